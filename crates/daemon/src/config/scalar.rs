@@ -1,0 +1,268 @@
+//! What a single value may be: one constant per kind, with the words that tell an operator.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use smoothserve_protocol::id::ServiceName;
+
+use super::host;
+use super::{Route, StopSignal};
+
+/// A kind of value: how it is read, and what an operator may write.
+pub(super) struct Kind<T> {
+    /// Stands after "allowed:".
+    pub(super) allowed: &'static str,
+    pub(super) parse: fn(&str) -> Result<T, Hint>,
+}
+
+/// What to do about a value that is not allowed, where `allowed` does not already say it.
+#[derive(Debug, Default)]
+pub(super) struct Hint(pub(super) Option<String>);
+
+impl From<String> for Hint {
+    fn from(text: String) -> Self {
+        Self(Some(text))
+    }
+}
+
+pub(super) const FLAG: Kind<bool> = Kind { allowed: "`true` or `false`", parse: flag };
+
+/// Only `true`: `tcp: false` would be a readiness test that tests nothing.
+pub(super) const TRUE: Kind<()> =
+    Kind { allowed: "`true`", parse: |text| (text == "true").then_some(()).ok_or(Hint(None)) };
+
+pub(super) const TEXT: Kind<String> = Kind { allowed: "a text", parse: content };
+
+pub(super) const PATH: Kind<PathBuf> =
+    Kind { allowed: "the path of a file or folder", parse: path };
+
+pub(super) const NAME: Kind<ServiceName> = Kind {
+    allowed: "1 to 64 characters without white space or `/`, not beginning with `-`, not `all`",
+    parse: |text| ServiceName::new(text).map_err(|error| Hint::from(format!("the name {error}"))),
+};
+
+/// `server_name`; a list without a host is as good as none.
+pub(super) const HOSTS: Kind<Vec<Route>> = Kind {
+    allowed: "hosts with commas between them, each with a path if need be: `a.example/admin`",
+    parse: host::routes,
+};
+
+pub(super) const ADDRESS: Kind<IpAddr> =
+    Kind { allowed: "an IP address such as 127.0.0.1 or ::1", parse: address };
+
+/// A port to listen on.
+pub(super) const PORT: Kind<u16> =
+    Kind { allowed: "a port from 1 to 65535, or 0 for any free one", parse: number };
+
+pub(super) const FIRST_PORT: Kind<u16> = Kind {
+    allowed: "a port from 1 to 65535",
+    parse: |text| number::<NonZeroU16>(text).map(NonZeroU16::get),
+};
+
+pub(super) const INSTANCES: Kind<NonZeroU16> =
+    Kind { allowed: "a whole number from 1 to 65535", parse: number };
+
+pub(super) const HOLD_MAX: Kind<usize> =
+    Kind { allowed: "a whole number from 0 to 1000000", parse: |text| between(text, 0, 1_000_000) };
+
+pub(super) const STATUS: Kind<u16> = Kind {
+    allowed: "an HTTP status from 100 to 599",
+    parse: |text| number(text).and_then(|status| in_range(status, 100, 599)),
+};
+
+pub(super) const HTTP_PATH: Kind<String> = Kind {
+    allowed: "a path that begins with `/`, such as `/healthz`",
+    parse: |text| {
+        let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_path.then(|| text.to_owned()).ok_or(Hint(None))
+    },
+};
+
+pub(super) const MEBIBYTES: Kind<u64> = Kind {
+    allowed: "a whole number of MiB from 1 to 1048576",
+    parse: |text| number(text).and_then(|size| in_range(size, 1, 1024 * 1024)),
+};
+
+pub(super) const BACKUPS: Kind<usize> = Kind {
+    allowed: "a whole number from 0 (keep all) to 100000",
+    parse: |text| between(text, 0, 100_000),
+};
+
+pub(super) const DAYS: Kind<u32> = Kind {
+    allowed: "a whole number of days from 0 (keep for ever) to 36500",
+    parse: |text| number(text).and_then(|days| in_range(days, 0, 36_500)),
+};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Any time up to a day.
+pub(super) const DURATION: Kind<Duration> = Kind {
+    allowed: "whole seconds, or a number with ms, s, m or h; at most 24h",
+    parse: |text| duration(text).and_then(|time| in_range(time, Duration::ZERO, DAY)),
+};
+
+/// A time-out that must leave some time.
+pub(super) const TIMEOUT: Kind<Duration> = Kind {
+    allowed: "whole seconds, or a number with ms, s, m or h; more than 0, at most 24h",
+    parse: |text| duration(text).and_then(|time| in_range(time, Duration::from_millis(1), DAY)),
+};
+
+/// A time up to a minute.
+pub(super) const SHORT_DURATION: Kind<Duration> = Kind {
+    allowed: "whole seconds, or a number with ms, s or m; at most 60",
+    parse: |text| duration(text).and_then(|time| in_range(time, Duration::ZERO, MINUTE)),
+};
+
+pub(super) const STOP_SIGNAL: Kind<StopSignal> =
+    Kind { allowed: "TERM, INT, QUIT, HUP, USR1 or USR2", parse: stop_signal };
+
+/// An argument of the program; the words it may hold in braces are in [`PLACEHOLDERS`].
+pub(super) const ARGUMENT: Kind<String> = Kind {
+    allowed: "a text that may hold {port}, {slot}, {name} and {generation}",
+    parse: argument,
+};
+
+const PLACEHOLDERS: [&str; 4] = ["port", "slot", "name", "generation"];
+
+fn flag(text: &str) -> Result<bool, Hint> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        "True" | "TRUE" | "yes" | "Yes" | "on" | "On" | "1" => {
+            Err("write `true`".to_owned().into())
+        }
+        "False" | "FALSE" | "no" | "No" | "off" | "Off" | "0" => {
+            Err("write `false`".to_owned().into())
+        }
+        _ => Err(Hint(None)),
+    }
+}
+
+fn content(text: &str) -> Result<String, Hint> {
+    if text.contains('\0') {
+        return Err("remove the NUL character; no program can be given one".to_owned().into());
+    }
+    Ok(text.to_owned())
+}
+
+fn path(text: &str) -> Result<PathBuf, Hint> {
+    if text.is_empty() {
+        return Err(Hint(None));
+    }
+    content(text).map(PathBuf::from)
+}
+
+fn address(text: &str) -> Result<IpAddr, Hint> {
+    if text == "localhost" {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    text.parse().map_err(|_| {
+        let has_port = text.parse::<std::net::SocketAddr>().is_ok();
+        Hint(has_port.then(|| "the port has a key of its own".to_owned()))
+    })
+}
+
+fn number<N: FromStr>(text: &str) -> Result<N, Hint> {
+    text.parse().map_err(|_| Hint(None))
+}
+
+fn between(text: &str, least: usize, most: usize) -> Result<usize, Hint> {
+    number(text).and_then(|value| in_range(value, least, most))
+}
+
+fn in_range<T: PartialOrd>(value: T, least: T, most: T) -> Result<T, Hint> {
+    if value < least || value > most { Err(Hint(None)) } else { Ok(value) }
+}
+
+fn duration(text: &str) -> Result<Duration, Hint> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (amount, unit) = text.split_at(digits);
+    let amount: u64 = number(amount)?;
+    let milliseconds = match unit.trim_start() {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(Hint(None)),
+    };
+    amount.checked_mul(milliseconds).map(Duration::from_millis).ok_or(Hint(None))
+}
+
+fn stop_signal(text: &str) -> Result<StopSignal, Hint> {
+    let name = text.to_ascii_uppercase();
+    match name.strip_prefix("SIG").unwrap_or(&name) {
+        "TERM" => Ok(StopSignal::Term),
+        "INT" => Ok(StopSignal::Int),
+        "QUIT" => Ok(StopSignal::Quit),
+        "HUP" => Ok(StopSignal::Hup),
+        "USR1" => Ok(StopSignal::Usr1),
+        "USR2" => Ok(StopSignal::Usr2),
+        "KILL" => {
+            Err("an instance that does not exit gets KILL after `stop_timeout`".to_owned().into())
+        }
+        _ => Err(Hint(None)),
+    }
+}
+
+/// Braces around anything but a word are the program's own, as in `{"level": 1}`.
+fn argument(text: &str) -> Result<String, Hint> {
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('{') {
+        let end = after.find(|c: char| !c.is_ascii_alphabetic() && c != '_');
+        let (word, tail) = after.split_at(end.unwrap_or(after.len()));
+        if !word.is_empty() && tail.starts_with('}') && !PLACEHOLDERS.contains(&word) {
+            return Err(format!("smoothserve does not know {{{word}}}").into());
+        }
+        rest = after;
+    }
+    content(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_seconds_unless_it_says_otherwise() {
+        for (text, milliseconds) in [
+            ("0", 0),
+            ("5", 5_000),
+            ("500ms", 500),
+            ("2s", 2_000),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(duration(text).unwrap(), Duration::from_millis(milliseconds), "{text}");
+        }
+        for text in
+            ["", "-1", "1.5", "5 minutes", "ms", "1d", "99999999999999999999", "9999999999999999h"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert!((SHORT_DURATION.parse)("1m").is_ok());
+        assert!((SHORT_DURATION.parse)("61").is_err());
+        assert!((TIMEOUT.parse)("0").is_err());
+    }
+
+    #[test]
+    fn only_known_words_in_braces_are_placeholders() {
+        for good in ["-port={port}", "{name}-{slot}-{generation}", "{\"a\":1}", "{}", "{", "${HOME"]
+        {
+            assert_eq!(argument(good).unwrap(), good);
+        }
+        for bad in ["{prot}", "{{x}", "a{port}{pid}"] {
+            assert!(argument(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_signal_may_carry_its_prefix_and_any_case() {
+        assert_eq!(stop_signal("SIGTERM").unwrap(), StopSignal::Term);
+        assert_eq!(stop_signal("usr1").unwrap(), StopSignal::Usr1);
+        assert!(stop_signal("KILL").is_err());
+    }
+}

@@ -1,0 +1,198 @@
+//! Folders of configurations, each with the exact words that an operator reads about it.
+//!
+//! `UPDATE_EXPECT=1 cargo test -p smoothserve config` writes the words anew; read them before they
+//! are committed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// The folders in `tests/configs/<kind>`.
+fn cases(kind: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/configs").join(kind);
+    let root = root.canonicalize().unwrap();
+    let mut cases: Vec<_> =
+        fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+/// Compares `said` with what the folder expects; the difference, if there is one.
+fn compare(case: &Path, said: &str) -> Option<String> {
+    let said = format!("{}\n", said.replace(case.to_str().unwrap(), "$DIR"));
+    let file = case.join("expected.txt");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&file, said).unwrap();
+        return None;
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    (expected != said)
+        .then(|| format!("{}\n--- expected\n{expected}--- said\n{said}", case.display()))
+}
+
+fn assert_none(differences: &[String]) {
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn every_valid_folder_loads() {
+    let cases = cases("valid");
+    let check = |case: &PathBuf| {
+        let said = check(&case.join("smoothserve.yaml"), Colour::Never);
+        compare(case, &said.unwrap_or_else(|errors| panic!("{}:\n{errors}", case.display())))
+    };
+    assert_none(&cases.iter().filter_map(check).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_invalid_folder_gets_its_message() {
+    let cases = cases("invalid");
+    let check = |case: &PathBuf| {
+        let said = check(&case.join("smoothserve.yaml"), Colour::Never);
+        compare(case, &said.expect_err(&format!("{} is accepted", case.display())))
+    };
+    assert_none(&cases.iter().filter_map(check).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_invalid_folder_has_one_problem() {
+    for case in cases("invalid").iter().filter(|case| !case.ends_with("many_problems")) {
+        let errors = load(&case.join("smoothserve.yaml")).unwrap_err();
+        assert_eq!(errors.problems().len(), 1, "{}:\n{errors}", case.display());
+    }
+}
+
+#[test]
+fn a_message_does_nothing_to_a_terminal_unless_colour_is_asked_for() {
+    for case in cases("invalid") {
+        let errors = load(&case.join("smoothserve.yaml")).unwrap_err();
+        let is_harmful = |c: char| c.is_control() && c != '\n';
+        assert!(!errors.to_string().contains(is_harmful), "{}", case.display());
+        assert!(errors.render(Colour::Always).contains('\u{1b}'), "{}", case.display());
+    }
+}
+
+fn valid(name: &str) -> Config {
+    let case = cases("valid").into_iter().find(|case| case.ends_with(name)).unwrap();
+    load(&case.join("smoothserve.yaml")).unwrap()
+}
+
+#[test]
+fn a_file_of_the_original_program_means_what_it_meant() {
+    let config = valid("original");
+    let folder = config.source.parent().unwrap().to_owned();
+    assert_eq!(config.command, "127.0.0.1:8000".parse().unwrap());
+    let log = config.log.unwrap();
+    assert_eq!((log.file, log.max_size), (folder.join("log/app.log"), 100 << 20));
+    assert_eq!(log.max_age, Some(Duration::from_hours(100 * 24)));
+
+    let [site, zyadmin] = &config.services[..] else { panic!("two services") };
+    assert_eq!(zyadmin.name.as_str(), "zyadmin");
+    assert_eq!(zyadmin.listen, "127.0.0.1:8085".parse().unwrap());
+    assert_eq!(zyadmin.instance_addr(Slot(1)), "127.0.0.1:8087".parse().unwrap());
+    assert_eq!(zyadmin.delay_running_time, Duration::from_secs(5));
+    assert_eq!(zyadmin.delay_update_time, Duration::from_secs(2));
+    assert_eq!(zyadmin.args, ["-port={port}"]);
+    assert_eq!(zyadmin.working_dir, Path::new("/data/www/build"));
+    let watched =
+        ["view", "app_linux", "config"].map(|name| Path::new("/data/www/build").join(name));
+    assert_eq!(zyadmin.watch[..3], watched);
+    assert_eq!(zyadmin.watch.last(), Some(&zyadmin.source));
+    assert_eq!(zyadmin.watch.len(), 4);
+    assert!(zyadmin.is_default && zyadmin.enabled && zyadmin.auto_restart);
+
+    let hosts = ["a.example", "b.example"].map(|name| Host::Exact(name.into()));
+    assert_eq!(site.routes.iter().map(|route| route.host.clone()).collect::<Vec<_>>(), hosts);
+    assert!(site.is_default, "alone on its port");
+}
+
+#[test]
+fn every_key_has_its_effect() {
+    let config = valid("every_key");
+    let folder = config.source.parent().unwrap();
+    assert_eq!(config.state_dir, folder.join("state"));
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(90));
+    let [service] = &config.services[..] else { panic!("one service") };
+    assert_eq!(service.routes[0].host, Host::Wildcard(".shop.example".into()));
+    assert_eq!(service.routes[0].prefix, "/admin");
+    assert_eq!(
+        service.env,
+        [("MODE", "fast"), ("VERSION", "1.10")].map(|(n, v)| (n.into(), v.into()))
+    );
+    assert_eq!(service.ready, Readiness::Http { path: "/healthz".into(), status: 204 });
+    assert_eq!(service.stop_signal, StopSignal::Quit);
+    assert_eq!(service.executable, folder.join("bin/shop"));
+    assert_eq!(service.args, ["serve", "--listen=127.0.0.1:{port}", "--name={name}-{slot}", "7"]);
+    assert_eq!(service.limits.hold_timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(service.limits.tunnel_grace, Duration::from_secs(10));
+    assert_eq!(service.limits.hold_max, 50);
+    assert!(!service.enabled && !service.auto_restart);
+}
+
+#[test]
+fn the_default_of_a_port_is_marked_or_without_a_host_or_alone() {
+    let config = valid("one_port");
+    let defaults: Vec<_> = config.services.iter().map(|service| service.is_default).collect();
+    let names: Vec<_> = config.services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["alone", "any_one", "any_two", "hosts", "rest", "strict"]);
+    assert_eq!(defaults, [true, true, false, false, true, false]);
+}
+
+/// The example as it is, and with every key that is commented out.
+#[test]
+fn the_example_shows_keys_that_exist_with_their_defaults() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    fs::create_dir(copy.path().join("services")).unwrap();
+    for name in ["smoothserve.yaml", "services/hello.yaml"] {
+        let text = fs::read_to_string(root.join(name)).unwrap();
+        fs::write(copy.path().join(name), uncommented(&text)).unwrap();
+    }
+    let shown = load(&root.join("smoothserve.yaml")).unwrap();
+    let full = load(&copy.path().join("smoothserve.yaml")).unwrap_or_else(|e| panic!("{e}"));
+    let (shown_hello, hello) = (&shown.services[0], &full.services[0]);
+    assert_eq!(full.shutdown_timeout, shown.shutdown_timeout);
+    assert_eq!((full.command, hello.listen), (shown.command, shown_hello.listen));
+    let limits = Limits { hold_timeout: None, ..hello.limits.clone() };
+    assert_eq!((&limits, &hello.ready), (&shown_hello.limits, &shown_hello.ready));
+    assert_eq!(hello.delay_update_time, shown_hello.delay_update_time);
+    assert_eq!((hello.enabled, hello.auto_restart), (true, false));
+    assert_eq!((hello.instance_ip, hello.stop_signal), (shown_hello.instance_ip, StopSignal::Term));
+    let log = full.log.unwrap();
+    assert_eq!((log.max_size, log.max_backups, log.max_age), (100 << 20, 10, None));
+    assert_eq!(hello.env, [("MODE".to_owned(), "production".to_owned())]);
+}
+
+/// Commented keys without their `#`: lines such as `# key: value`, and indented ones below them.
+fn uncommented(text: &str) -> String {
+    let is_key = |line: &str| {
+        let word = line.trim_start().split(": ").next().unwrap_or_default().trim_end_matches(':');
+        let is_prose = ["Default", "Or", "Try it"].contains(&word);
+        !is_prose && !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic() || c == '_')
+    };
+    let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(rest) if is_key(rest) => rest,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_missing_main_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("smoothserve.yaml");
+    let errors = load(&file).unwrap_err();
+    assert_eq!(errors.problems()[0].file(), file);
+    assert!(errors.to_string().contains("the file cannot be read: it does not exist"), "{errors}");
+}
+
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("smoothserve.yaml");
+    rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
+    let errors = load(&file).unwrap_err();
+    assert!(errors.to_string().contains("not a regular file"), "{errors}");
+}

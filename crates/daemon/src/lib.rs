@@ -1,0 +1,3 @@
+//! smoothserve: an HTTP reverse proxy that is also the parent of the services behind it.
+
+pub mod config;
