@@ -1,3 +1,5 @@
 //! smoothserve: an HTTP reverse proxy that is also the parent of the services behind it.
 
 pub mod config;
+pub mod files;
+pub mod logfile;
