@@ -1,0 +1,148 @@
+//! The body of an answer on its way to the client.
+//!
+//! It drives the connection it comes from, and it holds what must live to the last byte: the
+//! count, and the pass of the run.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::exchange::Exchange;
+use super::link::Link;
+
+/// A body as hyper's server takes it.
+pub(crate) enum Download {
+    /// From an instance.
+    Guarded(GuardedBody),
+    /// Our own words.
+    Text(Option<Bytes>),
+    /// Never sent, but its length is told: the answer to a conditional request (RFC 9110 8.6).
+    /// hyper writes the length and, knowing the status, never asks for the bytes.
+    Claimed(u64),
+}
+
+/// The body of an instance's answer, with everything that lives as long as it.
+pub(crate) struct GuardedBody {
+    incoming: Incoming,
+    /// None: at the end; and then both are.
+    under_way: Option<(Link, Exchange)>,
+}
+
+impl Download {
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self::Text(Some(text))
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::Text(None)
+    }
+}
+
+impl GuardedBody {
+    pub(crate) fn new(incoming: Incoming, link: Link, exchange: Exchange) -> Self {
+        Self { incoming, under_way: Some((link, exchange)) }
+    }
+
+    /// Ends the exchange at once if there is no body: hyper would only drop it, and an exchange
+    /// that is dropped counts as aborted.
+    pub(crate) fn finish_if_empty(&mut self, cx: &mut Context<'_>) {
+        if self.incoming.is_end_stream() {
+            self.complete(cx);
+        }
+    }
+
+    fn poll_incoming(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        // Only our own polling of the link fills it; see `Link::send`.
+        Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Accounts for what came out of the body.
+    fn pass_on(
+        &mut self,
+        frame: Option<Result<Frame<Bytes>, hyper::Error>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &frame {
+            // hyper does not ask again after trailers, or after the last frame of a body of known
+            // length.
+            Some(Ok(frame)) if frame.is_data() && !self.incoming.is_end_stream() => {}
+            Some(Ok(_)) | None => self.complete(cx),
+            Some(Err(_)) => {
+                if let Some((_, exchange)) = self.under_way.take() {
+                    exchange.broke_off();
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn complete(&mut self, cx: &mut Context<'_>) {
+        if let Some((mut link, exchange)) = self.under_way.take() {
+            let link = link.is_reusable(cx).then_some(link);
+            exchange.complete(link);
+        }
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Guarded(body) => body.poll_frame(cx),
+            Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Claimed(_) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Guarded(body) => body.incoming.is_end_stream(),
+            Self::Text(text) => text.is_none(),
+            Self::Claimed(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Guarded(body) => body.incoming.size_hint(),
+            Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Claimed(length) => SizeHint::with_exact(*length),
+        }
+    }
+}
+
+impl GuardedBody {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Poll::Ready(frame) = self.poll_incoming() {
+            return self.pass_on(frame, cx);
+        }
+        let Some((link, _)) = &mut self.under_way else {
+            return Poll::Ready(None);
+        };
+        link.drive(cx);
+        if let Poll::Ready(frame) = self.poll_incoming() {
+            return self.pass_on(frame, cx);
+        }
+        let Some((link, _)) = &mut self.under_way else {
+            return Poll::Ready(None);
+        };
+        if !link.hang_up_if_over() {
+            return Poll::Pending;
+        }
+        match self.poll_incoming() {
+            Poll::Ready(frame) => self.pass_on(frame, cx),
+            Poll::Pending => unreachable!("a body whose connection was dropped has an end"),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! One connection from a client: its socket, its task, and how both end.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit as Place;
+
+use super::linger::Lingering;
+use super::{Proxy, request};
+
+/// What the requests of one connection have in common.
+pub(crate) struct Client {
+    proxy: Arc<Proxy>,
+    /// The address it came in on, as configured.
+    listen: SocketAddr,
+    /// The client's address, formatted once for all its requests.
+    peer: HeaderValue,
+    cut: AtomicBool,
+    /// Of the task that serves the connection; the same for all its life.
+    waker: OnceLock<Waker>,
+    /// Among the clients there may be at once; none for the last ones of a closing listener.
+    _place: Option<Place>,
+}
+
+/// A head must be complete in this time, and this is how long a connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// When the doors close, an idle client may have a request under way: so long is it listened to.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
+/// Request line and headers together; what they may be each is checked later.
+const MAX_HEAD: usize = 96 * 1024;
+/// What may wait in memory for a slow client, and the most that is read at once.
+const MAX_BUFFER: usize = 128 * 1024;
+
+static SERVER: LazyLock<http1::Builder> = LazyLock::new(|| {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        // A client that says "no more requests" still gets its answer (RFC 9112 9.6).
+        .half_close(true)
+        // One write of head and body together is cheaper than a vector of two for small messages.
+        .writev(false)
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(MAX_BUFFER);
+    builder
+});
+
+impl Client {
+    pub(crate) fn new(
+        proxy: Arc<Proxy>,
+        listen: SocketAddr,
+        peer: SocketAddr,
+        place: Option<Place>,
+    ) -> Arc<Self> {
+        let address = peer.ip().to_canonical().to_string();
+        let peer = HeaderValue::try_from(address).expect("an address is visible ASCII");
+        let (cut, waker) = (AtomicBool::new(false), OnceLock::new());
+        Arc::new(Self { proxy, listen, peer, cut, waker, _place: place })
+    }
+
+    pub(crate) fn proxy(&self) -> &Arc<Proxy> {
+        &self.proxy
+    }
+
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    pub(crate) fn peer(&self) -> &HeaderValue {
+        &self.peer
+    }
+
+    /// Ends the connection at once; the request inside counts as cut.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    /// Has the connection look at the doors again.
+    pub(crate) fn wake(&self) {
+        // Pairs with `note_waker`: either we find the waker, or its task finds what we changed.
+        fence(Ordering::SeqCst);
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// To be called before each look at what `cut` and the doors say.
+    fn note_waker(&self, cx: &Context<'_>) {
+        if self.waker.get().is_none() && self.waker.set(cx.waker().clone()).is_ok() {
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(client: Arc<Client>, stream: TcpStream) {
+    let _registered = client.proxy.doors().register(&client);
+    // Small answers must not wait for the acknowledgement of the previous one. If it cannot be
+    // set, the connection is broken, and reading will say so.
+    let _ = stream.set_nodelay(true);
+    let service = {
+        let client = Arc::clone(&client);
+        service_fn(move |request| request::answer(Arc::clone(&client), request))
+    };
+    let io = Lingering::new(TokioIo::new(stream));
+    let mut connection = pin!(SERVER.serve_connection(io, service).with_upgrades());
+    let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    let mut told = false;
+    poll_fn(|cx| {
+        client.note_waker(cx);
+        // Errors are the client's: it went away, or sent what no answer can be given to.
+        if connection.as_mut().poll(cx).is_ready() || client.is_cut() {
+            return Poll::Ready(());
+        }
+        if told || !client.proxy.doors().are_closing() {
+            return Poll::Pending;
+        }
+        let last = closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_REQUEST)));
+        if last.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        told = true;
+        connection.as_mut().graceful_shutdown();
+        connection.as_mut().poll(cx).map(drop)
+    })
+    .await;
+}

@@ -1,0 +1,258 @@
+//! One run as the proxy sees it: an address, a gate, connections, figures.
+//!
+//! A new run gets a new endpoint, even on the same port.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use smoothserve_protocol::id::RunId;
+use tokio_util::sync::CancellationToken;
+
+use super::client::Client;
+use super::gate::{Epoch, Gate};
+use super::link::Link;
+use super::pool::{Pool, Seat};
+use super::traffic::RunTraffic;
+use crate::config::Limits;
+
+type Ring = Box<dyn Fn(RunId, Epoch) + Send + Sync>;
+
+/// One launch of one instance.
+pub struct Endpoint {
+    run: RunId,
+    addr: SocketAddr,
+    idle_timeout: Duration,
+    gate: Gate,
+    tunnels: AtomicU32,
+    pool: Pool,
+    traffic: RunTraffic,
+    ring: Ring,
+    /// Ends the tunnels that are open, and those that are about to open. Renewed by `reopen`.
+    end_of_tunnels: Mutex<CancellationToken>,
+}
+
+/// Who is inside a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// Requests whose last byte is still owed.
+    pub requests: u32,
+    /// Upgraded connections.
+    pub tunnels: u32,
+}
+
+impl Endpoint {
+    /// An open endpoint of `run`, which listens on `addr`.
+    ///
+    /// `ring` is called once per closing, when nobody is inside any more, on whatever thread that
+    /// happens; it must not wait.
+    pub fn new(
+        run: RunId,
+        addr: SocketAddr,
+        limits: &Limits,
+        ring: impl Fn(RunId, Epoch) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            run,
+            addr,
+            idle_timeout: limits.upstream_idle_timeout,
+            gate: Gate::new(),
+            tunnels: AtomicU32::new(0),
+            pool: Pool::new(),
+            traffic: RunTraffic::new(),
+            ring: Box::new(ring),
+            end_of_tunnels: Mutex::new(CancellationToken::new()),
+        })
+    }
+
+    /// Which launch this is.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Admits nobody from now on, closes the idle connections, and says who is inside.
+    ///
+    /// Rings with `epoch` when the last one has left; at once, and before this returns, if nobody
+    /// is inside.
+    pub fn close(&self, epoch: Epoch) -> Inside {
+        let closing = self.gate.close(epoch);
+        self.pool.close();
+        let inside = self.split(closing.inside);
+        if closing.rings {
+            (self.ring)(self.run, epoch);
+        }
+        inside
+    }
+
+    /// Admits again, after a [`close`](Self::close) whose run was not signalled.
+    ///
+    /// Requests that wait for an instance learn of it by the next
+    /// [`offer`](super::ServiceProxy::offer).
+    pub fn reopen(&self) {
+        self.pool.reopen();
+        {
+            let mut end = self.end_of_tunnels();
+            if end.is_cancelled() {
+                *end = CancellationToken::new();
+            }
+        }
+        self.gate.reopen();
+    }
+
+    /// Closes the open tunnels; each is counted as closed by a drain.
+    ///
+    /// A tunnel that opens later, out of a request that was inside, is closed at once, until
+    /// [`reopen`](Self::reopen).
+    pub fn end_tunnels(&self) {
+        let end = self.end_of_tunnels().clone();
+        end.cancel();
+    }
+
+    /// Ends everything inside at once: requests count as cut, tunnels as closed.
+    ///
+    /// To be called on a closed endpoint; otherwise more may come in behind it.
+    pub fn cut(&self) {
+        self.pool.cut();
+        self.end_tunnels();
+    }
+
+    /// The process has exited: admits nobody, keeps no connection, and owes no ring.
+    ///
+    /// Requests inside end by themselves, because their connections do.
+    pub fn dead(&self) {
+        self.gate.shut();
+        self.pool.close();
+    }
+
+    /// Who is inside.
+    pub fn inside(&self) -> Inside {
+        self.split(self.gate.inside())
+    }
+
+    /// Its figures.
+    pub fn traffic(&self) -> &RunTraffic {
+        &self.traffic
+    }
+
+    /// How many are inside; none if nobody may enter.
+    pub(crate) fn load(&self) -> Option<u32> {
+        self.gate.load()
+    }
+
+    /// Enters, unless closed.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Pass> {
+        self.gate.enter().then(|| Pass { endpoint: Arc::clone(self), seat: None })
+    }
+
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.pool.sweep(now, self.idle_timeout);
+    }
+
+    fn end_of_tunnels(&self) -> MutexGuard<'_, CancellationToken> {
+        self.end_of_tunnels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn split(&self, inside: u32) -> Inside {
+        let tunnels = self.tunnels.load(Ordering::SeqCst).min(inside);
+        Inside { requests: inside - tunnels, tunnels }
+    }
+}
+
+/// The right to be inside a run; while it lives, the run is not signalled.
+///
+/// It goes where the last byte is: into the body of the answer, or into the tunnel.
+pub(crate) struct Pass {
+    endpoint: Arc<Endpoint>,
+    /// Where `cut` finds the client.
+    seat: Option<Seat>,
+}
+
+/// How old a connection a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// None from the pool: it must be connected for this request.
+    New,
+    /// Used a moment ago. For what cannot be sent twice: an application does not close a
+    /// connection as idle so soon, and a new one to the same machine costs little.
+    Recent,
+    /// Any that is kept.
+    Any,
+}
+
+const RECENT: Duration = Duration::from_millis(100);
+
+/// A pass that counts as a tunnel.
+pub(crate) struct TunnelPass {
+    pass: Pass,
+}
+
+impl Pass {
+    pub(crate) fn run(&self) -> RunId {
+        self.endpoint.run
+    }
+
+    pub(crate) fn traffic(&self) -> &RunTraffic {
+        &self.endpoint.traffic
+    }
+
+    /// Sits down for `client`, and takes an idle connection if there is one young enough.
+    pub(crate) fn sit(&mut self, client: &Arc<Client>, now: Instant, age: Age) -> Option<Link> {
+        let oldest = match age {
+            Age::New => None,
+            Age::Recent => Some(RECENT.min(self.endpoint.idle_timeout)),
+            Age::Any => Some(self.endpoint.idle_timeout),
+        };
+        let (seat, link) = self.endpoint.pool.sit(client, now, oldest);
+        self.seat = Some(seat);
+        if let (Some(link), Age::Recent) = (&link, age) {
+            link.suspect();
+        }
+        link
+    }
+
+    pub(crate) async fn connect(&self) -> std::io::Result<Link> {
+        Link::connect(self.endpoint.addr).await
+    }
+
+    /// Leaves the connection to the next request.
+    pub(crate) fn give_back(&mut self, link: Link, now: Instant) {
+        if let Some(seat) = self.seat.take() {
+            self.endpoint.pool.give_back(seat, link, now);
+        }
+    }
+
+    /// The request became a tunnel: it no longer ends with its client's exchange.
+    pub(crate) fn into_tunnel(mut self) -> TunnelPass {
+        if let Some(seat) = self.seat.take() {
+            self.endpoint.pool.stand_up(seat);
+        }
+        self.endpoint.tunnels.fetch_add(1, Ordering::SeqCst);
+        TunnelPass { pass: self }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            self.endpoint.pool.stand_up(seat);
+        }
+        if let Some(epoch) = self.endpoint.gate.leave() {
+            (self.endpoint.ring)(self.endpoint.run, epoch);
+        }
+    }
+}
+
+impl TunnelPass {
+    /// Cancelled when the tunnels of this run are to end.
+    pub(crate) fn end(&self) -> CancellationToken {
+        self.pass.endpoint.end_of_tunnels().clone()
+    }
+}
+
+impl Drop for TunnelPass {
+    fn drop(&mut self) {
+        // Before the pass leaves, so that a tunnel is never counted that is not inside.
+        self.pass.endpoint.tunnels.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,166 @@
+//! One admitted request, from the moment it is accepted until its last byte or its end.
+//!
+//! An [`Exchange`] ends exactly once, as exactly one thing, and whatever it holds is released with
+//! it: by a call that says how it ended, or by being dropped, in a panic too.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::client::Client;
+use super::endpoint::{Age, Pass};
+use super::ledger::Outcome;
+use super::link::Link;
+use super::refusal::Refusal;
+use super::service::ServiceProxy;
+
+/// A request that counts as accepted and in flight while this lives.
+pub(crate) struct Exchange {
+    service: Arc<ServiceProxy>,
+    client: Arc<Client>,
+    began: Instant,
+    /// The run that works on it; none while it is held or between two tries.
+    pass: Option<Pass>,
+    outcome: Outcome,
+    /// The instance answered with 500 or above.
+    failed: bool,
+    retried: bool,
+}
+
+impl Exchange {
+    /// Counts a request of `client` as accepted.
+    pub(crate) fn begin(service: Arc<ServiceProxy>, client: Arc<Client>, began: Instant) -> Self {
+        service.counts().begin();
+        Self {
+            service,
+            client,
+            began,
+            pass: None,
+            // What it is if nobody says otherwise: hyper drops a request whose client is gone.
+            outcome: Outcome::ClientAborted,
+            failed: false,
+            retried: false,
+        }
+    }
+
+    pub(crate) fn service(&self) -> &Arc<ServiceProxy> {
+        &self.service
+    }
+
+    pub(crate) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Works inside this run from now on, on a connection that is idle there or a new one.
+    ///
+    /// # Errors
+    ///
+    /// The run could not be connected to, and has been left again.
+    pub(crate) async fn enter(
+        &mut self,
+        pass: Pass,
+        now: Instant,
+        age: Age,
+    ) -> std::io::Result<Link> {
+        let pass = self.pass.insert(pass);
+        if let Some(link) = pass.sit(&self.client, now, age) {
+            return Ok(link);
+        }
+        let connected = pass.connect().await;
+        if connected.is_err() {
+            self.leave();
+        }
+        connected
+    }
+
+    /// Leaves the run; another one may be tried.
+    pub(crate) fn leave(&mut self) {
+        self.pass = None;
+    }
+
+    /// A second try begins.
+    pub(crate) fn retry(&mut self) {
+        if !self.retried {
+            self.retried = true;
+            self.service.counts().retried();
+        }
+    }
+
+    /// What the instance answered.
+    pub(crate) fn answered(&mut self, status: http::StatusCode) {
+        self.failed = status.is_server_error();
+    }
+
+    /// The last byte was handed over; `link` may serve another request.
+    pub(crate) fn complete(mut self, link: Option<Link>) {
+        self.outcome = Outcome::Completed;
+        let now = Instant::now();
+        if let (Some(pass), Some(link)) = (&mut self.pass, link) {
+            pass.give_back(link, now);
+        }
+        self.end(now);
+    }
+
+    /// The client switches protocols: this is done, and its pass goes on with the tunnel.
+    pub(crate) fn upgrade(mut self) -> Option<Pass> {
+        self.outcome = Outcome::Completed;
+        self.end(Instant::now());
+        self.pass.take()
+    }
+
+    /// The instance broke off in the middle of its answer.
+    pub(crate) fn broke_off(mut self) {
+        self.report_loss("the instance broke off in the middle of its answer");
+        self.outcome = Outcome::Lost;
+    }
+
+    /// There will be no answer but ours.
+    pub(crate) fn lose(mut self, refusal: Refusal) -> Refusal {
+        self.report_loss(refusal.reason());
+        self.outcome = Outcome::Lost;
+        refusal
+    }
+
+    /// A loss that an operator caused by cutting is no news to the operator.
+    fn report_loss(&self, reason: &str) {
+        if !self.client.is_cut() {
+            self.service.losses().report(self.service.config().name.as_str(), reason);
+        }
+    }
+
+    fn end(&mut self, now: Instant) {
+        let outcome = match self.outcome {
+            Outcome::Completed => Outcome::Completed,
+            _ if self.client.is_cut() => Outcome::Cut,
+            _ if std::thread::panicking() => Outcome::Lost,
+            outcome => outcome,
+        };
+        self.outcome = Outcome::Ended;
+        let failed = self.failed || matches!(outcome, Outcome::Lost);
+        let took = now.saturating_duration_since(self.began);
+        if let Some(pass) = &self.pass {
+            pass.traffic().add(took, failed);
+        }
+        self.service.traffic().add(took, failed);
+        tracing::debug!(
+            service = %self.service.config().name,
+            run = ?self.pass.as_ref().map(Pass::run),
+            ?outcome,
+            ?took,
+            "request ended"
+        );
+        self.service.counts().end(outcome);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !matches!(self.outcome, Outcome::Ended) {
+            self.end(Instant::now());
+        }
+        // And now the pass: whoever hears the ring finds this request counted.
+    }
+}

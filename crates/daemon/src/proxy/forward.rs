@@ -1,0 +1,227 @@
+//! What changes in the headers on the way through: pure functions on a header map.
+//!
+//! Hop-by-hop fields end here, both ways (RFC 9110 7.6.1); who the client is, is said anew.
+//! Everything is edited in place and nothing is formatted: this runs for every request.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+const HTTP: HeaderValue = HeaderValue::from_static("http");
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+const TE_OPTION: HeaderValue = HeaderValue::from_static("te");
+const UPGRADE_OPTION: HeaderValue = HeaderValue::from_static("upgrade");
+
+/// Prepares a request for an instance. `peer` is the client's address.
+///
+/// Framing stays as it came: a lone `Transfer-Encoding: chunked` is what makes hyper's client
+/// forward the body of a GET at all, and `Trailer` what makes it forward trailers.
+pub(crate) fn request(headers: &mut HeaderMap, peer: &HeaderValue) {
+    let trailers = accepts_trailers(headers);
+    remove_hop_by_hop(headers);
+    if trailers {
+        headers.insert(TE, TRAILERS);
+        // RFC 9110 10.1.4: whoever sends TE says so in Connection.
+        headers.insert(CONNECTION, TE_OPTION);
+    }
+    // The peer is not trusted: what it says of itself is replaced.
+    headers.remove(FORWARDED);
+    headers.insert(X_FORWARDED_FOR, peer.clone());
+    headers.insert(X_FORWARDED_PROTO, HTTP);
+    match headers.get(HOST).cloned() {
+        Some(host) => headers.insert(X_FORWARDED_HOST, host),
+        None => headers.remove(X_FORWARDED_HOST),
+    };
+}
+
+/// Prepares an answer for the client.
+pub(crate) fn response(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    headers.remove(TRANSFER_ENCODING);
+}
+
+/// Says that the connection ends with this answer.
+pub(crate) fn close(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, CLOSE);
+}
+
+/// Asks for, or agrees to, `protocol`; after hop-by-hop fields were removed.
+pub(crate) fn upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, UPGRADE_OPTION);
+    headers.insert(UPGRADE, protocol);
+}
+
+/// The protocol a request asks for, if Connection names Upgrade.
+///
+/// `h2c` is not one: behind it, requests would pass that nobody here has looked at.
+pub(crate) fn wanted_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let (protocol, None) = (protocols.next()?, protocols.next()) else {
+        return None;
+    };
+    let named = headers.get_all(CONNECTION).iter().flat_map(options);
+    let h2c = |option: &[u8]| option.eq_ignore_ascii_case(b"h2c");
+    let wanted = named.into_iter().any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+    (wanted && !options(protocol).any(h2c)).then(|| protocol.clone())
+}
+
+/// The length of an answer's body as its framing says; none if there is a doubt.
+///
+/// hyper reads Transfer-Encoding and ignores a Content-Length beside it, but leaves both in the
+/// map; forwarded, they would be two answers to whoever reads them the other way round.
+pub(crate) fn is_framed(headers: &HeaderMap, status: StatusCode) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (lengths.next(), codings.next()) {
+        (None, None) => true,
+        (Some(length), None) => {
+            let digits = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+            digits && lengths.next().is_none()
+        }
+        (None, Some(coding)) => {
+            let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+            chunked && codings.next().is_none() && status != StatusCode::SWITCHING_PROTOCOLS
+        }
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// The value of a Content-Length that hyper has accepted.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(TE)
+        .iter()
+        .flat_map(options)
+        .any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    remove_named(headers);
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
+    headers.remove(TE);
+    headers.remove(UPGRADE);
+}
+
+/// Removes Connection and what it names.
+fn remove_named(headers: &mut HeaderMap) {
+    let Entry::Occupied(connection) = headers.entry(CONNECTION) else {
+        return;
+    };
+    let (_, values) = connection.remove_entry_mult();
+    let values: Vec<HeaderValue> = values.collect();
+    for option in values.iter().flat_map(options) {
+        if !is_end_to_end(option) {
+            // A name that is no header name names no header.
+            if let Ok(name) = HeaderName::from_bytes(option) {
+                headers.remove(name);
+            }
+        }
+    }
+}
+
+/// Fields that must arrive whatever Connection says: without them a request would be another one,
+/// or would seem to come from somebody else.
+fn is_end_to_end(option: &[u8]) -> bool {
+    const PROTECTED: [HeaderName; 5] = [HOST, CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING, TRAILER];
+    PROTECTED.iter().any(|name| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
+        || option.get(..12).is_some_and(|start| start.eq_ignore_ascii_case(b"x-forwarded-"))
+}
+
+/// The elements of a comma-separated list.
+fn options(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        lines.iter().map(pair).collect()
+    }
+
+    fn check(before: &[(&'static str, &'static str)], after: &[(&'static str, &'static str)]) {
+        let mut found = headers(before);
+        request(&mut found, &HeaderValue::from_static("192.0.2.1"));
+        for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST] {
+            found.remove(name);
+        }
+        assert_eq!(found, headers(after), "{before:?}");
+    }
+
+    #[test]
+    fn hop_by_hop_fields_are_removed_and_so_is_what_connection_names() {
+        check(
+            &[("connection", "close, X-Private"), ("x-private", "1"), ("accept", "*/*")],
+            &[("accept", "*/*")],
+        );
+        check(
+            &[("connection", "keep-alive"), ("keep-alive", "timeout=5"), ("proxy-connection", "x")],
+            &[],
+        );
+        check(&[("upgrade", "websocket"), ("forwarded", "for=1.2.3.4")], &[]);
+    }
+
+    #[test]
+    fn connection_cannot_remove_what_says_who_asks_for_what() {
+        check(
+            &[("connection", "host, Cookie, content-length"), ("host", "a"), ("cookie", "b")],
+            &[("host", "a"), ("cookie", "b")],
+        );
+    }
+
+    #[test]
+    fn only_trailers_is_kept_of_te() {
+        check(&[("te", "gzip, trailers")], &[("te", "trailers"), ("connection", "te")]);
+        check(&[("te", "gzip")], &[]);
+    }
+
+    #[test]
+    fn what_the_client_says_of_itself_is_replaced() {
+        let mut found = headers(&[("x-forwarded-for", "10.0.0.1"), ("host", "shop:80")]);
+        request(&mut found, &HeaderValue::from_static("192.0.2.1"));
+        assert_eq!(found.get_all(X_FORWARDED_FOR).iter().count(), 1);
+        assert_eq!(found[X_FORWARDED_FOR], "192.0.2.1");
+        assert_eq!(found[X_FORWARDED_PROTO], "http");
+        assert_eq!(found[X_FORWARDED_HOST], "shop:80");
+    }
+
+    #[test]
+    fn an_upgrade_needs_connection_and_is_never_h2c() {
+        let upgrade = |lines| wanted_upgrade(&headers(lines));
+        assert!(
+            upgrade(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]).is_some()
+        );
+        assert!(upgrade(&[("upgrade", "websocket")]).is_none());
+        assert!(upgrade(&[("connection", "upgrade")]).is_none());
+        assert!(upgrade(&[("connection", "upgrade"), ("upgrade", "websocket, H2C")]).is_none());
+    }
+
+    #[test]
+    fn an_answer_with_two_framings_is_not_framed() {
+        let framed = |lines| is_framed(&headers(lines), StatusCode::OK);
+        assert!(framed(&[]) && framed(&[("content-length", "3")]));
+        assert!(framed(&[("transfer-encoding", "Chunked")]));
+        assert!(!framed(&[("content-length", "3"), ("transfer-encoding", "chunked")]));
+        assert!(!framed(&[("content-length", "3"), ("content-length", "3")]));
+        assert!(!framed(&[("content-length", "3, 3")]));
+        assert!(!framed(&[("transfer-encoding", "gzip, chunked")]));
+    }
+}

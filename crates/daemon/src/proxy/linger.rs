@@ -1,0 +1,99 @@
+//! Closing a client's connection so that the last answer arrives.
+//!
+//! A socket closed with unread bytes in it is reset, and a reset destroys what the client has not
+//! read yet: the 413 that explains why we stopped reading. So the sending side is closed first,
+//! and what still comes is read and thrown away, for a bounded time and amount (RFC 9112 9.6).
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// A client's socket.
+pub(crate) struct Lingering {
+    io: TokioIo<TcpStream>,
+    /// The sending side is closed.
+    last_words: Option<LastWords>,
+}
+
+struct LastWords {
+    until: Pin<Box<Sleep>>,
+    budget: usize,
+}
+
+impl Lingering {
+    pub(crate) fn new(io: TokioIo<TcpStream>) -> Self {
+        Self { io, last_words: None }
+    }
+
+    pub(crate) fn into_inner(self) -> TcpStream {
+        self.io.into_inner()
+    }
+}
+
+impl LastWords {
+    fn new() -> Self {
+        Self { until: Box::pin(tokio::time::sleep(LINGER_TIME)), budget: LINGER_BYTES }
+    }
+
+    /// Ready when the client has closed its side, or has been listened to for long enough.
+    fn poll_listen(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut bytes = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return self.until.as_mut().poll(cx),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {}
+            }
+            let read = buffer.filled().len();
+            self.budget = self.budget.saturating_sub(read);
+            if read == 0 || self.budget == 0 {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl Read for Lingering {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl Write for Lingering {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.last_words.is_none() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+        }
+        let last_words = this.last_words.get_or_insert_with(LastWords::new);
+        last_words.poll_listen(this.io.inner_mut(), cx).map(Ok)
+    }
+}

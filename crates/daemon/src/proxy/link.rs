@@ -1,0 +1,157 @@
+//! One connection to an instance, driven by whoever uses it.
+//!
+//! hyper's client splits a connection into a handle that takes requests and a future that moves
+//! the bytes, and expects the future in a task of its own. Here both stay together: the exchange
+//! that uses the link polls the future itself. That saves a task and two wake-ups per request.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::LazyLock;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use tokio::net::TcpStream;
+use tokio::task::coop::unconstrained;
+
+use super::upload::Upload;
+use super::wire::{Suspicion, Wire};
+
+/// A connection on the same machine is there in microseconds, or refused. What takes longer is a
+/// listen queue that overflows: the kernel drops the SYN and sends it again after one second.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// Of an answer. No RFC gives a number, but what is not bounded is a way to exhaust us.
+const MAX_HEAD: usize = 64 * 1024;
+
+static CLIENT: LazyLock<Builder> = LazyLock::new(|| {
+    let mut builder = Builder::new();
+    // One write of head and body together is cheaper than a vector of two for small messages.
+    builder.writev(false).max_header_size(MAX_HEAD);
+    builder
+});
+
+/// An open connection to an instance. Dropping it closes it.
+pub(crate) struct Link(Box<Ends>);
+
+/// Boxed, because it is moved into the pool, out of it and into a body for every request.
+struct Ends {
+    sender: SendRequest<Upload>,
+    /// None: hung up.
+    connection: Option<Connection<Wire, Upload>>,
+    suspicion: Suspicion,
+    /// The connection's future has resolved and must not be polled again.
+    over: bool,
+}
+
+impl Link {
+    /// Connects to an instance.
+    pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
+        let connecting = TcpStream::connect(addr);
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        stream.set_nodelay(true)?;
+        let suspicion = Suspicion::default();
+        let wire = Wire::new(stream, suspicion.clone());
+        let (sender, connection) = CLIENT.handshake(wire).await.map_err(io::Error::other)?;
+        let connection = Some(connection);
+        Ok(Self(Box::new(Ends { sender, connection, suspicion, over: false })))
+    }
+
+    /// Has [`send`](Self::send) make sure that the instance has not closed, at the price of one
+    /// more call to the kernel.
+    pub(crate) fn suspect(&self) {
+        self.0.suspicion.raise();
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// hyper looks for an end of file before it writes the first byte of a request; in that case,
+    /// and whenever nothing was written, the error gives the request back.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Upload>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Upload>>> {
+        // The answer comes out of a channel that only our own polling of the connection fills. So
+        // it is asked right after that, and with a waker that does nothing: a real one would wake
+        // this very task, once per request, for something it is about to see anyway. The channel
+        // must not be subject to tokio's budget then, for it would rely on being woken.
+        let mut answer = pin!(unconstrained(self.0.sender.try_send_request(request)));
+        let ends = &mut *self.0;
+        poll_fn(|cx| {
+            ends.drive(cx);
+            let mut deaf = Context::from_waker(Waker::noop());
+            if let Poll::Ready(answered) = answer.as_mut().poll(&mut deaf) {
+                return Poll::Ready(answered);
+            }
+            if !ends.over {
+                return Poll::Pending;
+            }
+            // What was still queued comes back when the connection is dropped.
+            ends.connection = None;
+            answer.as_mut().poll(&mut deaf)
+        })
+        .await
+    }
+
+    /// Moves bytes both ways; whatever comes in is then found in the answer's body.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        self.0.drive(cx);
+    }
+
+    /// Nothing more will come, and the body has been told so.
+    ///
+    /// To be called when the body has nothing to give after [`drive`](Self::drive); `false` means
+    /// that there is still something to wait for.
+    pub(crate) fn hang_up_if_over(&mut self) -> bool {
+        if self.0.over {
+            self.0.connection = None;
+        }
+        self.0.over
+    }
+
+    /// The answer was read to its end: may another request follow?
+    ///
+    /// Not if the request's body was still under way, if either side said `close`, or if bytes
+    /// came that nobody asked for.
+    pub(crate) fn is_reusable(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.0.sender.is_ready() {
+            self.0.drive(cx);
+        }
+        !self.0.over && self.0.sender.is_ready()
+    }
+
+    /// The bare stream after `101`, with what was read beyond the head.
+    pub(crate) async fn into_stream(mut self) -> Option<(TcpStream, Bytes)> {
+        let ends = &mut *self.0;
+        poll_fn(|cx| {
+            ends.drive(cx);
+            if ends.over { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        let parts = self.0.connection.take()?.into_parts();
+        Some((parts.io.into_inner(), parts.read_buf))
+    }
+}
+
+impl Ends {
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if self.over {
+            return;
+        }
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        // An error is told to whoever waits for the answer or reads its body.
+        if Pin::new(connection).poll(cx).is_ready() {
+            self.over = true;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Accepting clients on a listener that somebody else has bound.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit as Place;
+
+use super::Proxy;
+use super::client::{self, Client};
+
+/// When there are no descriptors left, waiting for one beats asking for one in a circle.
+const BACK_OFF: Duration = Duration::from_millis(50);
+const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
+
+/// Accepts until the doors close, and then whoever had been waiting in the queue.
+pub(crate) async fn accept(proxy: Arc<Proxy>, listen: SocketAddr, listener: TcpListener) {
+    let mut complained = None;
+    loop {
+        tokio::select! {
+            accepted = next(&proxy, &listener, &mut complained) => match accepted {
+                Ok((stream, peer, place)) => admit(&proxy, listen, stream, peer, Some(place)),
+                Err(error) if is_clients_fault(&error) => {}
+                Err(error) => {
+                    complain(&mut complained, listen, &error.to_string());
+                    tokio::time::sleep(BACK_OFF).await;
+                }
+            },
+            () = proxy.doors().closing() => break,
+        }
+    }
+    if let Err(error) = empty_queue(&proxy, listen, listener) {
+        tracing::warn!(%listen, %error, "clients in the queue of a closing listener are lost");
+    }
+}
+
+/// The next client, once there is a place for one. Until then it waits in the kernel's queue, where
+/// it costs no descriptor.
+async fn next(
+    proxy: &Proxy,
+    listener: &TcpListener,
+    complained: &mut Option<Instant>,
+) -> io::Result<(TcpStream, SocketAddr, Place)> {
+    let places = proxy.places();
+    let place = match Arc::clone(places).try_acquire_owned() {
+        Ok(place) => place,
+        Err(_) => {
+            let listen = listener.local_addr()?;
+            complain(complained, listen, "as many clients as the descriptor limit allows");
+            // The places are never closed.
+            Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?
+        }
+    };
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
+}
+
+fn admit(
+    proxy: &Arc<Proxy>,
+    listen: SocketAddr,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Option<Place>,
+) {
+    let client = Client::new(Arc::clone(proxy), listen, peer, place);
+    proxy.tasks().spawn(client::serve(client, stream));
+}
+
+/// The kernel has completed these connections; closing the listener would reset them.
+///
+/// Asked of the kernel itself, because the runtime may not have heard of the last ones yet.
+fn empty_queue(proxy: &Arc<Proxy>, listen: SocketAddr, listener: TcpListener) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                stream.set_nonblocking(true)?;
+                admit(proxy, listen, TcpStream::from_std(stream)?, peer, None);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if is_clients_fault(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// It went away while it waited in the queue.
+fn is_clients_fault(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn complain(complained: &mut Option<Instant>, listen: SocketAddr, reason: &str) {
+    if complained.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
+        *complained = Some(Instant::now());
+        tracing::error!("{listen}: clients wait to be accepted: {reason}");
+    }
+}

@@ -1,0 +1,169 @@
+//! The data plane: HTTP from clients to instances and back.
+//!
+//! It takes listeners that are already bound, an immutable route table and the runs to choose
+//! from. It never binds, spawns a process, reads the configuration's files or handles a signal, and
+//! it knows nothing of why runs come and go.
+//!
+//! Reading order: [`request`] (one request), [`service`] (what may be chosen), [`endpoint`] and
+//! [`gate`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to the last byte),
+//! [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what makes "no request
+//! lost" true), [`client`], [`listen`] and [`doors`] (connections from clients).
+
+mod body;
+mod client;
+mod doors;
+mod endpoint;
+mod exchange;
+mod expect;
+mod forward;
+pub mod gate;
+mod hold;
+mod ledger;
+mod linger;
+mod link;
+mod listen;
+mod losses;
+mod pool;
+mod refusal;
+mod request;
+mod route;
+mod service;
+mod slots;
+mod target;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod tries;
+mod tunnel;
+mod upgrade;
+mod upload;
+mod websocket;
+mod wire;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::doors::Doors;
+pub use self::endpoint::{Endpoint, Inside};
+pub use self::gate::Epoch;
+pub use self::route::RouteTable;
+pub use self::service::{Choice, ServiceProxy, WhenNone};
+pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};
+
+/// Serves every listener of a daemon from one route table.
+pub struct Proxy {
+    table: ArcSwap<RouteTable>,
+    doors: Doors,
+    rejected: AtomicU64,
+    /// Accept loops, client connections and tunnels.
+    tasks: TaskTracker,
+    end_of_tunnels: CancellationToken,
+    /// For clients. What is left of the descriptors belongs to instances and to the operator.
+    places: Arc<Semaphore>,
+    sweeping: Once,
+}
+
+/// How often idle connections to instances are looked over. What is too old in between is found
+/// when it would be used.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+impl Proxy {
+    /// A proxy with these routes, no listener, and places for so many clients at once; who comes
+    /// then waits until one leaves.
+    pub fn new(table: RouteTable, clients: usize) -> Arc<Self> {
+        Arc::new(Self {
+            table: ArcSwap::from_pointee(table),
+            doors: Doors::new(),
+            rejected: AtomicU64::new(0),
+            tasks: TaskTracker::new(),
+            end_of_tunnels: CancellationToken::new(),
+            places: Arc::new(Semaphore::new(clients.clamp(1, Semaphore::MAX_PERMITS))),
+            sweeping: Once::new(),
+        })
+    }
+
+    /// Replaces the routes. A request that was routed already stays with its service.
+    pub fn swap(&self, table: RouteTable) {
+        self.table.store(Arc::new(table));
+    }
+
+    /// Serves clients of `listener` by the routes of `listen`, the address as configured, until
+    /// [`close_doors`](Self::close_doors). To be called in a tokio runtime.
+    pub fn serve(self: &Arc<Self>, listen: SocketAddr, listener: TcpListener) {
+        self.tasks.spawn(listen::accept(Arc::clone(self), listen, listener));
+        self.sweeping.call_once(|| {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        });
+    }
+
+    /// Stops accepting, after those who already wait in a queue; answers say `Connection: close`
+    /// from now on, and idle clients are listened to for a second more before they are closed.
+    pub fn close_doors(&self) {
+        self.doors.close();
+    }
+
+    /// Resolves when every client connection and every tunnel has ended, after
+    /// [`close_doors`](Self::close_doors) or [`cut_all`](Self::cut_all).
+    pub async fn closed(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Ends every client connection and every tunnel at once, and accepts no more.
+    pub fn cut_all(&self) {
+        self.doors.cut();
+        self.end_of_tunnels.cancel();
+    }
+
+    /// Requests refused before they reached a service.
+    pub fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
+    }
+
+    fn table(&self) -> arc_swap::Guard<Arc<RouteTable>> {
+        self.table.load()
+    }
+
+    fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    fn end_of_tunnels(&self) -> &CancellationToken {
+        &self.end_of_tunnels
+    }
+
+    fn places(&self) -> &Arc<Semaphore> {
+        &self.places
+    }
+
+    fn reject(&self) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Closes connections to instances that nobody used for a while, as long as the proxy lives.
+async fn sweep(proxy: std::sync::Weak<Proxy>) {
+    let mut tick = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tick.tick().await;
+        let Some(proxy) = proxy.upgrade() else {
+            return;
+        };
+        let now = Instant::now();
+        for service in proxy.table().services() {
+            service.sweep(now);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! One request, from its head to the head of its answer. The page to read first.
+//!
+//! check ▶ route ▶ admit ▶ enter a run (or wait for one) ▶ send ▶ answer with a body that holds
+//! the pass until its last byte. No task, no channel and no lock that two services share.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use super::body::{Download, GuardedBody};
+use super::client::Client;
+use super::endpoint::{Age, Pass};
+use super::exchange::Exchange;
+use super::expect::{self, Asked};
+use super::link::Link;
+use super::refusal::Refusal;
+use super::service::{ServiceProxy, WhenNone};
+use super::tries::{Head, Tries};
+use super::upload::{Upload, Uploading};
+use super::{forward, hold, target, upgrade};
+
+/// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
+const NO_HOST: HeaderValue = HeaderValue::from_static("localhost");
+
+/// Answers a request of `client`; what cannot be answered by an instance is answered by us.
+pub(crate) async fn answer(
+    client: Arc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<Download>, Infallible> {
+    let began = Instant::now();
+    let answered = match prepare(&client, request) {
+        Ok(prepared) => prepared.forward(&client, began).await,
+        Err(refusal) => {
+            client.proxy().reject();
+            Err(refusal)
+        }
+    };
+    let mut response = answered.unwrap_or_else(Refusal::into_response);
+    let stays_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if stays_http && client.proxy().doors().are_closing() {
+        forward::close(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// A request that may go to an instance of `service`.
+struct Prepared {
+    service: Arc<ServiceProxy>,
+    request: Request<Upload>,
+    uploading: Uploading,
+    asked: Asked,
+    tries: Tries,
+    /// The client's side of a protocol switch it asked for.
+    upgrade: Option<OnUpgrade>,
+}
+
+/// How a request failed that was admitted.
+enum Failure {
+    /// The client broke off its own request; nobody reads the answer.
+    BrokenOff,
+    /// By an instance, or for want of one.
+    Lost(Refusal),
+}
+
+/// Everything that depends on the request alone.
+fn prepare(client: &Client, request: Request<Incoming>) -> Result<Prepared, Refusal> {
+    let (mut head, body) = request.into_parts();
+    target::check(&mut head)?;
+    let service = route(client, &head)?;
+    let (asked, expectation) = expect::read(&mut head, &body)?;
+    let upgrade = upgrade::wanted(&mut head);
+    let length = forward::content_length(&head.headers);
+    edit(&mut head, client, upgrade.as_ref().map(|(protocol, _)| protocol));
+    let uploading = Uploading::new(body, expectation);
+    let tries = Tries::new(&head.method, length, &uploading);
+    let request = Request::from_parts(head, uploading.begin());
+    let upgrade = upgrade.map(|(_, client_side)| client_side);
+    Ok(Prepared { service, request, uploading, asked, tries, upgrade })
+}
+
+fn route(client: &Client, head: &http::request::Parts) -> Result<Arc<ServiceProxy>, Refusal> {
+    let host = head.headers.get(header::HOST).and_then(|host| target::host_of(host.as_bytes()));
+    let host = host.unwrap_or_default();
+    let table = client.proxy().table();
+    let service = table.find(client.listen(), host, head.uri.path());
+    service.cloned().ok_or_else(|| Refusal::no_route(host))
+}
+
+fn edit(head: &mut http::request::Parts, client: &Client, upgrade: Option<&HeaderValue>) {
+    forward::request(&mut head.headers, client.peer());
+    if let Some(protocol) = upgrade {
+        forward::upgrade(&mut head.headers, protocol.clone());
+    }
+    head.headers.entry(header::HOST).or_insert(NO_HOST);
+    head.version = Version::HTTP_11;
+}
+
+impl Prepared {
+    async fn forward(
+        self,
+        client: &Arc<Client>,
+        began: Instant,
+    ) -> Result<Response<Download>, Refusal> {
+        let Self { service, request, uploading, asked, mut tries, upgrade } = self;
+        let first = admit(&service)?;
+        let mut exchange = Exchange::begin(service, Arc::clone(client), began);
+        let body = Body { uploading: &uploading, asked: &asked, switches: upgrade.is_some() };
+        let sent = send(request, &body, &mut exchange, &mut tries, first).await;
+        let (answer, link) = match sent {
+            Ok(answered) => answered,
+            Err(Failure::Lost(refusal)) => return Err(exchange.lose(refusal)),
+            Err(Failure::BrokenOff) => return Err(Refusal::malformed("the body is incomplete")),
+        };
+        if let Err(refusal) = check_answer(&answer, upgrade.is_some()) {
+            return Err(exchange.lose(refusal));
+        }
+        exchange.answered(answer.status());
+        if let (StatusCode::SWITCHING_PROTOCOLS, Some(client_side)) = (answer.status(), upgrade) {
+            return Ok(upgrade::switch(answer, link, exchange, client_side));
+        }
+        let mut response = pass_on(answer, link, exchange).await;
+        if asked.in_vain() {
+            forward::close(response.headers_mut());
+        }
+        Ok(response)
+    }
+}
+
+/// Takes a request in, if possible with the pass of a run.
+fn admit(service: &ServiceProxy) -> Result<Option<Pass>, Refusal> {
+    if let Some(pass) = service.enter(&[]) {
+        return Ok(Some(pass));
+    }
+    match service.when_none() {
+        WhenNone::Stopped(reason) => {
+            service.counts().refused();
+            let name = &service.config().name;
+            Err(Refusal::unavailable(format!("service {name} is stopped: {reason}")))
+        }
+        WhenNone::Hold(_) | WhenNone::Failed(_) => Ok(None),
+    }
+}
+
+/// What of a request outlives a single try.
+struct Body<'a> {
+    uploading: &'a Uploading,
+    asked: &'a Asked,
+    /// It asks for another protocol, and so for a connection of its own.
+    switches: bool,
+}
+
+/// Sends a request until an instance answers, or the rules say that it may not be sent again.
+async fn send(
+    mut request: Request<Upload>,
+    body: &Body<'_>,
+    exchange: &mut Exchange,
+    tries: &mut Tries,
+    mut first: Option<Pass>,
+) -> Result<(Response<Incoming>, Link), Failure> {
+    let mut now = exchange.began();
+    loop {
+        let pass = match first.take().or_else(|| tries.enter(exchange.service())) {
+            Some(pass) => pass,
+            None => {
+                let pass = hold::wait(exchange, tries).await.map_err(Failure::Lost)?;
+                now = Instant::now();
+                pass
+            }
+        };
+        let run = pass.run();
+        let age = if body.switches { Age::New } else { tries.age() };
+        let mut link = match exchange.enter(pass, now, age).await {
+            Ok(link) => link,
+            Err(error) => {
+                tries.refused_by(run, &error);
+                exchange.retry();
+                continue;
+            }
+        };
+        let head = tries.is_repeatable().then(|| Head::copy(&request));
+        body.asked.listen(&mut request);
+        let mut error = match link.send(request).await {
+            Ok(answer) => return Ok((answer, link)),
+            Err(error) => error,
+        };
+        drop(link);
+        exchange.leave();
+        if body.uploading.is_broken() {
+            return Err(Failure::BrokenOff);
+        }
+        request = match (error.take_message(), head) {
+            // Not a byte of it was written: whatever it is, it may be sent again.
+            (Some(unwritten), _) if tries.came_back() => unwritten,
+            (None, Some(head)) if body.uploading.is_replayable() && !error.error().is_parse() => {
+                tries.sent_in_vain(run);
+                exchange.retry();
+                head.again(body.uploading.begin())
+            }
+            _ => {
+                let reason = format!("{run} gave no answer: {}", error.error());
+                return Err(Failure::Lost(Refusal::bad_gateway(reason)));
+            }
+        };
+    }
+}
+
+/// Refuses answers that cannot be forwarded without a doubt about where they end.
+fn check_answer(answer: &Response<Incoming>, switches: bool) -> Result<(), Refusal> {
+    if !forward::is_framed(answer.headers(), answer.status()) {
+        return Err(Refusal::bad_gateway("the instance framed its answer in two ways"));
+    }
+    let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switched && !(switches && answer.headers().contains_key(header::UPGRADE)) {
+        return Err(Refusal::bad_gateway("the instance switched protocols unasked"));
+    }
+    Ok(())
+}
+
+/// The answer as the client gets it, with a body that carries the exchange to its last byte.
+async fn pass_on(answer: Response<Incoming>, link: Link, exchange: Exchange) -> Response<Download> {
+    let (mut head, incoming) = answer.into_parts();
+    let claimed = match head.status {
+        StatusCode::NOT_MODIFIED => forward::content_length(&head.headers),
+        _ => None,
+    };
+    forward::response(&mut head.headers);
+    // hyper answers a client of HTTP/1.0 in HTTP/1.0, whatever stands here.
+    head.version = Version::HTTP_11;
+    let mut body = GuardedBody::new(incoming, link, exchange);
+    poll_fn(|cx| {
+        body.finish_if_empty(cx);
+        Poll::Ready(())
+    })
+    .await;
+    let body = claimed.map_or(Download::Guarded(body), Download::Claimed);
+    Response::from_parts(head, body)
+}

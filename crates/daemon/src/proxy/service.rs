@@ -1,0 +1,144 @@
+//! One service as the proxy sees it: which runs may be chosen, and which is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use smoothserve_protocol::id::RunId;
+use smoothserve_protocol::snapshot::Ledger;
+
+use super::endpoint::{Endpoint, Pass};
+use super::hold::WaitingRoom;
+use super::ledger::Counts;
+use super::losses::Losses;
+use super::traffic::ServiceTraffic;
+use crate::config::ServiceConfig;
+
+/// The proxy's side of a service. It lives as long as the service, whatever its runs do.
+pub struct ServiceProxy {
+    config: Arc<ServiceConfig>,
+    choice: ArcSwap<Choice>,
+    /// Where the search for the least busy one begins, so that ties are taken in turn.
+    turn: AtomicUsize,
+    counts: Counts,
+    traffic: ServiceTraffic,
+    waiting: WaitingRoom,
+    losses: Losses,
+}
+
+/// What a request may choose from; always complete, replaced as a whole.
+pub struct Choice {
+    /// The runs that are ready.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// What becomes of a request that finds none of them open.
+    pub when_none: WhenNone,
+}
+
+/// What becomes of a request for which no instance is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhenNone {
+    /// It waits this long: an instance is expected.
+    Hold(Duration),
+    /// It is turned away with 503 and this reason, and does not count as accepted.
+    Stopped(String),
+    /// It is answered with 503 and this reason, and counts as lost.
+    Failed(String),
+}
+
+impl ServiceProxy {
+    /// A service without any run yet, which reads as stopped until the first offer.
+    pub fn new(config: Arc<ServiceConfig>) -> Arc<Self> {
+        let when_none = WhenNone::Stopped("it has not been started".into());
+        Arc::new(Self {
+            waiting: WaitingRoom::new(config.limits.hold_max),
+            config,
+            choice: ArcSwap::from_pointee(Choice { endpoints: Vec::new(), when_none }),
+            turn: AtomicUsize::new(0),
+            counts: Counts::default(),
+            traffic: ServiceTraffic::new(),
+            losses: Losses::default(),
+        })
+    }
+
+    /// Replaces what may be chosen, and wakes the requests that wait for it.
+    pub fn offer(&self, choice: Choice) {
+        self.choice.store(Arc::new(choice));
+        self.waiting.wake();
+    }
+
+    /// Where every request went, as of one moment.
+    pub fn ledger(&self) -> Ledger {
+        self.counts.read()
+    }
+
+    /// Requests that wait for an instance at this moment.
+    pub fn held_now(&self) -> u64 {
+        self.waiting.now()
+    }
+
+    /// Open tunnels at this moment.
+    pub fn tunnels_now(&self) -> u64 {
+        self.counts.tunnels()
+    }
+
+    /// Figures of the service as a whole.
+    pub fn traffic(&self) -> &ServiceTraffic {
+        &self.traffic
+    }
+
+    pub(crate) fn config(&self) -> &ServiceConfig {
+        &self.config
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub(crate) fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    pub(crate) fn waiting(&self) -> &WaitingRoom {
+        &self.waiting
+    }
+
+    pub(crate) fn when_none(&self) -> WhenNone {
+        self.choice.load().when_none.clone()
+    }
+
+    /// Enters the least busy of the open runs that are not among `tried`; ties take turns.
+    pub(crate) fn enter(&self, tried: &[RunId]) -> Option<Pass> {
+        let choice = self.choice.load();
+        let endpoints = &choice.endpoints[..];
+        if let [only] = endpoints {
+            return if tried.contains(&only.run()) { None } else { only.enter() };
+        }
+        // Entering fails only if the gate closed since it was looked at, so each round has one
+        // candidate less.
+        (0..endpoints.len()).find_map(|_| self.least_busy(endpoints, tried)?.enter())
+    }
+
+    fn least_busy<'a>(
+        &self,
+        endpoints: &'a [Arc<Endpoint>],
+        tried: &[RunId],
+    ) -> Option<&'a Arc<Endpoint>> {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % endpoints.len().max(1);
+        let (before, after) = endpoints.split_at(first);
+        after
+            .iter()
+            .chain(before)
+            .filter(|endpoint| !tried.contains(&endpoint.run()))
+            .filter_map(|endpoint| Some((endpoint.load()?, endpoint)))
+            .min_by_key(|(load, _)| *load)
+            .map(|(_, endpoint)| endpoint)
+    }
+
+    /// Drops idle connections that are past their age.
+    pub(crate) fn sweep(&self, now: std::time::Instant) {
+        for endpoint in &self.choice.load().endpoints {
+            endpoint.sweep(now);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Whom a request is for: the checks of RFC 9112 3.2 that hyper leaves to us.
+//!
+//! Being ambiguous is worse than being strict. What two parsers could read in two ways is refused.
+
+use http::request::Parts;
+use http::{HeaderValue, Method, Uri, Version, header};
+
+use super::refusal::Refusal;
+
+const MAX_TARGET: usize = 16 * 1024;
+const MAX_FIELD: usize = 32 * 1024;
+const MAX_FIELDS: usize = 64 * 1024;
+const MAX_METHOD: usize = 32;
+
+/// Checks the target, the method, Host and the framing of a request, and leaves it in origin-form
+/// with exactly one valid Host, or none in HTTP/1.0.
+///
+/// # Errors
+///
+/// What is wrong with it; nothing of it may be forwarded then.
+pub(crate) fn check(head: &mut Parts) -> Result<(), Refusal> {
+    check_method(&head.method)?;
+    check_sizes(head)?;
+    check_framing(head)?;
+    check_host(head)?;
+    to_origin_form(head)
+}
+
+/// The host of a `Host` value, without its port; none if the value is no `host [ ":" port ]`.
+pub(crate) fn host_of(value: &[u8]) -> Option<&[u8]> {
+    let (host, rest) = if value.first() == Some(&b'[') {
+        let end = value.iter().position(|&byte| byte == b']')?;
+        let inner = &value[1..end];
+        let is_address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+        if inner.is_empty() || !inner.iter().all(is_address) {
+            return None;
+        }
+        value.split_at(end + 1)
+    } else {
+        let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
+        value.split_at(end)
+    };
+    let valid = !host.is_empty() && (host[0] == b'[' || host.iter().all(|&byte| is_name(byte)));
+    (valid && is_port(rest)).then_some(host)
+}
+
+fn check_method(method: &Method) -> Result<(), Refusal> {
+    // A tunnel to anywhere is not what a reverse proxy is for, and TRACE shows cookies to scripts.
+    if matches!(*method, Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::method(method));
+    }
+    if method.as_str().len() > MAX_METHOD {
+        return Err(Refusal::malformed("the method is longer than 32 bytes"));
+    }
+    Ok(())
+}
+
+fn check_sizes(head: &Parts) -> Result<(), Refusal> {
+    if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > MAX_TARGET) {
+        return Err(Refusal::target_too_long());
+    }
+    let mut sum = 0;
+    for (name, value) in &head.headers {
+        let size = name.as_str().len() + value.len();
+        if size > MAX_FIELD {
+            return Err(Refusal::header_too_large(name));
+        }
+        sum += size;
+    }
+    if sum > MAX_FIELDS {
+        return Err(Refusal::headers_too_large());
+    }
+    Ok(())
+}
+
+/// hyper takes any list of codings that ends in `chunked`; decoding only the last of them would
+/// forward a body that is not what it says (RFC 9112 6.1).
+fn check_framing(head: &Parts) -> Result<(), Refusal> {
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Refusal::malformed("transfer-encoding is not exactly one chunked")),
+    }
+}
+
+fn check_host(head: &Parts) -> Result<(), Refusal> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => Err(Refusal::malformed("there is more than one host header")),
+        (Some(host), None) if host_of(host.as_bytes()).is_some() => Ok(()),
+        (Some(_), None) => Err(Refusal::malformed("the host header is invalid")),
+        (None, _) if head.version < Version::HTTP_11 => Ok(()),
+        (None, _) => Err(Refusal::malformed("the host header is missing")),
+    }
+}
+
+fn to_origin_form(head: &mut Parts) -> Result<(), Refusal> {
+    let Some(authority) = head.uri.authority() else {
+        let target = head.uri.path();
+        return match target {
+            "*" if head.method != Method::OPTIONS => {
+                Err(Refusal::malformed("the target * is for OPTIONS only"))
+            }
+            _ if target.starts_with('/') || target == "*" => Ok(()),
+            _ => Err(Refusal::malformed("the target is not a path")),
+        };
+    };
+    if !matches!(head.uri.scheme_str(), Some("http" | "https")) {
+        return Err(Refusal::malformed("the target is neither a path nor an http address"));
+    }
+    // The target's authority wins over Host (RFC 9112 3.2.2).
+    let host = HeaderValue::from_str(authority.as_str());
+    let host = host.ok().filter(|host| host_of(host.as_bytes()).is_some());
+    let Some(host) = host else {
+        return Err(Refusal::malformed("the authority of the target is invalid"));
+    };
+    head.headers.insert(header::HOST, host);
+    let path = head.uri.path_and_query().cloned();
+    head.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+    Ok(())
+}
+
+/// A registered name or an IPv4 address (RFC 3986 3.2.2), but for the comma, which would read as
+/// two values.
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
+        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
+}
+
+/// Nothing, or a colon and a port; the port may be empty (RFC 3986 3.2.3).
+fn is_port(rest: &[u8]) -> bool {
+    let Some((colon, digits)) = rest.split_first() else {
+        return true;
+    };
+    let value = digits.iter().try_fold(0_u32, |value, byte| {
+        let value = value * 10 + (*byte as char).to_digit(10)?;
+        (value <= u32::from(u16::MAX)).then_some(value)
+    });
+    *colon == b':' && value.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_an_optional_port() {
+        for (value, host) in [
+            ("example.com", "example.com"),
+            ("example.com:8080", "example.com"),
+            ("example.com:", "example.com"),
+            ("127.0.0.1:65535", "127.0.0.1"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(host_of(value.as_bytes()), Some(host.as_bytes()), "{value}");
+        }
+        for value in [
+            "",
+            ":80",
+            "a b",
+            "a\tb",
+            "a,b",
+            "u@h",
+            "h/p",
+            "a\u{7f}",
+            "h:65536",
+            "h:x",
+            "h:1:2",
+            "h:+1",
+            "[::1",
+            "[]",
+            "[::1]x",
+            "[::g]",
+            "h?x",
+            "h#x",
+            "h\\x",
+            "h:99999999999999999999",
+        ] {
+            assert_eq!(host_of(value.as_bytes()), None, "{value}");
+        }
+    }
+}

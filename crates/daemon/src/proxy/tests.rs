@@ -1,0 +1,11 @@
+//! The data plane against raw sockets: a client that writes bytes, instances that follow a script.
+
+mod drain;
+mod faults;
+mod framing;
+mod harness;
+mod plain;
+mod upgrade;
+
+pub(crate) use harness::config;
+use harness::{Backend, House, header, until};

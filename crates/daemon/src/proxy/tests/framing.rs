@@ -1,0 +1,312 @@
+//! Where messages begin and end, and whom they are for: the rows of RFC 9110 and 9112.
+
+use super::*;
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+async fn echo() -> (House, Backend) {
+    let house = House::new().await;
+    let backend = Backend::echoing().await;
+    house.serve(&backend);
+    (house, backend)
+}
+
+/// What the instance received.
+async fn forwarded(request: &str) -> String {
+    let (house, _backend) = echo().await;
+    let answer = house.ask(request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert_eq!(house.settled().await.completed, 1);
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[tokio::test]
+async fn a_body_is_forwarded_with_its_framing_whatever_the_method() {
+    for method in ["GET", "POST", "DELETE", "OPTIONS"] {
+        let request = format!(
+            "{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+             transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+        );
+        let received = forwarded(&request).await;
+        assert_eq!(header(&received, "transfer-encoding"), Some("chunked"), "{received}");
+        assert!(received.ends_with("3\r\nabc\r\n0\r\n\r\n"), "{received}");
+
+        let request = format!(
+            "{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 3\r\n\r\nabc"
+        );
+        let received = forwarded(&request).await;
+        assert_eq!(header(&received, "content-length"), Some("3"), "{received}");
+        assert!(received.ends_with("\r\n\r\nabc"), "{received}");
+    }
+}
+
+#[tokio::test]
+async fn trailers_pass_both_ways() {
+    let received = forwarded(
+        "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntrailer: x-sum\r\n\
+         transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-sum: 7\r\n\r\n",
+    )
+    .await;
+    assert!(received.ends_with("1\r\na\r\n0\r\nx-sum: 7\r\n\r\n"), "{received}");
+
+    let house = House::new().await;
+    let backend = Backend::answering(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n\
+         1\r\na\r\n0\r\nx-sum: 7\r\n\r\n",
+    )
+    .await;
+    house.serve(&backend);
+    let answer = house
+        .ask("GET / HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: close, te\r\n\r\n")
+        .await;
+    assert!(answer.ends_with("1\r\na\r\n0\r\nx-sum: 7\r\n\r\n"), "{answer}");
+    assert_eq!(house.settled().await.completed, 1);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_keeps_its_length_and_the_connection() {
+    for (method, answer, length) in [
+        ("HEAD", "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n", Some("7")),
+        ("HEAD", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", None),
+        ("GET", "HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n\r\n", Some("7")),
+        ("GET", "HTTP/1.1 304 Not Modified\r\n\r\n", None),
+        ("GET", "HTTP/1.1 204 No Content\r\n\r\n", None),
+        ("GET", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Some("0")),
+    ] {
+        let house = House::new().await;
+        let backend = Backend::answering(answer).await;
+        house.serve(&backend);
+        let mut client = house.client().await;
+        for _ in 0..2 {
+            client.write(&format!("{method} / HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+            let head = client.read_head().await.unwrap();
+            assert_eq!(header(&head, "content-length"), length, "{method} {answer}: {head}");
+        }
+        assert_eq!(backend.connections(), 1, "{method} {answer}");
+        assert_eq!(house.settled().await.completed, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_plain_bytes_and_the_end() {
+    let house = House::new().await;
+    let backend = Backend::answering(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    )
+    .await;
+    house.serve(&backend);
+    let answer = house.ask("GET / HTTP/1.0\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    assert_eq!(header(&answer, "transfer-encoding"), None);
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let (house, _backend) = echo().await;
+    let answers = house
+        .ask(
+            "GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n\
+             GET /3 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+        )
+        .await;
+    let places: Vec<_> = ["GET /1 ", "GET /2 ", "GET /3 "].map(|line| answers.find(line)).into();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{answers}");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_no_more_still_gets_its_answer() {
+    let (house, _backend) = echo().await;
+    let mut client = house.client().await;
+    client.write("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi").await;
+    client.end_sending().await;
+    let answer = client.read_all().await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("hi"), "{answer}");
+    assert_eq!(house.settled().await.completed, 1);
+}
+
+#[tokio::test]
+async fn the_authority_of_an_absolute_target_wins_over_host() {
+    let received = forwarded(
+        "GET http://shop.example:81/a?b HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    assert!(received.starts_with("GET /a?b HTTP/1.1\r\n"), "{received}");
+    assert_eq!(header(&received, "host"), Some("shop.example:81"));
+    let received = forwarded("OPTIONS * HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(received.starts_with("OPTIONS * HTTP/1.1\r\n"), "{received}");
+}
+
+#[tokio::test]
+async fn what_could_be_read_in_two_ways_is_refused_and_the_connection_closed() {
+    let (house, backend) = echo().await;
+    let long = "x".repeat(17 * 1024);
+    let large = format!("x: {}\r\n", "y".repeat(33 * 1024));
+    let many = format!("a: {}\r\n", "y".repeat(22 * 1024)).repeat(3);
+    let cases = [
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost:\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a,b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: u@a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a/b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a:65536\r\n\r\n", 400),
+        ("GET http://u@a/ HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        ("GET ftp://a/ HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        ("GET a:80 HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        ("GET * HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        ("CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n", 405),
+        ("TRACE / HTTP/1.1\r\nhost: a\r\n\r\n", 405),
+        ("GETGETGETGETGETGETGETGETGETGETGET / HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1, 1\r\n\r\na", 400),
+        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +1\r\n\r\na", 400),
+        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\na", 400),
+        ("POST / HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx : y\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx: y\r\n z\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a\r\nexpect: a-miracle\r\n\r\n", 417),
+        (&format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"), 414),
+        (&format!("GET / HTTP/1.1\r\nhost: a\r\n{large}\r\n"), 431),
+        (&format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), 431),
+        (&format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "a: b\r\n".repeat(200)), 431),
+    ];
+    for (request, status) in cases {
+        // The second request must not be looked at.
+        let answer = house.ask(&format!("{request}GET /next HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+        let request = &request[..request.len().min(100)];
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{request}: {answer}");
+        assert_eq!(header(&answer, "connection"), Some("close"), "{request}: {answer}");
+    }
+    assert_eq!(backend.connections(), 0);
+    assert_eq!(house.service.ledger().accepted, 0);
+}
+
+#[tokio::test]
+async fn a_request_without_a_route_is_not_found() {
+    let mut config = config("shop");
+    config.is_default = false;
+    let house = House::with(config).await;
+    let answer = house.ask("GET / HTTP/1.1\r\nhost: who\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404 Not Found"), "{answer}");
+    assert!(answer.ends_with("404 no service answers to host who\n"), "{answer}");
+    assert_eq!(house.proxy.rejected(), 1);
+}
+
+#[tokio::test]
+async fn an_expected_body_is_asked_for_when_the_instance_asks() {
+    let house = House::new().await;
+    let backend = Backend::new(|_, mut peer| async move {
+        let head = peer.read_head().await.unwrap();
+        assert_eq!(header(&head, "expect"), Some("100-continue"));
+        peer.write("HTTP/1.1 100 Continue\r\n\r\n").await;
+        assert_eq!(peer.read_exactly(2).await, "hi");
+        peer.write(OK).await;
+    })
+    .await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    client
+        .write("PUT / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+        .await;
+    assert_eq!(client.read_head().await.unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
+    client.write("hi").await;
+    let answer = client.read_message().await.unwrap();
+    assert!(answer.head.starts_with("HTTP/1.1 200 OK"), "{answer:?}");
+    assert_eq!(house.settled().await.completed, 1);
+}
+
+#[tokio::test]
+async fn a_final_answer_instead_of_100_ends_the_exchange_without_the_body() {
+    let house = House::new().await;
+    let backend = Backend::new(|_, mut peer| async move {
+        peer.read_head().await.unwrap();
+        peer.write("HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno").await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    client
+        .write("PUT / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n")
+        .await;
+    let answer = client.read_all().await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("no"), "{answer}");
+    assert_eq!(header(&answer, "connection"), Some("close"));
+    assert_eq!(house.settled().await.completed, 1);
+}
+
+#[tokio::test]
+async fn an_instance_that_ignores_an_expectation_gets_the_body_after_a_while() {
+    let house = House::new().await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    client
+        .write("PUT / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+        .await;
+    assert_eq!(client.read_head().await.unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
+    client.write("hi").await;
+    assert!(client.read_message().await.is_some());
+}
+
+#[tokio::test]
+async fn an_early_answer_arrives_although_the_body_is_still_coming() {
+    let house = House::new().await;
+    let backend = Backend::new(|_, mut peer| async move {
+        peer.read_head().await.unwrap();
+        peer.write("HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno").await;
+        // It stays open and reads no more.
+        std::future::pending::<()>().await;
+    })
+    .await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    client.write("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 900000\r\n\r\n").await;
+    client.write(&"x".repeat(800_000)).await;
+    let answer = client.read_all().await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("no"), "{answer}");
+    assert_eq!(house.settled().await.completed, 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_could_be_read_in_two_ways_is_a_502_and_its_connection_is_not_used_again() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+        "garbage\r\n\r\n",
+    ] {
+        let house = House::new().await;
+        let backend = Backend::answering(answer).await;
+        house.serve(&backend);
+        for asked in 1..=2 {
+            let got = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+            assert!(got.starts_with("HTTP/1.1 502 Bad Gateway"), "{answer}: {got}");
+            assert_eq!(backend.connections(), asked, "{answer}");
+        }
+        assert_eq!(house.settled().await.lost, 2);
+    }
+}
+
+#[tokio::test]
+async fn bytes_after_an_answer_reach_nobody() {
+    let house = House::new().await;
+    let backend = Backend::answering(
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
+    )
+    .await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    for asked in 1..=3 {
+        client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert_eq!(client.read_message().await.unwrap().body, b"ok");
+        assert_eq!(backend.connections(), asked);
+    }
+}

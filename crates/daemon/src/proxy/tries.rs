@@ -1,0 +1,151 @@
+//! What has been tried for one request, and what may be tried next: the retry rules in one place.
+
+use http::{HeaderMap, Method, Request, Uri, Version};
+use smoothserve_protocol::id::RunId;
+use tokio::time::Instant;
+
+use super::endpoint::{Age, Pass};
+use super::refusal::Refusal;
+use super::service::ServiceProxy;
+use super::upload::{REPLAY_WINDOW, Upload, Uploading};
+
+/// The memory of one request's attempts.
+pub(crate) struct Tries {
+    /// Sending it twice is the same as sending it once (RFC 9110 9.2.2).
+    idempotent: bool,
+    /// Its body is known to fit the replay window, so that it can be repeated for sure.
+    short: bool,
+    /// It was sent to this run, and that failed before the answer began. Once is allowed.
+    failed: Option<RunId>,
+    /// How often it came back unwritten.
+    returns: usize,
+    /// Runs that could not be connected to since the last pause.
+    refused: Vec<RunId>,
+    /// Why, of the last one.
+    last_refusal: Option<String>,
+    /// When it was first held.
+    held: Option<Instant>,
+}
+
+/// The head of a request, kept for a second try.
+pub(crate) struct Head {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+/// As many runs are tried in a row; more would keep the client waiting for a service that is down
+/// as a whole.
+const MAX_REFUSALS: usize = 3;
+
+/// A run that accepts connections only to close them gives requests back for ever.
+const MAX_RETURNS: usize = 3;
+
+impl Tries {
+    pub(crate) fn new(method: &Method, length: Option<u64>, upload: &Uploading) -> Self {
+        let fits = length.is_some_and(|length| length <= REPLAY_WINDOW as u64);
+        let idempotent = method.is_idempotent();
+        if !idempotent {
+            upload.forget();
+        }
+        Self {
+            idempotent,
+            short: fits || upload.is_nothing(),
+            failed: None,
+            returns: 0,
+            refused: Vec::new(),
+            last_refusal: None,
+            held: None,
+        }
+    }
+
+    /// It may be sent once more if this time fails, as far as its body can.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.idempotent && self.failed.is_none()
+    }
+
+    /// How old a connection may be this time.
+    pub(crate) fn age(&self) -> Age {
+        if self.failed.is_some() || self.returns > 0 {
+            Age::New
+        } else if self.idempotent && self.short {
+            Age::Any
+        } else {
+            Age::Recent
+        }
+    }
+
+    /// Enters a run: preferably not the one that failed, never one that just refused.
+    pub(crate) fn enter(&self, service: &ServiceProxy) -> Option<Pass> {
+        if self.refused.len() >= MAX_REFUSALS {
+            return None;
+        }
+        if let Some(failed) = self.failed {
+            let elsewhere: Vec<RunId> = self.refused.iter().copied().chain([failed]).collect();
+            if let Some(pass) = service.enter(&elsewhere) {
+                return Some(pass);
+            }
+        }
+        service.enter(&self.refused)
+    }
+
+    /// `run` could not be connected to; nothing was sent.
+    pub(crate) fn refused_by(&mut self, run: RunId, error: &std::io::Error) {
+        self.refused.push(run);
+        self.last_refusal = Some(format!("{run}: {error}"));
+    }
+
+    /// Some run refused a connection since the last pause, so that it is worth asking again.
+    pub(crate) fn was_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// After a pause: those that refused may listen by now.
+    pub(crate) fn ask_again(&mut self) {
+        self.refused.clear();
+    }
+
+    /// The request came back unwritten: its connection was dead already. May it be sent again?
+    pub(crate) fn came_back(&mut self) -> bool {
+        self.returns += 1;
+        self.returns <= MAX_RETURNS
+    }
+
+    /// The request was sent to `run` and failed; it is sent once more.
+    pub(crate) fn sent_in_vain(&mut self, run: RunId) {
+        self.failed = Some(run);
+    }
+
+    /// It is held; gives when that began, and whether it begins now.
+    pub(crate) fn held_since(&mut self) -> (Instant, bool) {
+        let first = self.held.is_none();
+        (*self.held.get_or_insert_with(Instant::now), first)
+    }
+
+    /// What to say when no run can be entered.
+    pub(crate) fn nobody(&self, reason: String) -> Refusal {
+        match &self.last_refusal {
+            Some(refusal) => Refusal::bad_gateway(format!("{reason}; {refusal}")),
+            None => Refusal::unavailable(reason),
+        }
+    }
+}
+
+impl Head {
+    pub(crate) fn copy(request: &Request<Upload>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        }
+    }
+
+    pub(crate) fn again(self, upload: Upload) -> Request<Upload> {
+        let mut request = Request::new(upload);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = self.headers;
+        request
+    }
+}

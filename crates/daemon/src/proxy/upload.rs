@@ -1,0 +1,201 @@
+//! The body of a request on its way to an instance.
+//!
+//! It streams. The first frames are kept besides, up to a bound, so that a request that may be
+//! repeated can be repeated; and it knows whether it was the client that broke off, because then
+//! nobody else is to blame for what follows.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::expect::Expectation;
+
+/// How much of a body is kept for another try.
+pub(crate) const REPLAY_WINDOW: usize = 64 * 1024;
+/// How many pieces: each may hold a whole read buffer in memory.
+const REPLAY_FRAMES: usize = 64;
+
+/// A body as hyper's client takes it.
+pub(crate) enum Upload {
+    /// There is none.
+    Nothing,
+    /// Read from the client as the instance takes it.
+    Streaming {
+        /// Shared with the exchange, which may need it for another try.
+        source: Arc<Mutex<Source>>,
+        /// How many of the kept frames this try has had.
+        position: usize,
+    },
+}
+
+/// Where a body comes from, whichever try reads it.
+pub(crate) struct Source {
+    incoming: Incoming,
+    expectation: Option<Expectation>,
+    kept: Vec<Bytes>,
+    kept_bytes: usize,
+    /// Everything read so far is in `kept`.
+    replayable: bool,
+    trailers: Option<HeaderMap>,
+    ended: bool,
+    broken: bool,
+}
+
+/// The exchange's side of a body.
+pub(crate) struct Uploading(Option<Arc<Mutex<Source>>>);
+
+/// The client broke off in the middle of its request.
+#[derive(Debug, thiserror::Error)]
+#[error("the client broke off its request")]
+pub(crate) struct BrokenOff;
+
+impl Uploading {
+    pub(crate) fn new(incoming: Incoming, expectation: Option<Expectation>) -> Self {
+        if incoming.is_end_stream() {
+            return Self(None);
+        }
+        Self(Some(Arc::new(Mutex::new(Source {
+            incoming,
+            expectation,
+            kept: Vec::new(),
+            kept_bytes: 0,
+            replayable: true,
+            trailers: None,
+            ended: false,
+            broken: false,
+        }))))
+    }
+
+    /// The body from its beginning, for one try.
+    pub(crate) fn begin(&self) -> Upload {
+        match &self.0 {
+            None => Upload::Nothing,
+            Some(source) => Upload::Streaming { source: Arc::clone(source), position: 0 },
+        }
+    }
+
+    /// There is no body.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Could [`begin`](Self::begin) be called once more?
+    pub(crate) fn is_replayable(&self) -> bool {
+        self.0.as_ref().is_none_or(|source| lock(source).replayable)
+    }
+
+    /// It will not be sent twice: nothing needs to be kept.
+    pub(crate) fn forget(&self) {
+        if let Some(source) = &self.0 {
+            lock(source).forget();
+        }
+    }
+
+    /// The client broke off.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.as_ref().is_some_and(|source| lock(source).broken)
+    }
+}
+
+impl Source {
+    fn poll_fresh(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.ended {
+            return Poll::Ready(
+                self.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))),
+            );
+        }
+        if let Some(expectation) = &mut self.expectation {
+            ready!(expectation.poll_go_on(cx));
+            self.expectation = None;
+        }
+        match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            None => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+            Some(Err(_)) => {
+                self.broken = true;
+                Poll::Ready(Some(Err(BrokenOff)))
+            }
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(self.keep(frame)))),
+        }
+    }
+
+    fn keep(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(trailers) = frame.trailers_ref() {
+            self.ended = true;
+            self.trailers = Some(trailers.clone());
+        }
+        if let Some(data) = frame.data_ref() {
+            self.kept_bytes += data.len();
+            if self.kept_bytes > REPLAY_WINDOW || self.kept.len() == REPLAY_FRAMES {
+                self.forget();
+            }
+            if self.replayable {
+                self.kept.push(data.clone());
+            }
+        }
+        frame
+    }
+
+    fn forget(&mut self) {
+        self.replayable = false;
+        self.kept = Vec::new();
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let Self::Streaming { source, position } = self.get_mut() else {
+            return Poll::Ready(None);
+        };
+        let mut source = lock(source);
+        if let Some(data) = source.kept.get(*position) {
+            *position += 1;
+            return Poll::Ready(Some(Ok(Frame::data(data.clone()))));
+        }
+        let fresh = ready!(source.poll_fresh(cx));
+        *position = source.kept.len();
+        Poll::Ready(fresh)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Streaming { source, position } => {
+                let source = lock(source);
+                let read =
+                    source.ended && source.trailers.is_none() || source.incoming.is_end_stream();
+                read && *position >= source.kept.len()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Nothing => SizeHint::with_exact(0),
+            // Content-Length and Transfer-Encoding are forwarded as they came, and hyper goes by
+            // them.
+            Self::Streaming { .. } => SizeHint::default(),
+        }
+    }
+}
+
+fn lock(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
+    // Only one task ever has it; it is shared in place, not in time.
+    source.lock().unwrap_or_else(PoisonError::into_inner)
+}
