@@ -1,0 +1,158 @@
+//! Everything that can happen to the supervisor.
+
+use std::time::Duration;
+
+use smoothserve_protocol::event::Cause;
+use smoothserve_protocol::failure::{Exit, FailReason};
+use smoothserve_protocol::id::{Generation, OperationId, RunId, ServiceName};
+
+/// Pairs an [`Effect::Answer`](super::Effect::Answer) with the command that asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// One closing of an instance's door. Given back by [`Input::Idle`], so that the late end of an
+/// earlier drain is not taken for the end of this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct DrainId(pub(crate) u16);
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// Somebody asks for something.
+    Command {
+        /// For the answer.
+        ticket: Ticket,
+        /// What is asked.
+        command: Command,
+    },
+    /// The process of a run exists.
+    Launched {
+        /// The run.
+        run: RunId,
+        /// Its process id.
+        pid: u32,
+    },
+    /// There is no process for a run, and there will be none.
+    LaunchFailed {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: FailReason,
+    },
+    /// The readiness probe of a run succeeded.
+    Answering {
+        /// The run.
+        run: RunId,
+    },
+    /// The readiness probe of a run failed; it goes on.
+    ProbeFailed {
+        /// The run.
+        run: RunId,
+        /// What it found.
+        error: String,
+    },
+    /// The process of a run is gone and reaped.
+    Exited {
+        /// The run.
+        run: RunId,
+        /// How it ended.
+        exit: Exit,
+        /// The last lines it wrote, oldest first.
+        last_output: Vec<String>,
+    },
+    /// Nobody is inside any more, and the door is closed.
+    Idle {
+        /// The run.
+        run: RunId,
+        /// Which closing.
+        drain: DrainId,
+    },
+    /// The check before a rollout has ended.
+    Preflighted {
+        /// The service.
+        service: ServiceName,
+        /// The rollout that waits for it.
+        operation: OperationId,
+        /// What stands in the way.
+        problem: Option<String>,
+    },
+    /// A watched file changed.
+    FilesChanged {
+        /// The service that watches it.
+        service: ServiceName,
+        /// Its path.
+        file: String,
+    },
+    /// The proxy took its last connection and answered its last request.
+    DoorsClosed,
+}
+
+/// When a command is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnswerWhen {
+    /// When the work has begun.
+    Begun,
+    /// When the work has ended.
+    Ended,
+}
+
+/// Something asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    /// Start what does not run.
+    Start {
+        /// The service.
+        service: ServiceName,
+        /// Who asks.
+        cause: Cause,
+        /// When to answer.
+        answer: AnswerWhen,
+    },
+    /// Drain and stop.
+    Stop {
+        /// The service.
+        service: ServiceName,
+        /// Who asks.
+        cause: Cause,
+        /// Refuse unless this is the service's generation.
+        expected: Option<Generation>,
+        /// Cut what is still inside after so long; none: never.
+        limit: Option<Duration>,
+        /// When to answer.
+        answer: AnswerWhen,
+    },
+    /// Replace the instances one at a time.
+    Restart {
+        /// The service.
+        service: ServiceName,
+        /// Who asks.
+        cause: Cause,
+        /// Refuse unless this is the service's generation.
+        expected: Option<Generation>,
+        /// Join a restart that runs already, rather than be refused.
+        join: bool,
+        /// Instead of the service's own.
+        drain_timeout: Option<Duration>,
+        /// When to answer.
+        answer: AnswerWhen,
+    },
+    /// Stop everything, then halt. Asked a second time: within 5 s; a third time: at once.
+    Shutdown {
+        /// Who asks.
+        cause: Cause,
+        /// Cut what is inside at once.
+        force: bool,
+    },
+}
+
+impl Command {
+    /// The service it is about; none: the daemon.
+    pub(crate) fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::Start { service, .. }
+            | Self::Stop { service, .. }
+            | Self::Restart { service, .. } => Some(service),
+            Self::Shutdown { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What is done to one instance: the only places that change its state.
+
+use std::time::{Duration, Instant};
+
+use smoothserve_protocol::event::EventKind;
+use smoothserve_protocol::failure::FailReason;
+use smoothserve_protocol::id::{RunId, Slot};
+
+use super::super::effect::{Effect, Signal};
+use super::super::input::DrainId;
+use super::super::instance::{Drain, Instance, Next, State};
+use super::{Ctx, Service, Work, millis};
+
+impl Service {
+    /// Does what is due for one instance.
+    pub(super) fn look_at(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
+        let now = ctx.now;
+        let due = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
+        match self.at(slot).state.clone() {
+            State::Starting { run, ready_at, .. } if due(&ready_at) => {
+                self.become_ready(ctx, slot, run);
+            }
+            State::Starting { run, ready_at: None, give_up_at } if give_up_at <= now => {
+                self.give_up(ctx, slot, run);
+            }
+            State::Draining { run, drain, then } if due(&drain.until) => {
+                self.drain_timed_out(ctx, slot, run, then);
+            }
+            State::Draining { run, drain, .. } if due(&drain.tunnels_until) => {
+                if let State::Draining { drain, .. } = &mut self.at(slot).state {
+                    drain.tunnels_until = None;
+                }
+                ctx.push(Effect::EndTunnels { run });
+            }
+            State::Stopping { run, kill_at, since, .. } if due(&kill_at) => {
+                if let State::Stopping { kill_at, .. } = &mut self.at(slot).state {
+                    *kill_at = None;
+                }
+                ctx.push(Effect::Signal { run, signal: Signal::Kill });
+                let after_ms = millis(now.duration_since(since));
+                self.note(ctx, Some(slot), EventKind::Killed { after_ms });
+            }
+            State::BackingOff { retry_at } if retry_at <= now => self.launch(ctx, slot),
+            _ => {}
+        }
+    }
+
+    pub(super) fn become_ready(&mut self, ctx: &mut Ctx<'_>, slot: Slot, run: RunId) {
+        let now = ctx.now;
+        let instance = self.at(slot);
+        instance.state = State::Ready { run, since: now };
+        let generation = instance.generation;
+        let took_ms = instance.launched.map_or(0, |at| millis(now.duration_since(at)));
+        self.measure(slot, |turn| turn.ready = Some(now));
+        if let Work::Start(start) = &mut self.work {
+            start.failed.remove(&slot);
+        }
+        self.refresh_route(ctx);
+        self.note(ctx, Some(slot), EventKind::Ready { took_ms, generation });
+    }
+
+    pub(super) fn give_up(&mut self, ctx: &mut Ctx<'_>, slot: Slot, run: RunId) {
+        let reason = FailReason::NotReady {
+            after_ms: millis(self.config.limits.ready_timeout),
+            probe_error: self.at(slot).probe_error.clone(),
+        };
+        self.tell_to_exit(ctx, slot, run, Next::Retry(reason));
+    }
+
+    /// The drain deadline has passed, and somebody is still inside.
+    pub(super) fn drain_timed_out(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: Slot,
+        run: RunId,
+        then: Next,
+    ) {
+        match then {
+            // A stop with a limit was asked for: what is left is cut.
+            Next::Rest => {
+                ctx.push(Effect::Cut { run });
+                self.tell_to_exit(ctx, slot, run, then);
+            }
+            // A restart is not worth a request: the process was not signalled, so nothing is lost.
+            Next::Relaunch | Next::Retry(_) => {
+                self.reopen(ctx, slot);
+                self.note(ctx, Some(slot), EventKind::Reopened { in_flight: 0 });
+                self.halt_for_drain(ctx, slot);
+            }
+        }
+    }
+
+    pub(super) fn launch(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
+        *ctx.last_run = ctx.last_run.next();
+        let run = *ctx.last_run;
+        ctx.runs.insert(run, (self.config.name.clone(), slot));
+        let (generation, limit) = (self.generation, self.config.limits.ready_timeout);
+        self.at(slot).begin(ctx.now, run, generation, limit);
+        let now = ctx.now;
+        self.measure(slot, |turn| turn.launched = Some(now));
+        ctx.push(Effect::Launch { run, service: self.config.name.clone(), slot, generation });
+    }
+
+    /// Takes an instance out, politely: drain, then exit, then `then`.
+    pub(super) fn retire(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: Slot,
+        then: Next,
+        limit: Option<Duration>,
+    ) {
+        match self.at(slot).state.clone() {
+            State::Ready { run, since } => self.drain(ctx, slot, run, since, then, limit),
+            State::Starting { run, .. } => self.tell_to_exit(ctx, slot, run, then),
+            State::Draining { run, mut drain, .. } => {
+                drain.until = limit.map(|limit| ctx.now + limit);
+                self.at(slot).state = State::Draining { run, drain, then };
+            }
+            State::Stopping { run, since, kill_at, .. } => {
+                self.at(slot).state = State::Stopping { run, since, kill_at, then };
+            }
+            State::Stopped | State::BackingOff { .. } | State::Failed => {
+                self.at(slot).state = State::Stopped;
+                if then == Next::Relaunch {
+                    self.launch(ctx, slot);
+                }
+            }
+        }
+    }
+
+    pub(super) fn drain(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: Slot,
+        run: RunId,
+        ready_since: Instant,
+        then: Next,
+        limit: Option<Duration>,
+    ) {
+        let now = ctx.now;
+        // Tunnels go before the deadline does, so that they alone never make it pass.
+        let grace = self.config.limits.tunnel_grace;
+        let tunnels = limit.map_or(grace, |limit| grace.min(limit - limit / 4));
+        let instance = self.at(slot);
+        instance.last_drain = DrainId(instance.last_drain.0.wrapping_add(1));
+        let drain = Drain {
+            id: instance.last_drain,
+            since: now,
+            until: limit.map(|limit| now + limit),
+            tunnels_until: Some(now + tunnels),
+            ready_since,
+        };
+        let id = drain.id;
+        instance.state = State::Draining { run, drain, then };
+        // Out of the choice first: a request that comes now must go elsewhere, or be held.
+        self.refresh_route(ctx);
+        ctx.push(Effect::Drain { run, drain: id });
+    }
+
+    /// Gives a draining instance back to the choice.
+    pub(super) fn reopen(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
+        if let State::Draining { run, drain, .. } = &self.at(slot).state {
+            let (run, since) = (*run, drain.ready_since);
+            self.at(slot).state = State::Ready { run, since };
+            ctx.push(Effect::Undrain { run });
+            self.refresh_route(ctx);
+        }
+    }
+
+    pub(super) fn tell_to_exit(&mut self, ctx: &mut Ctx<'_>, slot: Slot, run: RunId, then: Next) {
+        let now = ctx.now;
+        self.measure(slot, |turn| turn.drained = Some(now));
+        let kill_at = Some(now + self.config.limits.stop_timeout);
+        self.at(slot).state = State::Stopping { run, since: now, kill_at, then };
+        self.refresh_route(ctx);
+        ctx.push(Effect::Signal { run, signal: Signal::Stop });
+        self.note(ctx, Some(slot), EventKind::Stopping);
+    }
+
+    /// SIGKILL to everything that runs: the third request to shut down.
+    pub(in crate::core) fn kill_all(&mut self, ctx: &mut Ctx<'_>) {
+        for slot in self.config.slots() {
+            if let Some(run) = self.at(slot).run() {
+                let since = ctx.now;
+                self.at(slot).state =
+                    State::Stopping { run, since, kill_at: None, then: Next::Rest };
+                ctx.push(Effect::Cut { run });
+                ctx.push(Effect::Signal { run, signal: Signal::Kill });
+            }
+        }
+        self.advance(ctx);
+    }
+
+    /// Closes every tunnel, drained or not: the daemon goes.
+    pub(in crate::core) fn end_tunnels(&mut self, ctx: &mut Ctx<'_>) {
+        for run in self.instances.iter().filter_map(Instance::run) {
+            ctx.push(Effect::EndTunnels { run });
+        }
+    }
+}
