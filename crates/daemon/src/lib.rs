@@ -1,7 +1,24 @@
 //! smoothserve: an HTTP reverse proxy that is also the parent of the services behind it.
+//!
+//! A pure core decides, one driver task carries out, a data plane without locks serves, complete
+//! snapshots tell everyone. Inputs go in, effects come out, and nothing calls back:
+//!
+//! ```text
+//! main ─▶ daemon ─▶ { supervisor, proxy, command, files, signal } ─▶ config
+//!                     supervisor ─▶ core, proxy
+//! ```
+//! Start reading at `daemon` (the wiring), then `core` (every decision), `supervisor::driver`
+//! (every effect) and `proxy::service` (one request).
 
+mod command;
 pub mod config;
 mod core;
+mod daemon;
 pub mod files;
 pub mod logfile;
 pub mod proxy;
+mod signal;
+mod supervisor;
+
+pub use self::command::TokenError;
+pub use self::daemon::{Addresses, BindError, Daemon, Options};

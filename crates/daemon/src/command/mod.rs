@@ -1,0 +1,119 @@
+//! The command port: who comes, and whether they hold the token.
+//!
+//! Strangers and operators are counted apart, so that a flood of the former cannot lock out the
+//! latter. Nothing a stranger sends is parsed: see [`smoothserve_protocol::auth`].
+
+mod session;
+mod token;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smoothserve_protocol::io as wire;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+pub use self::token::TokenError;
+pub(crate) use self::token::TokenFile;
+use crate::supervisor::Handle;
+
+/// Sessions of operators at once.
+const SESSIONS: usize = 32;
+/// Connections at once that have not proven anything; the oldest makes room for the newest.
+const STRANGERS: usize = 16;
+/// How long the handshake may take in all.
+const HANDSHAKE: Duration = Duration::from_secs(3);
+/// When there are no descriptors left, waiting for one beats asking for one in a circle.
+const BACK_OFF: Duration = Duration::from_millis(50);
+const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
+/// How long sessions are given for their good-bye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Admits operators until `closing`, then says good-bye to them.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    token: TokenFile,
+    supervisor: Handle,
+    closing: CancellationToken,
+) {
+    let door = Arc::new(Door {
+        token,
+        supervisor,
+        closing: closing.clone(),
+        sessions: Arc::new(Semaphore::new(SESSIONS)),
+    });
+    let mut strangers: VecDeque<AbortHandle> = VecDeque::new();
+    let mut tasks = JoinSet::new();
+    let mut complained: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    strangers.retain(|task| !task.is_finished());
+                    if strangers.len() == STRANGERS
+                        && let Some(oldest) = strangers.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    let (proven, session) = tokio::sync::oneshot::channel();
+                    let stranger = tasks.spawn(Arc::clone(&door).admit(stream, proven));
+                    strangers.push_back(stranger);
+                    tasks.spawn(Arc::clone(&door).session(session));
+                }
+                Err(error) => {
+                    // Out of descriptors, most likely: those in use will come back.
+                    if complained.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
+                        complained = Some(Instant::now());
+                        tracing::warn!("command port: {error}");
+                    }
+                    sleep(BACK_OFF).await;
+                }
+            },
+            Some(_) = tasks.join_next() => {}
+            () = closing.cancelled() => break,
+        }
+    }
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    // A console that takes nothing does not keep the daemon.
+    let _ = timeout(GOODBYE, ended).await;
+}
+
+/// What every connection needs.
+struct Door {
+    token: TokenFile,
+    supervisor: Handle,
+    closing: CancellationToken,
+    sessions: Arc<Semaphore>,
+}
+
+type Proven = tokio::sync::oneshot::Sender<TcpStream>;
+
+impl Door {
+    /// The handshake. Whatever goes wrong, the stranger sees a closed connection.
+    async fn admit(self: Arc<Self>, mut stream: TcpStream, proven: Proven) {
+        let _ = stream.set_nodelay(true);
+        let token = match self.token.read() {
+            Ok(token) => token,
+            Err(error) => return tracing::error!("command port: {error}"),
+        };
+        match timeout(HANDSHAKE, wire::admit(&mut stream, &token)).await {
+            // The receiver is the session task, which waits for nothing else.
+            Ok(Ok(())) => drop(proven.send(stream)),
+            Ok(Err(error)) => tracing::debug!("command port: refused: {error}"),
+            Err(_) => tracing::debug!("command port: refused: too slow"),
+        }
+    }
+
+    /// A session, once the stranger has proven to be none.
+    async fn session(self: Arc<Self>, proven: tokio::sync::oneshot::Receiver<TcpStream>) {
+        let Ok(stream) = proven.await else { return };
+        let Ok(_place) = Arc::clone(&self.sessions).try_acquire_owned() else {
+            return tracing::warn!("command port: {SESSIONS} sessions already, one more refused");
+        };
+        session::run(stream, self.supervisor.clone(), self.closing.clone()).await;
+    }
+}

@@ -1,0 +1,261 @@
+//! The wiring, and only the wiring: bind everything, start everything, wait for the end.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit};
+use smoothserve_protocol::snapshot::{OperationKind, Snapshot};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{self, TokenError, TokenFile};
+use crate::config::{Config, ServiceConfig};
+use crate::core::Input;
+use crate::files;
+use crate::proxy::{Proxy, RouteTable, ServiceProxy};
+use crate::signal;
+use crate::supervisor::{Driver, Fixed, Handle, Records, port_holder};
+
+/// An editor changes a file several times to save it once.
+const ONE_SAVE: Duration = Duration::from_secs(2);
+/// Connections the kernel queues for a listener before they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// Why the daemon could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A port cannot be listened on.
+    #[error("{key}: cannot listen on {addr}: {source}{}", held_by(holder.as_deref()))]
+    Listen {
+        /// The configuration key it comes from.
+        key: &'static str,
+        /// The address.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+        /// Who listens there already, if that is the reason and can be known.
+        holder: Option<String>,
+    },
+    /// The command port cannot be protected.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+fn held_by(holder: Option<&str>) -> String {
+    holder.map_or_else(String::new, |holder| format!(", held by {holder}"))
+}
+
+/// Descriptors for everything but clients and instances: the runtime, the log, the file watch, the
+/// command port and its sessions.
+const KEPT_DESCRIPTORS: u64 = 32;
+
+/// What runs beside the daemon's own work.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Write the bound addresses there, as one line of JSON, once everything was started.
+    pub ready_file: Option<PathBuf>,
+    /// Shut down when standard input ends.
+    pub exit_with_stdin: bool,
+}
+
+/// A daemon that holds all its sockets and has started nothing yet.
+pub struct Daemon {
+    config: Config,
+    token: TokenFile,
+    command: TcpListener,
+    listeners: BTreeMap<SocketAddr, TcpListener>,
+}
+
+impl Daemon {
+    /// Binds the command port and every listener. To be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// When one of them cannot be had; then none is kept.
+    pub fn bind(config: Config) -> Result<Self, BindError> {
+        let token = TokenFile::open(&config.state_dir)?;
+        let command = listen("CommandPort", config.command)?;
+        let mut listeners = BTreeMap::new();
+        for service in &config.services {
+            if let Entry::Vacant(place) = listeners.entry(service.listen) {
+                place.insert(listen("port", service.listen)?);
+            }
+        }
+        Ok(Self { config, token, command, listeners })
+    }
+
+    /// Where things listen: the command port, and for each configured address the bound one.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        let bound = self.listeners.iter();
+        Ok(Addresses {
+            command: self.command.local_addr()?,
+            listeners: bound
+                .map(|(addr, l)| Ok((*addr, l.local_addr()?)))
+                .collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// Starts every enabled service, serves, and returns when everything has been stopped.
+    ///
+    /// # Errors
+    /// When the system lets no signal handler be installed.
+    pub async fn run(self, options: Options) -> io::Result<()> {
+        let addresses = self.addresses()?;
+        let Self { config, token, command, listeners } = self;
+        let services: Vec<(Arc<ServiceConfig>, Arc<ServiceProxy>)> = config
+            .services
+            .iter()
+            .map(|service| (Arc::clone(service), ServiceProxy::new(Arc::clone(service))))
+            .collect();
+        let places = client_places(&config.services);
+        let proxy = Proxy::new(RouteTable::new(services.clone()), places);
+        let fixed = Fixed {
+            version: env!("CARGO_PKG_VERSION"),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            config: config.source.display().to_string(),
+            started: Instant::now(),
+        };
+        // Clients that come meanwhile wait in the queues of the listeners.
+        let records = Records::new(&config.state_dir);
+        records.end_leftovers().await;
+        let (driver, supervisor) =
+            Driver::new(fixed, Arc::clone(&proxy), services, records, config.shutdown_timeout);
+
+        for (addr, listener) in listeners {
+            proxy.serve(addr, listener);
+        }
+        let closing = CancellationToken::new();
+        let commands =
+            tokio::spawn(command::serve(command, token, supervisor.clone(), closing.clone()));
+        let signals = tokio::spawn(signal::pass_on(supervisor.clone()));
+        let ready = tokio::spawn(announce(supervisor.clone(), addresses, options.ready_file));
+        if options.exit_with_stdin {
+            signal::watch_stdin(supervisor.clone());
+        }
+        let sources: BTreeSet<PathBuf> = config.services.iter().map(|s| s.source.clone()).collect();
+        let warned = Mutex::new(None::<Instant>);
+        let watcher = files::watch(&config.services, move |service, path| {
+            let file = path.display().to_string();
+            if !sources.contains(&path) {
+                return supervisor.notify(Input::FilesChanged { service: service.clone(), file });
+            }
+            // A restart would run the old values again, and look as if it ran the new ones.
+            let mut warned = warned.lock().unwrap_or_else(PoisonError::into_inner);
+            if warned.is_none_or(|at| at.elapsed() > ONE_SAVE) {
+                *warned = Some(Instant::now());
+                let text = format!("{file} has changed; it is read when the daemon starts");
+                supervisor.warn(service, text);
+            }
+        });
+
+        driver.run().await;
+        drop(watcher);
+        ready.abort();
+        signals.abort();
+        closing.cancel();
+        // It is bounded by itself, and a panic in it has been reported.
+        let _ = commands.await;
+        if let Ok(Err(error)) = signals.await {
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+/// Where things listen.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// The command port.
+    pub command: SocketAddr,
+    /// By configured address: the one that was bound, which differs where port 0 was asked for.
+    pub listeners: BTreeMap<SocketAddr, SocketAddr>,
+}
+
+impl Addresses {
+    /// One line of JSON. Addresses need no escaping.
+    fn to_json(&self) -> String {
+        let listeners: Vec<String> = self
+            .listeners
+            .iter()
+            .map(|(asked, bound)| format!("\"{asked}\":\"{bound}\""))
+            .collect();
+        format!(
+            "{{\"command\":\"{}\",\"listeners\":{{{}}},\"pid\":{}}}\n",
+            self.command,
+            listeners.join(","),
+            std::process::id()
+        )
+    }
+}
+
+/// How many clients may be connected at once, by the descriptors there are.
+///
+/// A client takes two: its own and one to an instance. Each instance takes two pipes, a pidfd and
+/// what its probe and its launch need for a moment; the rest is for listeners, the log and the
+/// operator, who must get in when nobody else does.
+fn client_places(services: &[Arc<ServiceConfig>]) -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let instances: u64 = services.iter().map(|service| u64::from(service.instances.get())).sum();
+    let kept = KEPT_DESCRIPTORS + 5 * instances + services.len() as u64;
+    // With a limit that small, a few clients are better than none.
+    usize::try_from((limit.saturating_sub(kept) / 2).max(4)).unwrap_or(usize::MAX)
+}
+
+fn listen(key: &'static str, addr: SocketAddr) -> Result<TcpListener, BindError> {
+    bind(addr).map_err(|source| {
+        let taken = source.kind() == io::ErrorKind::AddrInUse;
+        let holder = taken.then(|| port_holder(addr)).flatten();
+        BindError::Listen { key, addr, source, holder }
+    })
+}
+
+/// A listening socket. `SO_REUSEADDR`, so that a restart need not wait for old connections;
+/// never `SO_REUSEPORT`, which loses what is queued on a socket that closes.
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Tells systemd, and whoever waits for the file, when the first start of everything has ended.
+async fn announce(supervisor: Handle, addresses: Addresses, ready_file: Option<PathBuf>) {
+    let mut snapshots = supervisor.snapshots();
+    if snapshots.wait_for(|snapshot| is_up(snapshot)).await.is_err() {
+        return;
+    }
+    drop(snapshots);
+    tracing::info!("serving; command port {}", addresses.command);
+    if let Some(path) = ready_file
+        && let Err(error) = write_whole(&path, &addresses.to_json())
+    {
+        tracing::error!("ready file {}: {error}", path.display());
+    }
+    // Nobody listens unless systemd started us.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+}
+
+fn is_up(snapshot: &Snapshot) -> bool {
+    // The very first snapshot knows of no service yet.
+    let starting = |service: &smoothserve_protocol::snapshot::ServiceDetail| {
+        service.operation.as_ref().is_some_and(|o| o.summary.kind == OperationKind::Start)
+    };
+    snapshot.daemon.pid != 0 && !snapshot.services.iter().any(starting)
+}
+
+/// Whoever reads it never sees half of it.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(beside, path)
+}

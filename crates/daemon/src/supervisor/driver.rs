@@ -1,0 +1,413 @@
+//! The one task that owns the core: takes inputs, carries out effects, tells consoles.
+//!
+//! It never waits for anything but the next input: what takes time is a task of its own that
+//! reports back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use smoothserve_protocol::event::EventKind;
+use smoothserve_protocol::id::{Generation, OperationId, RunId, ServiceName, Slot};
+use smoothserve_protocol::message::{Done, Refusal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use super::journal::Journal;
+use super::process::{self, Launch};
+pub(crate) use super::publish::Fixed;
+use super::publish::Publisher;
+use super::{Handle, Inbox, Message, Records, meter, preflight, probe};
+use crate::config::ServiceConfig;
+use crate::core::{DrainId, Effect, Input, Signal, Supervisor, Ticket, WhenNone};
+use crate::proxy::{self, Choice, Endpoint, Epoch, Proxy, ServiceProxy};
+
+/// Two snapshots are at least so far apart, however fast things change.
+const PUBLISH: Duration = Duration::from_millis(25);
+/// While somebody looks, figures are fresh to a tenth of a second.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Owns the core.
+pub(crate) struct Driver {
+    core: Supervisor,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    reports: Inbox,
+    services: BTreeMap<ServiceName, (Arc<ServiceConfig>, Arc<ServiceProxy>)>,
+    runs: HashMap<RunId, Run>,
+    records: Records,
+    waiting: HashMap<Ticket, Waiting>,
+    last_ticket: u64,
+    proxy: Arc<Proxy>,
+    publisher: Publisher,
+    published: Option<Instant>,
+    journal: Arc<Journal>,
+    watchers: Arc<AtomicUsize>,
+    halted: bool,
+}
+
+/// Somebody who asked for something.
+struct Waiting {
+    /// The service it is about.
+    service: Option<ServiceName>,
+    answer: oneshot::Sender<Result<Done, Refusal>>,
+}
+
+/// What the shell holds of a run.
+struct Run {
+    service: ServiceName,
+    slot: Slot,
+    endpoint: Arc<Endpoint>,
+    /// To the task that owns the process.
+    signals: mpsc::UnboundedSender<Signal>,
+    leader: Option<u32>,
+    probe: Option<AbortHandle>,
+}
+
+impl Driver {
+    /// A driver of `services`, nothing started yet, and the handle that reaches it.
+    pub(crate) fn new(
+        fixed: Fixed,
+        proxy: Arc<Proxy>,
+        services: Vec<(Arc<ServiceConfig>, Arc<ServiceProxy>)>,
+        records: Records,
+        shutdown_timeout: Duration,
+    ) -> (Self, Handle) {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let reports = Inbox(sender);
+        let configs = services.iter().map(|(config, _)| Arc::clone(config));
+        let core = Supervisor::new(configs, shutdown_timeout, Instant::now());
+        let proxies = services.iter().map(|(c, proxy)| (c.name.clone(), Arc::clone(proxy)));
+        let publisher = Publisher::new(fixed, Arc::clone(&proxy), proxies);
+        let journal = Arc::new(Journal::new());
+        let watchers = Arc::new(AtomicUsize::new(0));
+        let handle = Handle {
+            inbox: reports.clone(),
+            snapshots: publisher.snapshots(),
+            journal: Arc::clone(&journal),
+            watchers: Arc::clone(&watchers),
+        };
+        let driver = Self {
+            core,
+            inbox,
+            reports,
+            services: services.into_iter().map(|s| (s.0.name.clone(), s)).collect(),
+            runs: HashMap::new(),
+            records,
+            waiting: HashMap::new(),
+            last_ticket: 0,
+            proxy,
+            publisher,
+            published: None,
+            journal,
+            watchers,
+            halted: false,
+        };
+        (driver, handle)
+    }
+
+    /// Starts what is enabled, and goes on until everything has been stopped.
+    pub(crate) async fn run(mut self) {
+        self.note_start();
+        self.core.boot(Instant::now());
+        let mut sample = interval(meter::SAMPLE);
+        let mut look = interval(LOOK);
+        for ticks in [&mut sample, &mut look] {
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        let mut stale = true;
+        while !self.halted {
+            stale |= self.perform_all();
+            if stale && self.may_publish() {
+                self.publish();
+                stale = false;
+            }
+            let due = self.core.poll_timeout();
+            let unseen = stale.then(|| self.published.map(|at| at + PUBLISH)).flatten();
+            tokio::select! {
+                biased;
+                () = until(due), if due.is_some() => self.core.handle_timeout(Instant::now()),
+                message = self.inbox.recv() => {
+                    // The driver holds a sender itself, so the channel never closes.
+                    let Some(message) = message else { return };
+                    self.take(message);
+                    // What came together is seen together.
+                    while let Ok(message) = self.inbox.try_recv() {
+                        self.perform_all();
+                        self.take(message);
+                    }
+                    stale = true;
+                }
+                () = until(unseen), if unseen.is_some() => {}
+                _ = sample.tick() => {
+                    self.publisher.sample(Instant::now());
+                    stale = true;
+                }
+                _ = look.tick(), if self.is_watched() => stale = true,
+            }
+        }
+        self.publish();
+    }
+
+    fn is_watched(&self) -> bool {
+        self.watchers.load(Ordering::Relaxed) > 0
+    }
+
+    fn may_publish(&self) -> bool {
+        self.published.is_none_or(|at| at.elapsed() >= PUBLISH)
+    }
+
+    fn publish(&mut self) {
+        let now = Instant::now();
+        let (revision, stopping) = (self.core.revision(), self.core.is_stopping());
+        self.publisher.publish(now, revision, stopping, self.core.view(now));
+        self.published = Some(now);
+    }
+
+    fn take(&mut self, message: Message) {
+        let now = Instant::now();
+        match message {
+            Message::Ask(command, answer) => {
+                self.last_ticket += 1;
+                let ticket = Ticket(self.last_ticket);
+                let service = command.service().cloned();
+                self.waiting.insert(ticket, Waiting { service, answer });
+                self.core.handle(now, Input::Command { ticket, command });
+            }
+            Message::Look(show) => {
+                self.publish();
+                // Whoever looked may have gone.
+                let _ = show.send(self.publisher.newest());
+            }
+            Message::Input(input) => {
+                self.note_process(&input);
+                self.core.handle(now, input);
+            }
+        }
+    }
+
+    /// Keeps what the shell knows of a run in step with what happened to it.
+    fn note_process(&mut self, input: &Input) {
+        match input {
+            Input::Launched { run, pid } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.leader = Some(*pid);
+                }
+            }
+            Input::Exited { run, .. } | Input::LaunchFailed { run, .. } => {
+                if let Some(gone) = self.runs.remove(run) {
+                    gone.endpoint.dead();
+                    if let Some(probe) = gone.probe {
+                        probe.abort();
+                    }
+                }
+                self.publisher.remove_run(*run);
+            }
+            Input::Answering { .. }
+            | Input::ProbeFailed { .. }
+            | Input::Idle { .. }
+            | Input::Preflighted { .. }
+            | Input::FilesChanged { .. }
+            | Input::Command { .. }
+            | Input::DoorsClosed => {}
+        }
+    }
+
+    fn perform_all(&mut self) -> bool {
+        let mut any = false;
+        while let Some(effect) = self.core.poll_effect() {
+            self.perform(effect);
+            any = true;
+        }
+        any
+    }
+
+    /// Spawns or sends; never waits.
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Launch { run, service, slot, generation } => {
+                self.launch(run, &service, slot, generation);
+            }
+            Effect::Probe { run } => self.probe(run),
+            Effect::Route { service, runs, when_none } => self.route(&service, &runs, when_none),
+            Effect::Drain { run, drain } => self.drain(run, drain),
+            Effect::Undrain { run } => self.with(run, |run| run.endpoint.reopen()),
+            Effect::EndTunnels { run } => self.with(run, |run| run.endpoint.end_tunnels()),
+            Effect::Cut { run } => self.with(run, |run| run.endpoint.cut()),
+            Effect::Signal { run, signal } => self.with(run, |run| {
+                // The task is gone: the process is too, and the report of that is on its way.
+                let _ = run.signals.send(signal);
+            }),
+            Effect::Preflight { service, operation } => self.preflight(service, operation),
+            Effect::OpenLedger { service, operation } => self.publisher.open(&service, operation),
+            Effect::CloseLedger(receipt) => self.publisher.close(*receipt),
+            Effect::Answer { ticket, result } => self.answer(ticket, result),
+            Effect::Note { service, slot, kind } => {
+                let kind = self.counted(service.as_ref(), slot, kind);
+                self.journal.note(service, slot, kind);
+            }
+            Effect::CloseDoors => self.close_doors(),
+            Effect::CutDoors => self.proxy.cut_all(),
+            Effect::Halt => self.halted = true,
+        }
+    }
+
+    fn with(&self, run: RunId, act: impl FnOnce(&Run)) {
+        if let Some(run) = self.runs.get(&run) {
+            act(run);
+        }
+    }
+
+    fn launch(&mut self, run: RunId, service: &ServiceName, slot: Slot, generation: Generation) {
+        let Some((config, _)) = self.services.get(service) else { return };
+        let config = Arc::clone(config);
+        let reports = self.reports.clone();
+        let ring = move |run, Epoch(epoch)| {
+            reports.put(Input::Idle { run, drain: DrainId(epoch) });
+        };
+        let endpoint = Endpoint::new(run, config.instance_addr(slot), &config.limits, ring);
+        self.publisher.add_run(run, Arc::clone(&endpoint));
+        let (signals, signalled) = mpsc::unbounded_channel();
+        let service = service.clone();
+        self.runs.insert(run, Run { service, slot, endpoint, signals, leader: None, probe: None });
+        let records = self.records.clone();
+        let launch = Launch { run, config, slot, generation, records };
+        // It ends with its process, whose end the core waits for before it halts.
+        tokio::spawn(process::live(launch, signalled, self.reports.clone()));
+    }
+
+    fn probe(&mut self, id: RunId) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let (Some(leader), Some((config, _))) = (run.leader, self.services.get(&run.service))
+        else {
+            return;
+        };
+        let (reports, config, slot) = (self.reports.clone(), Arc::clone(config), run.slot);
+        let asking = probe::until_answering(reports, id, config, slot, leader);
+        run.probe = Some(tokio::spawn(asking).abort_handle());
+    }
+
+    fn route(&self, service: &ServiceName, runs: &[RunId], when_none: WhenNone) {
+        let Some((_, proxy)) = self.services.get(service) else { return };
+        let endpoints =
+            runs.iter().filter_map(|run| self.runs.get(run)).map(|run| Arc::clone(&run.endpoint));
+        let when_none = match when_none {
+            WhenNone::Hold(limit) => proxy::WhenNone::Hold(limit),
+            // The proxy says of which service, and in which state it is.
+            WhenNone::Stopped => {
+                proxy::WhenNone::Stopped("it serves again when it is started".to_owned())
+            }
+            WhenNone::Failed => proxy::WhenNone::Failed("every instance has failed".to_owned()),
+        };
+        proxy.offer(Choice { endpoints: endpoints.collect(), when_none });
+    }
+
+    fn drain(&mut self, run: RunId, DrainId(epoch): DrainId) {
+        let Some(Run { service, slot, endpoint, .. }) = self.runs.get(&run) else { return };
+        let inside = endpoint.close(Epoch(epoch));
+        let in_flight = inside.requests + inside.tunnels;
+        self.publisher.drain_began(run, in_flight);
+        let kind = EventKind::Draining { in_flight };
+        self.journal.note(Some(service.clone()), Some(*slot), kind);
+    }
+
+    fn preflight(&self, service: ServiceName, operation: OperationId) {
+        let Some((config, _)) = self.services.get(&service) else { return };
+        let config = Arc::clone(config);
+        let leaders: Vec<(Slot, u32)> = self
+            .runs
+            .values()
+            .filter(|run| run.service == service)
+            .filter_map(|run| Some((run.slot, run.leader?)))
+            .collect();
+        let reports = self.reports.clone();
+        tokio::task::spawn_blocking(move || {
+            let problem = preflight::problem(&config, &leaders);
+            reports.put(Input::Preflighted { service, operation, problem });
+        });
+    }
+
+    fn close_doors(&self) {
+        self.proxy.close_doors();
+        let (proxy, reports) = (Arc::clone(&self.proxy), self.reports.clone());
+        // It ends at the latest when the core has the connections cut.
+        tokio::spawn(async move {
+            proxy.closed().await;
+            reports.put(Input::DoorsClosed);
+        });
+    }
+
+    fn answer(&mut self, ticket: Ticket, result: Result<Done, Refusal>) {
+        let Some(Waiting { service, answer }) = self.waiting.remove(&ticket) else { return };
+        // Whoever asked may have gone; the work goes on without.
+        let _ = answer.send(self.complete(service.as_ref(), result));
+    }
+
+    /// Adds what only the proxy knows: counts of requests.
+    fn complete(
+        &self,
+        service: Option<&ServiceName>,
+        result: Result<Done, Refusal>,
+    ) -> Result<Done, Refusal> {
+        match result {
+            Ok(Done::Stopped { instances, took_ms, .. }) => {
+                let cut = service.map_or(0, |service| self.publisher.ledger_of(service).cut);
+                Ok(Done::Stopped { instances, cut, took_ms })
+            }
+            Ok(Done::Restarted(receipt)) => {
+                Ok(Done::Restarted(Box::new(self.publisher.receipt(&receipt))))
+            }
+            Err(Refusal::Halted { slot, failure, receipt }) => {
+                let receipt = Box::new(self.publisher.receipt(&receipt));
+                Err(Refusal::Halted { slot, failure, receipt })
+            }
+            Err(Refusal::DrainTimedOut { slot, limit_ms, receipt, .. }) => {
+                let in_flight = self.inside(&receipt.service, slot);
+                let receipt = Box::new(self.publisher.receipt(&receipt));
+                Err(Refusal::DrainTimedOut { slot, in_flight, limit_ms, receipt })
+            }
+            other => other,
+        }
+    }
+
+    /// The same for events.
+    fn counted(
+        &self,
+        service: Option<&ServiceName>,
+        slot: Option<Slot>,
+        kind: EventKind,
+    ) -> EventKind {
+        match (kind, service, slot) {
+            (EventKind::Reopened { .. }, Some(service), Some(slot)) => {
+                EventKind::Reopened { in_flight: self.inside(service, slot) }
+            }
+            (EventKind::RolloutDone { operation, took_ms, instances, .. }, Some(service), _) => {
+                let lost = self.publisher.lost_in(service, operation);
+                EventKind::RolloutDone { operation, took_ms, instances, lost }
+            }
+            (kind, _, _) => kind,
+        }
+    }
+
+    fn inside(&self, service: &ServiceName, slot: Slot) -> u32 {
+        let run = self.runs.values().find(|run| run.service == *service && run.slot == slot);
+        run.map_or(0, |run| run.endpoint.inside().requests)
+    }
+
+    fn note_start(&self) {
+        let instances = self.services.values().map(|(c, _)| u32::from(c.instances.get())).sum();
+        let kind = EventKind::DaemonStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            services: self.services.len() as u32,
+            instances,
+        };
+        self.journal.note(None, None, kind);
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    if let Some(at) = at {
+        sleep_until(at.into()).await;
+    }
+}

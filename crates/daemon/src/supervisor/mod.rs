@@ -1,0 +1,140 @@
+//! The shell around the core: carries out what it decides, and tells it what happened.
+//!
+//! [`driver`] is the one task that owns the core. [`Handle`] is how everyone else reaches it.
+//! [`process`] starts and ends processes, [`group`] is what became of one, [`probe`] asks whether they answer, [`ports`] says who
+//! holds a port, [`records`] are for the daemon after this one, [`output`] keeps what they print, [`publish`] adds the traffic figures and tells
+//! consoles.
+
+mod driver;
+mod group;
+mod journal;
+mod meter;
+mod output;
+mod ports;
+mod preflight;
+mod probe;
+mod process;
+mod publish;
+mod records;
+mod sockets;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use smoothserve_protocol::event::{EventBatch, EventKind};
+use smoothserve_protocol::id::{EventSeq, ServiceName};
+use smoothserve_protocol::message::{Done, Refusal};
+use smoothserve_protocol::snapshot::Snapshot;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::core::{Command, Input};
+
+pub(crate) use self::driver::{Driver, Fixed};
+use self::journal::Journal;
+pub(crate) use self::ports::holder_name as port_holder;
+pub(crate) use self::records::Records;
+
+/// What reaches the driver.
+enum Message {
+    /// Something happened.
+    Input(Input),
+    /// Somebody asks for something, and waits.
+    Ask(Command, oneshot::Sender<Result<Done, Refusal>>),
+    /// Somebody wants to see how things are now.
+    Look(oneshot::Sender<Arc<Snapshot>>),
+}
+
+/// Where tasks of the supervisor put what happened.
+///
+/// Unbounded: what comes in is bounded by the number of runs and of command sessions, and the
+/// proxy's ring must never wait.
+#[derive(Clone)]
+struct Inbox(mpsc::UnboundedSender<Message>);
+
+impl Inbox {
+    fn put(&self, input: Input) {
+        // The driver is gone: the daemon exits, and nobody needs to know any more.
+        let _ = self.0.send(Message::Input(input));
+    }
+}
+
+/// Reaches the supervisor; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    inbox: Inbox,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    journal: Arc<Journal>,
+    watchers: Arc<AtomicUsize>,
+}
+
+/// While one lives, figures are published ten times a second rather than once.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    watchers: Arc<AtomicUsize>,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Handle {
+    /// Tells the core that something happened.
+    pub(crate) fn notify(&self, input: Input) {
+        self.inbox.put(input);
+    }
+
+    /// Tells whoever looks at the event log.
+    pub(crate) fn warn(&self, service: &ServiceName, text: String) {
+        self.journal.note(Some(service.clone()), None, EventKind::Warning { text });
+    }
+
+    /// Asks, and does not wait for the answer.
+    pub(crate) fn order(&self, command: Command) {
+        // The driver is gone: there is nothing left to command.
+        let _ = self.inbox.0.send(Message::Ask(command, oneshot::channel().0));
+    }
+
+    /// Asks, and waits for the answer as long as it takes.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing: the command goes on.
+    pub(crate) async fn request(&self, command: Command) -> Result<Done, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        if self.inbox.0.send(Message::Ask(command, answer)).is_err() {
+            return Err(Refusal::ShuttingDown);
+        }
+        answered.await.unwrap_or(Err(Refusal::ShuttingDown))
+    }
+
+    /// The state as it is now; none when the daemon is on its last step.
+    pub(crate) async fn look(&self) -> Option<Arc<Snapshot>> {
+        let (show, shown) = oneshot::channel();
+        self.inbox.0.send(Message::Look(show)).ok()?;
+        shown.await.ok()
+    }
+
+    /// The newest state, and each later one; some are skipped when they come fast.
+    pub(crate) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Events after `after`, at most `limit`, the newest of them.
+    pub(crate) fn events(&self, after: Option<EventSeq>, limit: usize) -> EventBatch {
+        self.journal.after(after, limit)
+    }
+
+    /// The newest event's number, and each later one.
+    pub(crate) fn event_numbers(&self) -> watch::Receiver<EventSeq> {
+        self.journal.numbers()
+    }
+
+    /// Says that somebody looks.
+    pub(crate) fn watch(&self) -> Watching {
+        self.watchers.fetch_add(1, Ordering::Relaxed);
+        // Wakes the driver, which may be waiting for the slower tick; nobody needs this answer.
+        let _ = self.inbox.0.send(Message::Look(oneshot::channel().0));
+        Watching { watchers: Arc::clone(&self.watchers) }
+    }
+}

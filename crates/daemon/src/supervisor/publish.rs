@@ -1,0 +1,257 @@
+//! What consoles see: the core's view with the figures of the proxy beside it, complete each time.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use smoothserve_protocol::id::{OperationId, Revision, RunId, ServiceName};
+use smoothserve_protocol::snapshot::{
+    DaemonView, InstanceView, Ledger, Receipt, ServiceDetail, ServiceState, Snapshot, Traffic,
+};
+use tokio::sync::watch;
+
+use super::journal::unix_ms;
+use super::meter::{Figures, Meter};
+use crate::proxy::{Endpoint, Proxy, ServiceProxy};
+
+/// Receipts kept of each service.
+const RECEIPTS: usize = 5;
+
+/// What does not change while the daemon runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Fixed {
+    pub version: &'static str,
+    pub host: String,
+    pub config: String,
+    pub started: Instant,
+}
+
+/// One service's share.
+struct ServiceFigures {
+    proxy: Arc<ServiceProxy>,
+    meter: Meter,
+    receipts: VecDeque<Receipt>,
+    /// The ledger as it was when the operation under way began.
+    opened: Option<(OperationId, Ledger)>,
+}
+
+/// One run's share.
+struct RunFigures {
+    endpoint: Arc<Endpoint>,
+    meter: Meter,
+    drain_began_with: u32,
+}
+
+/// Adds figures to views, and tells consoles.
+pub(super) struct Publisher {
+    fixed: Fixed,
+    proxy: Arc<Proxy>,
+    services: BTreeMap<ServiceName, ServiceFigures>,
+    runs: HashMap<RunId, RunFigures>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
+impl Publisher {
+    pub(super) fn new(
+        fixed: Fixed,
+        proxy: Arc<Proxy>,
+        services: impl IntoIterator<Item = (ServiceName, Arc<ServiceProxy>)>,
+    ) -> Self {
+        let empty = Snapshot {
+            revision: Revision::default(),
+            daemon: DaemonView::default(),
+            services: Vec::new(),
+        };
+        let services = services.into_iter().map(|(name, proxy)| {
+            let figures = ServiceFigures {
+                proxy,
+                meter: Meter::default(),
+                receipts: VecDeque::new(),
+                opened: None,
+            };
+            (name, figures)
+        });
+        Self {
+            fixed,
+            proxy,
+            services: services.collect(),
+            runs: HashMap::new(),
+            snapshots: watch::Sender::new(Arc::new(empty)),
+        }
+    }
+
+    pub(super) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.subscribe()
+    }
+
+    /// The snapshot published last.
+    pub(super) fn newest(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshots.borrow())
+    }
+
+    pub(super) fn add_run(&mut self, run: RunId, endpoint: Arc<Endpoint>) {
+        let figures = RunFigures { endpoint, meter: Meter::default(), drain_began_with: 0 };
+        self.runs.insert(run, figures);
+    }
+
+    pub(super) fn remove_run(&mut self, run: RunId) {
+        self.runs.remove(&run);
+    }
+
+    pub(super) fn drain_began(&mut self, run: RunId, with: u32) {
+        if let Some(figures) = self.runs.get_mut(&run) {
+            figures.drain_began_with = with;
+        }
+    }
+
+    /// Notes the counts at the beginning of an operation.
+    pub(super) fn open(&mut self, service: &ServiceName, operation: OperationId) {
+        if let Some(figures) = self.services.get_mut(service) {
+            figures.opened = Some((operation, figures.proxy.ledger()));
+        }
+    }
+
+    /// What was counted since the operation began.
+    pub(super) fn ledger_of(&self, service: &ServiceName) -> Ledger {
+        let Some(figures) = self.services.get(service) else { return Ledger::default() };
+        let now = figures.proxy.ledger();
+        figures.opened.as_ref().map_or(now, |(_, before)| now.since(before))
+    }
+
+    /// Completes a receipt, and keeps it.
+    pub(super) fn close(&mut self, mut receipt: Receipt) {
+        receipt.ledger = self.ledger_of(&receipt.service);
+        receipt.unix_ms = unix_ms();
+        if let Some(figures) = self.services.get_mut(&receipt.service) {
+            figures.opened = None;
+            figures.receipts.truncate(RECEIPTS - 1);
+            figures.receipts.push_front(receipt);
+        }
+    }
+
+    /// The completed receipt of an operation.
+    pub(super) fn receipt(&self, like: &Receipt) -> Receipt {
+        let kept = self.services.get(&like.service).and_then(|figures| {
+            figures.receipts.iter().find(|kept| kept.operation == like.operation)
+        });
+        kept.unwrap_or(like).clone()
+    }
+
+    /// Requests that a rollout that has ended lost.
+    pub(super) fn lost_in(&self, service: &ServiceName, operation: OperationId) -> u64 {
+        let kept = self.services.get(service).and_then(|figures| {
+            figures.receipts.iter().find(|receipt| receipt.operation == operation)
+        });
+        kept.map_or(0, |receipt| receipt.ledger.all_lost())
+    }
+
+    /// Reads all counters; once a second.
+    pub(super) fn sample(&mut self, now: Instant) {
+        for figures in self.services.values_mut() {
+            figures.meter.sample(now, figures.proxy.traffic());
+        }
+        for figures in self.runs.values_mut() {
+            figures.meter.sample(now, figures.endpoint.traffic());
+        }
+    }
+
+    /// Makes the newest snapshot of `views`, and lets it be seen.
+    pub(super) fn publish(
+        &self,
+        now: Instant,
+        revision: Revision,
+        stopping: bool,
+        mut views: Vec<ServiceDetail>,
+    ) {
+        for view in &mut views {
+            self.complete(view);
+        }
+        let daemon = self.daemon(now, stopping, &views);
+        self.snapshots.send_replace(Arc::new(Snapshot { revision, daemon, services: views }));
+    }
+
+    fn complete(&self, view: &mut ServiceDetail) {
+        for instance in &mut view.instances {
+            self.complete_instance(instance);
+        }
+        let Some(figures) = self.services.get(&view.row.name) else { return };
+        view.ledger = figures.proxy.ledger();
+        view.receipts = figures.receipts.iter().cloned().collect();
+        if let Some(operation) = &mut view.operation {
+            operation.ledger = match &figures.opened {
+                Some((id, before)) if *id == operation.summary.id => view.ledger.since(before),
+                _ => Ledger::default(),
+            };
+        }
+        let Figures { milli_rps, p50_us, p99_us, errors_ppm } = figures.meter.figures();
+        view.row.traffic = Traffic {
+            in_flight: view.ledger.in_flight,
+            held: figures.proxy.held_now(),
+            tunnels: figures.proxy.tunnels_now(),
+            milli_rps,
+            p50_us,
+            p99_us,
+            errors_ppm,
+            lost: view.ledger.all_lost(),
+        };
+    }
+
+    fn complete_instance(&self, instance: &mut InstanceView) {
+        let Some(figures) = instance.run.and_then(|run| self.runs.get(&run)) else { return };
+        let inside = figures.endpoint.inside();
+        instance.in_flight = inside.requests;
+        instance.tunnels = inside.tunnels;
+        if let Some(drain) = &mut instance.drain {
+            drain.began_with = figures.drain_began_with;
+        }
+        let measured = figures.meter.figures();
+        instance.milli_rps = measured.milli_rps;
+        instance.p50_us = measured.p50_us;
+        instance.p99_us = measured.p99_us;
+    }
+
+    fn daemon(&self, now: Instant, stopping: bool, views: &[ServiceDetail]) -> DaemonView {
+        let wanted = views.iter().filter(|view| view.row.state != ServiceState::Stopped);
+        let (mut ready, mut wanted_count) = (0, 0);
+        for view in wanted {
+            wanted_count += view.instances.len() as u32;
+            ready +=
+                view.instances.iter().filter(|i| i.up_ms.is_some() && i.drain.is_none()).count()
+                    as u32;
+        }
+        DaemonView {
+            version: self.fixed.version.to_owned(),
+            pid: std::process::id(),
+            host: self.fixed.host.clone(),
+            config: self.fixed.config.clone(),
+            uptime_ms: now.duration_since(self.fixed.started).as_millis() as u64,
+            unix_ms: unix_ms(),
+            stopping,
+            ready,
+            wanted: wanted_count,
+            traffic: sum(views),
+            rejected: self.proxy.rejected(),
+        }
+    }
+}
+
+/// All services together. The percentiles are those of the slowest service: percentiles do not add
+/// up, and the slowest is the one to look at.
+fn sum(views: &[ServiceDetail]) -> Traffic {
+    let mut all = Traffic::default();
+    let mut errors = 0;
+    for Traffic { in_flight, held, tunnels, milli_rps, p50_us, p99_us, errors_ppm, lost } in
+        views.iter().map(|view| view.row.traffic)
+    {
+        all.in_flight += in_flight;
+        all.held += held;
+        all.tunnels += tunnels;
+        all.milli_rps += milli_rps;
+        all.p50_us = all.p50_us.max(p50_us);
+        all.p99_us = all.p99_us.max(p99_us);
+        errors += milli_rps * u64::from(errors_ppm);
+        all.lost += lost;
+    }
+    all.errors_ppm = errors.checked_div(all.milli_rps).unwrap_or(0) as u32;
+    all
+}
