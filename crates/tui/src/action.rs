@@ -1,0 +1,62 @@
+//! What a key can ask for.
+
+/// How far to move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// One row up.
+    Up,
+    /// One row down.
+    Down,
+    /// To the first row.
+    First,
+    /// To the last row.
+    Last,
+    /// Half a page up.
+    HalfUp,
+    /// Half a page down.
+    HalfDown,
+}
+
+/// Everything the console can be asked to do by a key of [`crate::keymap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Moves the cursor, or what is scrolled.
+    Move(Step),
+    /// Opens what the cursor is on.
+    Open,
+    /// Back to where one came from; closes a box.
+    Back,
+    /// The overview.
+    ShowOverview,
+    /// The selected service.
+    ShowService,
+    /// The event log.
+    ShowEvents,
+    /// A rolling restart, after a question.
+    Restart,
+    /// Drains and stops, after a question.
+    Stop,
+    /// Starts, at once.
+    Start,
+    /// Says yes to the open question.
+    Confirm,
+    /// Tries to connect now.
+    RetryNow,
+    /// Takes note of the lost requests, so that their number is no longer red.
+    AcknowledgeLost,
+    /// The list of keys.
+    Help,
+    /// Paints everything anew.
+    Redraw,
+    /// Gives the terminal back to the shell for a while.
+    Suspend,
+    /// Ends the console; the daemon runs on.
+    Quit,
+}
+
+impl Action {
+    /// Whether it changes something in the daemon, now or after a question.
+    pub const fn is_command(self) -> bool {
+        matches!(self, Self::Restart | Self::Stop | Self::Start | Self::Confirm)
+    }
+}

@@ -1,0 +1,171 @@
+//! A daemon that says what a test tells it to, and a command line with captured streams.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use smoothserve_protocol::auth::Token;
+use smoothserve_protocol::id::RequestId;
+use smoothserve_protocol::io::{Sender, admit, split};
+use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::cli::args::Args;
+use crate::cli::out::Out;
+use crate::cli::session::{Interrupt, Session};
+use crate::cli::target::{Place, Surroundings, TOKEN_FILE};
+
+/// What a daemon does about a request, in this order.
+pub(super) enum Act {
+    Push(Push),
+    Answer(Result<Done, Refusal>),
+    /// Ends the connection, and listens no more.
+    Leave,
+}
+
+type Script = Box<dyn FnMut(&Request) -> Vec<Act> + Send>;
+
+/// A daemon on a free port.
+pub(super) struct Fake {
+    addr: SocketAddr,
+    folder: TempDir,
+    asked: Arc<Mutex<Vec<Request>>>,
+}
+
+/// What a command line left behind.
+pub(super) struct Ran {
+    pub(super) code: u8,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Fake {
+    /// Listens; every request is answered by `script`, and `Subscribe` with nothing but its
+    /// answer, unless the script has more to say.
+    pub(super) async fn start(script: impl FnMut(&Request) -> Vec<Act> + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let token = Token::generate().unwrap();
+        std::fs::write(folder.path().join(TOKEN_FILE), token.to_text()).unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        tokio::spawn(serve(listener, token, Box::new(script), asked.clone()));
+        Self { addr, folder, asked }
+    }
+
+    pub(super) async fn run(&self, line: &str) -> Ran {
+        self.run_until(line, Box::pin(std::future::pending())).await
+    }
+
+    /// Runs a command line that an operator interrupts.
+    pub(super) async fn run_until(&self, line: &str, interrupt: Interrupt) -> Ran {
+        let place = Place {
+            addr: Some(self.addr.to_string()),
+            config: None,
+            token_file: Some(self.folder.path().join(TOKEN_FILE)),
+        };
+        run(place, line, interrupt).await
+    }
+
+    /// Runs a command line that holds the token of another daemon.
+    pub(super) async fn run_with_token_of(&self, other: &Self, line: &str) -> Ran {
+        let place = Place {
+            addr: Some(self.addr.to_string()),
+            config: None,
+            token_file: Some(other.folder.path().join(TOKEN_FILE)),
+        };
+        run(place, line, Box::pin(std::future::pending())).await
+    }
+
+    /// What it was asked, subscriptions left out.
+    pub(super) fn asked(&self) -> Vec<Request> {
+        let asked = self.asked.lock().unwrap().clone();
+        asked.into_iter().filter(|request| !matches!(request, Request::Subscribe { .. })).collect()
+    }
+}
+
+/// Runs a command line at `place`.
+pub(super) async fn run(place: Place, line: &str, interrupt: Interrupt) -> Ran {
+    let words = std::iter::once("smoothtool").chain(line.split_whitespace());
+    let args = Args::try_parse_from(words).unwrap();
+    let (stdout, stderr) = (Captured::default(), Captured::default());
+    let out = Out::captured(Box::new(stdout.clone()), Box::new(stderr.clone()), args.verb.json());
+    let around = Surroundings { config_folders: Vec::new(), state_folder: "/nowhere".into() };
+    let mut session = Session { out, place, around, interrupt };
+    let code = crate::cli::perform(&mut session, args.verb).await.code();
+    Ran { code, stdout: stdout.text(), stderr: stderr.text() }
+}
+
+async fn serve(
+    listener: TcpListener,
+    token: Token,
+    mut script: Script,
+    asked: Arc<Mutex<Vec<Request>>>,
+) {
+    while let Ok((stream, _)) = listener.accept().await {
+        if !talk(stream, &token, &mut script, &asked).await {
+            return;
+        }
+    }
+}
+
+/// One connection to its end; whether to listen on.
+async fn talk(
+    mut stream: TcpStream,
+    token: &Token,
+    script: &mut Script,
+    asked: &Mutex<Vec<Request>>,
+) -> bool {
+    if admit(&mut stream, token).await.is_err() {
+        return true;
+    }
+    let (mut receiver, mut sender) = split::<_, FromTool, FromDaemon>(stream);
+    while let Ok(Some(message)) = receiver.recv().await {
+        let FromTool::Request { id, request } = message else { continue };
+        asked.lock().unwrap().push(request.clone());
+        if matches!(request, Request::Subscribe { .. }) {
+            say(&mut sender, id, Act::Answer(Ok(Done::Subscribed))).await;
+        }
+        for act in script(&request) {
+            if matches!(act, Act::Leave) {
+                return false;
+            }
+            say(&mut sender, id, act).await;
+        }
+    }
+    true
+}
+
+async fn say(sender: &mut Sender<TcpStream, FromDaemon>, id: RequestId, act: Act) {
+    let message = match act {
+        Act::Push(push) => FromDaemon::Push(push),
+        Act::Answer(result) => FromDaemon::Response { id, result },
+        Act::Leave => return,
+    };
+    // The tool may have left; the test sees what it said.
+    let _ = sender.send(&message).await;
+}
+
+/// A stream that a test can read.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap().clone();
+        anstream::adapter::strip_bytes(&bytes).into_vec().try_into().unwrap()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! What the pure core wants done: data, so that tests can read it.
+
+use smoothserve_protocol::id::{EventSeq, ServiceName};
+use smoothserve_protocol::message::Request;
+
+/// Pairs the daemon's answer with what the operator asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Something for the connection to carry out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Replace what is subscribed to.
+    Subscribe {
+        /// The service to hear about in detail.
+        focus: Option<ServiceName>,
+        /// The last event already known.
+        events_after: Option<EventSeq>,
+    },
+    /// Ask for the newest events.
+    History {
+        /// How many at most.
+        limit: u32,
+    },
+    /// Send a command; its answer comes back with the ticket.
+    Act {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// The command.
+        request: Request,
+    },
+    /// Connect now instead of when the wait is over.
+    RetryNow,
+}
+
+/// Something [`crate::update::update`] asks the runtime to do. None of it waits for the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Hand this to the connection.
+    Order(Order),
+    /// Paint every cell anew.
+    Redraw,
+    /// Leave the terminal to the shell until the process is continued.
+    Suspend,
+    /// End the console.
+    Quit,
+}
+
+impl From<Order> for Effect {
+    fn from(order: Order) -> Self {
+        Self::Order(order)
+    }
+}

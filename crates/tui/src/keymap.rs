@@ -1,0 +1,165 @@
+//! The one table of keys: what is dispatched, hinted at and listed in the help comes from here.
+
+use crate::action::{Action, Step};
+use crate::input::Key;
+
+/// Where a key is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Context {
+    /// The list of services.
+    Overview,
+    /// One service.
+    Service,
+    /// The event log.
+    Events,
+    /// The list of keys.
+    Help,
+    /// A question that one key answers.
+    Question,
+    /// A question that the typed name answers; characters are text there.
+    TypedName,
+}
+
+impl Context {
+    /// Every place.
+    pub const ALL: [Self; 6] =
+        [Self::Overview, Self::Service, Self::Events, Self::Help, Self::Question, Self::TypedName];
+
+    /// As the help names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Service => "service",
+            Self::Events => "events",
+            Self::Help => "help",
+            Self::Question | Self::TypedName => "question",
+        }
+    }
+}
+
+/// A block of the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Moves the cursor or changes the screen.
+    Move,
+    /// Changes something in the daemon.
+    Act,
+    /// The rest.
+    Other,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    /// Any of these does it; the help and the hints show the first `shown`.
+    pub keys: &'static [Key],
+    /// How many of `keys` are shown.
+    pub shown: usize,
+    /// What it does.
+    pub action: Action,
+    /// Where it does.
+    pub contexts: &'static [Context],
+    /// Where the help lists it.
+    pub group: Group,
+    /// In the hint bar; none: too common to hint at.
+    pub hint: Option<&'static str>,
+    /// In the help.
+    pub help: &'static str,
+}
+
+impl Binding {
+    /// The keys as the help and the hints show them: `j`, `^d`.
+    pub fn shown_keys(&self) -> String {
+        let keys: Vec<String> = self.keys.iter().take(self.shown).map(Key::to_string).collect();
+        keys.join(" ")
+    }
+}
+
+use Action as A;
+use Context::{Events, Help, Overview, Question, Service, TypedName};
+use Key::{Char, Ctrl};
+
+const SCREENS: &[Context] = &[Overview, Service, Events];
+const SERVICES: &[Context] = &[Overview, Service];
+const LISTS: &[Context] = &[Overview, Service, Events, Help];
+const EVERYWHERE: &[Context] = &Context::ALL;
+
+const fn key(
+    keys: &'static [Key],
+    action: Action,
+    contexts: &'static [Context],
+    group: Group,
+    hint: Option<&'static str>,
+    help: &'static str,
+) -> Binding {
+    Binding { keys, shown: 1, action, contexts, group, hint, help }
+}
+
+/// The table, in the order of the hint bar.
+pub const TABLE: &[Binding] = &[
+    key(&[Char('R')], A::RetryNow, SCREENS, Group::Other, Some("try now"), "connect now"),
+    key(&[Key::Enter], A::Open, &[Overview], Group::Move, Some("open"), "open"),
+    key(&[Char('y')], A::Confirm, &[Question], Group::Act, Some("yes, do it"), "yes, do it"),
+    key(
+        &[Key::Enter],
+        A::Confirm,
+        &[TypedName],
+        Group::Act,
+        Some("confirm when it matches"),
+        "confirm when the name matches",
+    ),
+    key(&[Key::Enter], A::Back, &[Question], Group::Move, Some("cancel"), "cancel"),
+    key(&[Key::Esc], A::Back, &[Question, TypedName], Group::Move, Some("cancel"), "cancel"),
+    key(&[Char('r')], A::Restart, SERVICES, Group::Act, Some("restart"), "rolling restart"),
+    key(&[Char('x')], A::Stop, SERVICES, Group::Act, Some("stop"), "stop, drains first"),
+    key(&[Char('u')], A::Start, SERVICES, Group::Act, Some("start"), "start (does not ask)"),
+    key(&[Char('j'), Key::Down], A::Move(Step::Down), LISTS, Group::Move, None, "down"),
+    key(&[Char('k'), Key::Up], A::Move(Step::Up), LISTS, Group::Move, None, "up"),
+    key(&[Char('g'), Key::Home], A::Move(Step::First), LISTS, Group::Move, None, "first"),
+    key(&[Char('G'), Key::End], A::Move(Step::Last), LISTS, Group::Move, None, "last"),
+    key(
+        &[Ctrl('d'), Key::PageDown],
+        A::Move(Step::HalfDown),
+        LISTS,
+        Group::Move,
+        None,
+        "half a page down",
+    ),
+    key(
+        &[Ctrl('u'), Key::PageUp],
+        A::Move(Step::HalfUp),
+        LISTS,
+        Group::Move,
+        None,
+        "half a page up",
+    ),
+    key(&[Char('1')], A::ShowOverview, SCREENS, Group::Move, None, "overview"),
+    key(&[Char('2')], A::ShowService, SCREENS, Group::Move, None, "service"),
+    key(&[Char('3'), Char('e')], A::ShowEvents, SERVICES, Group::Move, Some("events"), "events"),
+    key(&[Char('L')], A::AcknowledgeLost, SCREENS, Group::Other, None, "note the lost ones"),
+    key(&[Char('?')], A::Help, SCREENS, Group::Other, Some("help"), "help"),
+    key(&[Key::Esc], A::Back, &[Service, Events], Group::Move, Some("back"), "back"),
+    key(&[Key::Esc, Char('?')], A::Back, &[Help], Group::Move, Some("close"), "close"),
+    key(&[Ctrl('l')], A::Redraw, EVERYWHERE, Group::Other, None, "paint anew"),
+    key(&[Ctrl('z')], A::Suspend, EVERYWHERE, Group::Other, None, "suspend"),
+    Binding {
+        keys: &[Char('q'), Ctrl('c')],
+        shown: 2,
+        action: A::Quit,
+        contexts: &[Overview, Service, Events, Help],
+        group: Group::Other,
+        hint: Some("quit"),
+        help: "quit, the daemon runs on",
+    },
+    key(&[Ctrl('c')], A::Quit, &[Question, TypedName], Group::Other, None, "quit"),
+];
+
+/// What `key` does in `context`.
+pub fn find(context: Context, key: Key) -> Option<Action> {
+    bindings(context).find(|binding| binding.keys.contains(&key)).map(|binding| binding.action)
+}
+
+/// The lines of the table that hold in `context`.
+pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
+    TABLE.iter().filter(move |binding| binding.contexts.contains(&context))
+}

@@ -1,0 +1,241 @@
+//! Everything the console knows. Changed by [`crate::update`] alone, read by [`crate::view`].
+
+pub mod clock;
+pub mod conn;
+pub mod events;
+pub mod question;
+pub mod select;
+pub mod series;
+pub mod world;
+
+use std::collections::BTreeMap;
+
+use smoothserve_protocol::id::ServiceName;
+
+use crate::effect::Ticket;
+use crate::keymap::Context;
+use crate::style::{Glyphs, Theme};
+use crate::words::escape;
+
+use clock::{Clock, Moment};
+use conn::{Connection, Freshness};
+use events::EventLog;
+use question::{Level, Question};
+use select::Selection;
+use series::Series;
+use world::World;
+
+/// How long a toast stays, in milliseconds.
+const TOAST: u64 = 6_000;
+
+/// What fills the frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Screen {
+    /// The list of services.
+    Overview,
+    /// One service.
+    Service(ServiceName),
+    /// The event log.
+    Events {
+        /// Lines back from the newest.
+        back: usize,
+    },
+}
+
+/// What stands in front of the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// The list of keys.
+    Help {
+        /// Lines down from the first.
+        down: usize,
+    },
+    /// A question.
+    Question(Question),
+}
+
+/// Why the screen must be painted; the later is the more urgent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dirty {
+    /// It need not be.
+    #[default]
+    No,
+    /// A figure moved.
+    ByData,
+    /// The operator did something, or must know something at once.
+    ByInput,
+}
+
+/// One line that goes away by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toast {
+    /// What it says.
+    pub text: String,
+    /// It tells of something refused or failed.
+    pub bad: bool,
+    until: Moment,
+}
+
+/// What the terminal can show.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// The glyphs it has.
+    pub glyphs: &'static Glyphs,
+    /// The colours it has.
+    pub theme: Theme,
+}
+
+/// A command without an answer yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The verb, as on the command line.
+    pub verb: &'static str,
+    /// The service.
+    pub service: ServiceName,
+}
+
+/// Everything.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Now.
+    pub clock: Clock,
+    /// How fresh the data is.
+    pub connection: Connection,
+    /// The services.
+    pub world: World,
+    /// Their last minute.
+    pub series: Series,
+    /// What happened.
+    pub events: EventLog,
+    /// The cursor of the overview.
+    pub selection: Selection,
+    /// What fills the frame.
+    pub screen: Screen,
+    /// What stands in front of it.
+    pub front: Option<Front>,
+    /// The line that goes away by itself.
+    pub toast: Option<Toast>,
+    /// Whether, and how soon, to paint.
+    pub dirty: Dirty,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// What the terminal can show.
+    pub look: Look,
+    /// `host:port` of the daemon, as the operator gave it.
+    pub addr: String,
+    /// Commands are off.
+    pub read_only: bool,
+    /// Lost requests the operator took note of.
+    pub lost_noted: u64,
+    /// The service a command would have been about when the screen was last painted.
+    pub painted_target: Option<ServiceName>,
+    /// The focus the daemon was last told.
+    pub focus: Option<ServiceName>,
+    /// Commands without an answer yet.
+    pub pending: BTreeMap<Ticket, Pending>,
+    /// The last ticket given.
+    pub last_ticket: Ticket,
+}
+
+impl Model {
+    /// Nothing is known yet.
+    pub fn new(addr: &str, read_only: bool, look: Look, clock: Clock) -> Self {
+        Self {
+            clock,
+            connection: Connection::default(),
+            world: World::default(),
+            series: Series::default(),
+            events: EventLog::default(),
+            selection: Selection::default(),
+            screen: Screen::Overview,
+            front: None,
+            toast: None,
+            dirty: Dirty::ByInput,
+            size: (80, 24),
+            look,
+            addr: escape(addr).into_owned(),
+            read_only,
+            lost_noted: 0,
+            painted_target: None,
+            focus: None,
+            pending: BTreeMap::new(),
+            last_ticket: Ticket::default(),
+        }
+    }
+
+    /// Whom the keys are for.
+    pub const fn context(&self) -> Context {
+        match &self.front {
+            None => self.screen_context(),
+            Some(Front::Help { .. }) => Context::Help,
+            Some(Front::Question(question)) => match question.level {
+                Level::Key => Context::Question,
+                Level::Name(_) => Context::TypedName,
+            },
+        }
+    }
+
+    /// Whom the keys are for when nothing stands in front.
+    pub const fn screen_context(&self) -> Context {
+        match self.screen {
+            Screen::Overview => Context::Overview,
+            Screen::Service(_) => Context::Service,
+            Screen::Events { .. } => Context::Events,
+        }
+    }
+
+    /// The service a command is about on this screen.
+    pub const fn target(&self) -> Option<&ServiceName> {
+        match &self.screen {
+            Screen::Overview => self.selection.name(),
+            Screen::Service(name) => Some(name),
+            Screen::Events { .. } => None,
+        }
+    }
+
+    /// How far what is shown can be trusted.
+    pub fn freshness(&self) -> Freshness {
+        self.connection.freshness(self.clock.now)
+    }
+
+    /// Whether what is shown is what is.
+    pub fn is_live(&self) -> bool {
+        self.freshness() == Freshness::Live
+    }
+
+    /// Asks for a paint.
+    pub fn touch(&mut self, why: Dirty) {
+        self.dirty = self.dirty.max(why);
+    }
+
+    /// Shows `text` for a while.
+    pub fn say(&mut self, text: String, bad: bool) {
+        self.toast = Some(Toast { text, bad, until: self.clock.now.plus(TOAST) });
+        self.touch(Dirty::ByInput);
+    }
+
+    /// Takes the toast away when its time is over.
+    pub fn expire_toast(&mut self) {
+        if self.toast.as_ref().is_some_and(|toast| toast.until <= self.clock.now) {
+            self.toast = None;
+            self.touch(Dirty::ByInput);
+        }
+    }
+
+    /// When something shown next changes by itself; none: never.
+    pub fn next_change(&self) -> Option<Moment> {
+        let toast = self.toast.as_ref().map(|toast| toast.until);
+        [toast, self.connection.next_change(self.clock.now)].into_iter().flatten().min()
+    }
+
+    /// Whether figures move so fast that they are painted more than once a second.
+    pub fn is_moving(&self) -> bool {
+        match &self.screen {
+            Screen::Service(name) => {
+                self.world.row(name).is_some_and(|row| row.operation.is_some())
+            }
+            Screen::Overview => self.world.is_moving(),
+            Screen::Events { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The daemon's services as last heard: a mirror, in the order they are shown.
+
+use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::snapshot::{
+    DaemonView, Overview, ServiceDetail, ServiceRow, ServiceState,
+};
+
+/// After so many details that do not add up, the console says so.
+const UNACCOUNTED_AFTER: u32 = 3;
+
+/// Everything the daemon said about itself and its services.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// The daemon; none: nothing was heard yet.
+    pub daemon: Option<DaemonView>,
+    rows: Vec<ServiceRow>,
+    detail: Option<Box<ServiceDetail>>,
+    /// Details in a row whose ledger did not add up.
+    unaccounted: u32,
+}
+
+impl World {
+    /// Takes the place of what was known.
+    pub fn apply(&mut self, overview: Overview) {
+        self.rows = overview.services;
+        // By state, then by name: rows move when a state changes and never because a rate does.
+        self.rows
+            .sort_by(|a, b| rank(a.state).cmp(&rank(b.state)).then_with(|| a.name.cmp(&b.name)));
+        self.daemon = Some(overview.daemon);
+    }
+
+    /// Takes the place of what was known about the focused service.
+    pub fn apply_detail(&mut self, detail: Option<Box<ServiceDetail>>) {
+        let adds_up = detail.as_ref().is_none_or(|detail| {
+            let ledger = detail.operation.as_ref().map_or(&detail.ledger, |o| &o.ledger);
+            ledger.unaccounted() == 0
+        });
+        self.unaccounted = if adds_up { 0 } else { self.unaccounted.saturating_add(1) };
+        self.detail = detail;
+    }
+
+    /// The services, in the order they are shown: what needs a look first, then by name.
+    pub fn rows(&self) -> &[ServiceRow] {
+        &self.rows
+    }
+
+    /// The row of `name`.
+    pub fn row(&self, name: &ServiceName) -> Option<&ServiceRow> {
+        self.rows.iter().find(|row| row.name == *name)
+    }
+
+    /// What is known of `name` in detail, if it is the service that was last heard of.
+    pub fn detail(&self, name: &ServiceName) -> Option<&ServiceDetail> {
+        self.detail.as_deref().filter(|detail| detail.row.name == *name)
+    }
+
+    /// Whether the ledger was off for so long that it is no matter of timing.
+    pub const fn is_unaccounted(&self) -> bool {
+        self.unaccounted >= UNACCOUNTED_AFTER
+    }
+
+    /// Requests lost or cut since the daemon started.
+    pub fn lost(&self) -> u64 {
+        self.daemon.as_ref().map_or(0, |daemon| daemon.traffic.lost)
+    }
+
+    /// Whether an operation runs anywhere.
+    pub fn is_moving(&self) -> bool {
+        self.rows.iter().any(|row| row.operation.is_some())
+    }
+}
+
+/// What needs a look comes first.
+const fn rank(state: ServiceState) -> u8 {
+    match state {
+        ServiceState::Failed => 0,
+        ServiceState::Degraded => 1,
+        ServiceState::Restarting => 2,
+        ServiceState::Starting
+        | ServiceState::Stopping
+        | ServiceState::Ready
+        | ServiceState::Stopped => 3,
+    }
+}

@@ -1,0 +1,67 @@
+//! What the pure core is told: keys, sizes, and what the connection reports.
+
+use std::time::Duration;
+
+use smoothserve_protocol::event::EventBatch;
+use smoothserve_protocol::message::{Done, Push, Refusal};
+
+use crate::effect::Ticket;
+use crate::input::Key;
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted, or arrived faster than anyone types; so many characters.
+    Paste(usize),
+    /// The terminal has this size now.
+    Resize {
+        /// Columns.
+        width: u16,
+        /// Rows.
+        height: u16,
+    },
+    /// The connection reports something.
+    Net(Box<Report>),
+    /// A frame with everything said so far is on its way to the screen.
+    Sent,
+    /// The last frame that was sent is on the screen.
+    Painted,
+    /// Time passed.
+    Tick,
+}
+
+/// What the connection task reports.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// It tries to connect.
+    Trying,
+    /// It is connected, and nothing is subscribed to yet.
+    Connected,
+    /// The connection is gone, or could not be made.
+    Down {
+        /// Why, in a few words.
+        why: String,
+        /// How many tries failed since the last connection.
+        failures: u32,
+        /// When the next try comes.
+        retry_in: Duration,
+    },
+    /// The daemon said something by itself.
+    Push(Push),
+    /// The daemon answered a question about past events.
+    History(EventBatch),
+    /// The daemon answered a command.
+    Answered {
+        /// Which command.
+        ticket: Ticket,
+        /// Its answer.
+        result: Result<Done, Refusal>,
+    },
+    /// The connection ended before the answer to a command.
+    Unanswered {
+        /// Which command.
+        ticket: Ticket,
+    },
+}

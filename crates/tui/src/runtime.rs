@@ -1,0 +1,381 @@
+//! The loop around the pure core: keys, signals and reports in; frames and orders out.
+
+use std::io;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use crossterm::event::{Event, EventStream};
+use futures_util::StreamExt;
+use jiff::tz::TimeZone;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use rustix::process::{Signal as Posix, getpid, kill_process};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::client::Target;
+use crate::console::ConsoleOptions;
+use crate::effect::{Effect, Order};
+use crate::input;
+use crate::model::clock::{Clock, Moment};
+use crate::model::{Dirty, Look, Model};
+use crate::msg::{Msg, Report};
+use crate::net;
+use crate::term::guard::Guard;
+use crate::term::hangup::Hangup;
+use crate::term::out::{Frames, Written};
+use crate::term::paint::Painter;
+use crate::{update, view};
+
+/// After a key, a frame follows within so many milliseconds.
+const AFTER_INPUT: u64 = 16;
+/// Reports that wait for the loop; when they are this many the daemon is read no further.
+const REPORTS: usize = 64;
+/// Orders that wait for the connection; a person gives fewer.
+const ORDERS: usize = 64;
+
+/// The pure core, as [`crate::update`] and [`crate::view`] have it.
+#[derive(Clone, Copy, Debug)]
+pub struct Core {
+    /// Takes in what happened.
+    pub update: Update,
+    /// Draws what is known.
+    pub view: View,
+}
+
+/// One message in, the model changed, the wanted effects out.
+pub type Update = fn(&mut Model, Msg, Moment) -> Vec<Effect>;
+/// The model drawn into an area of a buffer.
+pub type View = fn(&Model, Rect, &mut Buffer);
+
+impl Default for Core {
+    fn default() -> Self {
+        Self { update: update::update, view: view::view }
+    }
+}
+
+/// Why the console ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// The operator left it.
+    Done,
+    /// A signal, by its number.
+    Signal(i32),
+    /// The terminal is gone.
+    TerminalGone,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Stay,
+    Leave(Left),
+}
+
+/// The state of the loop.
+struct Loop {
+    model: Model,
+    update: Update,
+    painter: Painter<Frames>,
+    /// A frame is on its way to the terminal.
+    sending: bool,
+    guard: Guard,
+    orders: mpsc::Sender<Order>,
+    began: Instant,
+    painted: Option<Moment>,
+    fps: u8,
+    /// The terminal is the shell's for now.
+    suspended: bool,
+}
+
+/// The signals that end, suspend or continue the console.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+    stop: Signal,
+    resume: Signal,
+}
+
+/// What a signal asks for.
+enum Asked {
+    Leave(Posix),
+    Suspend,
+    Resume,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            stop: signal(SignalKind::from_raw(Posix::TSTP.as_raw()))?,
+            resume: signal(SignalKind::from_raw(Posix::CONT.as_raw()))?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::Leave(Posix::HUP),
+            _ = self.interrupt.recv() => Asked::Leave(Posix::INT),
+            _ = self.terminate.recv() => Asked::Leave(Posix::TERM),
+            _ = self.stop.recv() => Asked::Suspend,
+            _ = self.resume.recv() => Asked::Resume,
+        }
+    }
+}
+
+/// A model that knows nothing yet, for `target`.
+pub fn new_model(target: &Target, look: Look) -> Model {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_ms = u64::try_from(unix.as_millis()).unwrap_or(u64::MAX);
+    let clock = Clock::new(TimeZone::system(), unix_ms);
+    Model::new(&target.addr, target.read_only, look, clock)
+}
+
+/// Runs the console on the terminal until the operator leaves, a signal ends it, or the terminal is
+/// gone.
+///
+/// # Errors
+/// When the terminal cannot be used.
+pub async fn run(
+    target: Target,
+    look: Look,
+    options: ConsoleOptions,
+    core: Core,
+) -> anyhow::Result<Left> {
+    let mut hangup = Hangup::watch().context("could not watch the terminal")?;
+    let mut signals = Signals::new().context("could not watch for signals")?;
+    let (frames, mut written) = Frames::start().context("could not start to paint")?;
+    let (orders, orders_in) = mpsc::channel(ORDERS);
+    let (reports_out, mut reports) = mpsc::channel(REPORTS);
+    let mut console = Loop {
+        model: new_model(&target, look),
+        update: core.update,
+        painter: Painter::new(core.view, frames),
+        sending: false,
+        guard: Guard::enter().context("could not take the terminal")?,
+        orders,
+        began: Instant::now(),
+        painted: None,
+        fps: options.fps.max(1),
+        suspended: false,
+    };
+    let mut keys = EventStream::new();
+    let connection = tokio::spawn(net::run(target, orders_in, reports_out));
+
+    let result =
+        console.run(&mut hangup, &mut signals, &mut written, &mut keys, &mut reports).await;
+    connection.abort();
+    let lost_terminal = !console.guard.is_held();
+    drop(console);
+    if result.is_ok() && lost_terminal {
+        bail!("a part of the console failed");
+    }
+    match result {
+        // There is nobody left to tell.
+        Err(error) if is_gone(&error) => Ok(Left::TerminalGone),
+        result => result.context("could not write to the terminal"),
+    }
+}
+
+/// Whether the terminal is gone rather than broken.
+fn is_gone(error: &io::Error) -> bool {
+    let gone = [rustix::io::Errno::IO, rustix::io::Errno::NXIO, rustix::io::Errno::BADF];
+    error.kind() == io::ErrorKind::BrokenPipe
+        || error.raw_os_error().is_some_and(|code| gone.iter().any(|e| e.raw_os_error() == code))
+}
+
+impl Loop {
+    async fn run(
+        &mut self,
+        hangup: &mut Hangup,
+        signals: &mut Signals,
+        written: &mut Written,
+        keys: &mut EventStream,
+        reports: &mut mpsc::Receiver<Report>,
+    ) -> io::Result<Left> {
+        self.measure();
+        // After a panic in a task the terminal is not ours any more, and shows what it said.
+        while self.suspended || self.guard.is_held() {
+            self.paint_if_due()?;
+            let next = tokio::select! {
+                biased;
+                () = hangup.gone() => Next::Leave(Left::TerminalGone),
+                asked = signals.next() => self.signalled(asked)?,
+                result = written.next(), if self.sending => self.arrived(result)?,
+                event = keys.next(), if !self.suspended => match event {
+                    Some(Ok(event)) => {
+                        self.let_arrive(written).await?;
+                        self.typed(event)?
+                    }
+                    // Keys that cannot be read never will be.
+                    Some(Err(_)) | None => Next::Leave(Left::TerminalGone),
+                },
+                report = reports.recv() => match report {
+                    Some(report) => self.take(Msg::Net(Box::new(report)))?,
+                    None => Next::Leave(Left::Done),
+                },
+                () = sleep(self.until_due()) => self.take(Msg::Tick)?,
+            };
+            if let Next::Leave(left) = next {
+                return Ok(left);
+            }
+            // Whatever is known already goes into the same frame.
+            while let Ok(report) = reports.try_recv() {
+                self.take(Msg::Net(Box::new(report)))?;
+            }
+        }
+        Ok(Left::Done)
+    }
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn take(&mut self, msg: Msg) -> io::Result<Next> {
+        let now = self.now();
+        for effect in (self.update)(&mut self.model, msg, now) {
+            let next = self.carry_out(effect)?;
+            if next != Next::Stay {
+                return Ok(next);
+            }
+        }
+        Ok(Next::Stay)
+    }
+
+    /// The frame that was under way is on the screen.
+    fn arrived(&mut self, result: io::Result<()>) -> io::Result<Next> {
+        result?;
+        self.sending = false;
+        self.take(Msg::Painted)
+    }
+
+    /// Who presses a key may have seen a frame of whose arrival we are about to hear. On a slow
+    /// terminal that is not so, and the key is about what was there before.
+    async fn let_arrive(&mut self, written: &mut Written) -> io::Result<()> {
+        if self.sending
+            && let Ok(result) = timeout(Duration::from_millis(AFTER_INPUT), written.next()).await
+        {
+            self.arrived(result)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a key and all that came with it.
+    fn typed(&mut self, first: Event) -> io::Result<Next> {
+        let mut batch = vec![first];
+        while batch.len() < 4_096 && crossterm::event::poll(Duration::ZERO)? {
+            batch.push(crossterm::event::read()?);
+        }
+        for msg in input::messages(&batch) {
+            let next = self.take(msg)?;
+            if next != Next::Stay {
+                return Ok(next);
+            }
+        }
+        Ok(Next::Stay)
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> io::Result<Next> {
+        match effect {
+            Effect::Quit => return Ok(Next::Leave(Left::Done)),
+            Effect::Redraw => self.repaint(),
+            Effect::Suspend => self.suspend()?,
+            Effect::Order(order) => self.order(order),
+        }
+        Ok(Next::Stay)
+    }
+
+    fn order(&mut self, order: Order) {
+        let Err(refused) = self.orders.try_send(order) else { return };
+        // The connection has not taken 64 orders: it hangs, and the operator should know.
+        if let Order::Act { ticket, .. } = refused.into_inner() {
+            let now = self.now();
+            let report = Box::new(Report::Unanswered { ticket });
+            (self.update)(&mut self.model, Msg::Net(report), now);
+        }
+    }
+
+    fn signalled(&mut self, asked: Asked) -> io::Result<Next> {
+        match asked {
+            Asked::Leave(signal) => return Ok(Next::Leave(Left::Signal(signal.as_raw()))),
+            Asked::Suspend => self.suspend()?,
+            Asked::Resume => self.resume()?,
+        }
+        Ok(Next::Stay)
+    }
+
+    /// Stops the whole process, as ^Z does. This thread may run on for a moment before it stops, so
+    /// the terminal is taken again when the signal to go on comes, and not here.
+    fn suspend(&mut self) -> io::Result<()> {
+        self.suspended = true;
+        self.guard.suspend();
+        Ok(kill_process(getpid(), Posix::STOP)?)
+    }
+
+    /// Goes on after a stop, whoever asked for it: the shell may have used the terminal meanwhile.
+    fn resume(&mut self) -> io::Result<()> {
+        self.suspended = false;
+        self.guard.suspend();
+        self.guard.resume()?;
+        self.repaint();
+        Ok(())
+    }
+
+    fn repaint(&mut self) {
+        self.painter.forget();
+        self.measure();
+    }
+
+    fn measure(&mut self) {
+        // A terminal that does not know its size is taken for the usual one.
+        let (width, height) = match crossterm::terminal::size() {
+            Ok((width, height)) if width > 0 && height > 0 => (width, height),
+            Ok(_) | Err(_) => (80, 24),
+        };
+        let now = self.now();
+        (self.update)(&mut self.model, Msg::Resize { width, height }, now);
+    }
+
+    fn paint_if_due(&mut self) -> io::Result<()> {
+        if self.suspended
+            || self.sending
+            || self.model.dirty == Dirty::No
+            || self.due().is_none_or(|due| due > self.now())
+        {
+            return Ok(());
+        }
+        self.sending = self.painter.paint(&self.model)?;
+        self.painted = Some(self.now());
+        self.take(Msg::Sent)?;
+        if !self.sending {
+            self.take(Msg::Painted)?;
+        }
+        Ok(())
+    }
+
+    /// When there is something to do although nothing happens; none: never.
+    fn due(&self) -> Option<Moment> {
+        let fps = if self.model.is_moving() { u64::from(self.fps) } else { 1 };
+        let pause = match self.model.dirty {
+            // The end of the frame that is under way is waited for.
+            _ if self.sending => return None,
+            Dirty::No => return self.model.next_change(),
+            Dirty::ByInput => AFTER_INPUT,
+            Dirty::ByData => 1_000 / fps,
+        };
+        let frame = self.painted.map_or(Moment(0), |painted| painted.plus(pause));
+        Some(self.model.next_change().map_or(frame, |change| change.min(frame)))
+    }
+
+    fn until_due(&self) -> Duration {
+        const LONG: Duration = Duration::from_secs(3_600);
+        if self.suspended {
+            return LONG;
+        }
+        self.due().map_or(LONG, |due| Duration::from_millis(due.since(self.now())))
+    }
+}

@@ -1,0 +1,7 @@
+//! How things look: roles instead of colours, and two sets of glyphs.
+
+pub mod glyphs;
+pub mod theme;
+
+pub use glyphs::Glyphs;
+pub use theme::{Role, Theme};

@@ -1,0 +1,94 @@
+//! Roles, and the styles they get. Nothing healthy has a colour, and nothing is told by colour alone.
+
+use ratatui::style::{Color, Modifier, Style};
+use smoothserve_protocol::snapshot::{InstanceState, ServiceState};
+
+/// What a piece of text is, which decides how it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The ordinary.
+    Plain,
+    /// A heading, or what is selected.
+    Strong,
+    /// Secondary.
+    Quiet,
+    /// As it should be, where that is news.
+    Ok,
+    /// On its way from one state to another.
+    Moving,
+    /// Of the new generation, or starting.
+    New,
+    /// Not as it should be.
+    Bad,
+    /// The button that Enter presses.
+    Button,
+}
+
+impl Role {
+    /// The role of a service's state.
+    pub const fn of_service(state: ServiceState) -> Self {
+        match state {
+            ServiceState::Failed => Self::Bad,
+            ServiceState::Degraded | ServiceState::Restarting | ServiceState::Stopping => {
+                Self::Moving
+            }
+            ServiceState::Starting => Self::New,
+            ServiceState::Ready => Self::Plain,
+            ServiceState::Stopped => Self::Quiet,
+        }
+    }
+
+    /// The role of an instance's state.
+    pub const fn of_instance(state: InstanceState) -> Self {
+        match state {
+            InstanceState::Stopped => Self::Quiet,
+            InstanceState::Starting => Self::New,
+            InstanceState::Ready => Self::Plain,
+            InstanceState::Draining | InstanceState::Stopping | InstanceState::Backoff => {
+                Self::Moving
+            }
+            InstanceState::Failed => Self::Bad,
+        }
+    }
+}
+
+/// What the terminal, and the operator, allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Theme {
+    /// Colours may be used.
+    pub colour: bool,
+    /// What is shown is old: everything is dim, nothing has a colour.
+    pub faded: bool,
+}
+
+impl Theme {
+    /// The same for data that is no longer fresh.
+    #[must_use]
+    pub const fn faded(self) -> Self {
+        Self { faded: true, ..self }
+    }
+
+    /// How `role` looks.
+    pub fn style(self, role: Role) -> Style {
+        let style = Style::new();
+        if self.faded {
+            return style.add_modifier(Modifier::DIM);
+        }
+        // Indexes 1 to 6, the dark ones: readable on light and on dark.
+        let (colour, modifier) = match role {
+            Role::Plain => (None, Modifier::empty()),
+            Role::Strong => (None, Modifier::BOLD),
+            Role::Quiet => (None, Modifier::DIM),
+            Role::Ok => (Some(Color::Green), Modifier::empty()),
+            Role::Moving => (Some(Color::Yellow), Modifier::empty()),
+            Role::New => (Some(Color::Cyan), Modifier::empty()),
+            Role::Bad => (Some(Color::Red), Modifier::BOLD),
+            Role::Button => (None, Modifier::REVERSED),
+        };
+        let style = style.add_modifier(modifier);
+        match colour {
+            Some(colour) if self.colour => style.fg(colour),
+            Some(_) | None => style,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Takes the terminal, and gives it back on every way out.
+
+use std::io;
+use std::panic;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+use rustix::termios::{QueueSelector, tcflush};
+
+use super::out::write_within;
+
+/// Alternate screen, no cursor, pastes are marked.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[0m\x1b[2J";
+/// All of that undone, in the reverse order.
+const LEAVE: &[u8] = b"\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+
+/// A terminal that takes nothing for so long will not.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Whether the terminal is ours; the panic hook asks from any thread.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+
+/// Holds the terminal; giving it back is dropping this.
+#[derive(Debug)]
+pub struct Guard(());
+
+impl Guard {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// When it cannot be set or written to; it is then as it was.
+    pub fn enter() -> io::Result<Self> {
+        HOOK.call_once(|| {
+            let before = panic::take_hook();
+            // First the terminal: the message should be readable where it is printed.
+            panic::set_hook(Box::new(move |info| {
+                leave();
+                before(info);
+            }));
+        });
+        let guard = Self(());
+        guard.resume()?;
+        Ok(guard)
+    }
+
+    /// Takes the terminal again after [`Guard::suspend`].
+    ///
+    /// # Errors
+    /// As [`Guard::enter`].
+    pub fn resume(&self) -> io::Result<()> {
+        TAKEN.store(true, Ordering::SeqCst);
+        enable_raw_mode()?;
+        write_within(PATIENCE, ENTER)
+    }
+
+    /// Whether the terminal is ours; a panic elsewhere may have given it back.
+    pub fn is_held(&self) -> bool {
+        TAKEN.load(Ordering::SeqCst)
+    }
+
+    /// Gives the terminal to whoever comes next, for a while.
+    pub fn suspend(&self) {
+        leave();
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+fn leave() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    // Where these fail there is no terminal any more, or none that listens: nothing to give back.
+    if write_within(PATIENCE, LEAVE).is_err() {
+        // What it was not sent yet is in the way, and nobody will miss it.
+        let _ = tcflush(rustix::stdio::stdout(), QueueSelector::OFlush);
+        let _ = write_within(PATIENCE, LEAVE);
+    }
+    let _ = disable_raw_mode();
+}

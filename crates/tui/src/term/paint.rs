@@ -1,0 +1,69 @@
+//! Paints the model: what differs from the frame before, in one write, and nothing if nothing does.
+
+use std::io::{self, Write};
+
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::out::Out;
+use crate::model::Model;
+use crate::runtime::View;
+
+/// Resets the style and clears the screen.
+const CLEAR: &[u8] = b"\x1b[0m\x1b[2J";
+
+/// Keeps what is on the screen.
+pub struct Painter<W: Write> {
+    view: View,
+    backend: CrosstermBackend<Out<W>>,
+    shown: Buffer,
+    next: Buffer,
+    /// What is on the screen is not what we think.
+    stale: bool,
+}
+
+impl<W: Write> Painter<W> {
+    /// Paints what `view` draws to `to`, whose content is unknown.
+    pub fn new(view: View, to: W) -> Self {
+        let empty = Buffer::empty(Rect::ZERO);
+        Self {
+            view,
+            backend: CrosstermBackend::new(Out::new(to)),
+            shown: empty.clone(),
+            next: empty,
+            stale: true,
+        }
+    }
+
+    /// The next frame is painted whole.
+    pub const fn forget(&mut self) {
+        self.stale = true;
+    }
+
+    /// Paints `model`, and says whether there was anything to send.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn paint(&mut self, model: &Model) -> io::Result<bool> {
+        let (width, height) = model.size;
+        let area = Rect::new(0, 0, width, height);
+        self.next.resize(area);
+        self.next.reset();
+        (self.view)(model, area, &mut self.next);
+        let anew = self.stale || self.shown.area != area;
+        if anew {
+            self.stale = false;
+            self.shown = Buffer::empty(area);
+            self.backend.write_all(CLEAR)?;
+        }
+        let changes = self.shown.diff(&self.next);
+        let changed = !changes.is_empty();
+        if changed {
+            self.backend.draw(changes.into_iter())?;
+        }
+        std::mem::swap(&mut self.shown, &mut self.next);
+        io::Write::flush(&mut self.backend)?;
+        Ok(anew || changed)
+    }
+}

@@ -1,0 +1,107 @@
+//! The pure core: one message in, the model changed, the wanted effects out.
+
+pub mod nav;
+pub mod net;
+pub mod ops;
+
+use crate::action::Action;
+use crate::effect::{Effect, Order};
+use crate::input::Key;
+use crate::keymap::{self, Context};
+use crate::model::clock::Moment;
+use crate::model::conn::Freshness;
+use crate::model::{Dirty, Front, Model};
+use crate::msg::Msg;
+
+/// Takes in `msg`, which came at `now`.
+pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
+    let was_live = model.is_live();
+    model.clock.now = now.max(model.clock.now);
+    model.expire_toast();
+    note_age(model, was_live);
+    let mut effects = match msg {
+        Msg::Key(key) => press(model, key),
+        Msg::Net(report) => net::report(model, *report),
+        Msg::Paste(characters) => {
+            model.say(format!("{characters} pasted characters ignored"), false);
+            Vec::new()
+        }
+        Msg::Resize { width, height } => {
+            model.size = (width, height);
+            model.touch(Dirty::ByInput);
+            Vec::new()
+        }
+        Msg::Sent => {
+            model.dirty = Dirty::No;
+            Vec::new()
+        }
+        Msg::Painted => {
+            painted(model);
+            Vec::new()
+        }
+        Msg::Tick => Vec::new(),
+    };
+    effects.extend(net::refocus(model));
+    effects
+}
+
+fn press(model: &mut Model, key: Key) -> Vec<Effect> {
+    let context = model.context();
+    if context == Context::TypedName && ops::type_name(model, key) {
+        return Vec::new();
+    }
+    match keymap::find(context, key) {
+        Some(action) => perform(model, action),
+        None => Vec::new(),
+    }
+}
+
+fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Move(step) => nav::travel(model, step),
+        Action::Open | Action::ShowService => nav::open(model),
+        Action::Back => nav::back(model),
+        Action::ShowOverview => nav::show_overview(model),
+        Action::ShowEvents => nav::show_events(model),
+        Action::Help => nav::help(model),
+        Action::Restart | Action::Stop | Action::Start => return ops::command(model, action),
+        Action::Confirm => return ops::confirm(model),
+        Action::RetryNow => return retry(model),
+        Action::Redraw => return vec![Effect::Redraw],
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Quit => return vec![Effect::Quit],
+        Action::AcknowledgeLost => {
+            model.lost_noted = model.world.lost();
+            model.touch(Dirty::ByInput);
+        }
+    }
+    Vec::new()
+}
+
+fn retry(model: &Model) -> Vec<Effect> {
+    match model.freshness() {
+        Freshness::Down { .. } => vec![Order::RetryNow.into()],
+        Freshness::Connecting | Freshness::Live | Freshness::Silent { .. } => Vec::new(),
+    }
+}
+
+/// What was sent can be seen: from now on a command may be about it. What was said meanwhile cannot,
+/// and comes with the next frame.
+fn painted(model: &mut Model) {
+    if model.dirty != Dirty::No {
+        return;
+    }
+    model.painted_target = model.target().cloned();
+    if let Some(Front::Question(question)) = &mut model.front {
+        question.painted.get_or_insert(model.clock.now);
+    }
+}
+
+/// What is shown about the age of the data changes by itself, a second at a time.
+fn note_age(model: &mut Model, was_live: bool) {
+    if was_live && !model.is_live() {
+        model.touch(Dirty::ByInput);
+    } else if !was_live && model.connection.next_change(model.clock.now).is_some() {
+        model.touch(Dirty::ByData);
+    }
+}

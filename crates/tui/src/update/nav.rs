@@ -1,0 +1,86 @@
+//! Moving about: the cursor, the screens, the list of keys.
+
+use crate::action::Step;
+use crate::model::{Dirty, Front, Model, Screen};
+
+/// No help is longer than this.
+const HELP_LINES: usize = 40;
+
+/// Moves the cursor, or what is scrolled.
+pub fn travel(model: &mut Model, step: Step) {
+    let half = isize::try_from(model.size.1 / 2).unwrap_or(1).max(1);
+    model.touch(Dirty::ByInput);
+    if let Some(Front::Help { down }) = &mut model.front {
+        *down = moved(*down, step, half).min(HELP_LINES);
+        return;
+    }
+    match &mut model.screen {
+        Screen::Overview => travel_rows(model, step, half),
+        // The newest line is the last one, and lines are counted back from it.
+        Screen::Events { back } => {
+            let oldest = model.events.len().saturating_sub(1);
+            *back = oldest - moved(oldest - (*back).min(oldest), step, half).min(oldest);
+        }
+        Screen::Service(_) => {}
+    }
+}
+
+fn travel_rows(model: &mut Model, step: Step, half: isize) {
+    let rows = model.world.rows();
+    match step {
+        Step::First => model.selection.go(rows, 0),
+        Step::Last => model.selection.go(rows, usize::MAX),
+        Step::Up => model.selection.step(rows, -1),
+        Step::Down => model.selection.step(rows, 1),
+        Step::HalfUp => model.selection.step(rows, -half),
+        Step::HalfDown => model.selection.step(rows, half),
+    }
+}
+
+const fn moved(from: usize, step: Step, half: isize) -> usize {
+    match step {
+        Step::First => 0,
+        Step::Last => usize::MAX,
+        Step::Up => from.saturating_sub(1),
+        Step::Down => from.saturating_add(1),
+        Step::HalfUp => from.saturating_add_signed(-half),
+        Step::HalfDown => from.saturating_add_signed(half),
+    }
+}
+
+/// Opens the service under the cursor.
+pub fn open(model: &mut Model) {
+    let Screen::Overview = model.screen else { return };
+    let Some(name) = model.selection.name().cloned() else { return };
+    go(model, Screen::Service(name));
+}
+
+/// Closes what stands in front, else goes back to the overview.
+pub fn back(model: &mut Model) {
+    if model.front.take().is_some() {
+        model.touch(Dirty::ByInput);
+    } else {
+        show_overview(model);
+    }
+}
+
+/// The list of services.
+pub fn show_overview(model: &mut Model) {
+    go(model, Screen::Overview);
+}
+
+/// The event log, at its newest line.
+pub fn show_events(model: &mut Model) {
+    go(model, Screen::Events { back: 0 });
+}
+
+/// The list of keys.
+pub fn help(model: &mut Model) {
+    model.front = Some(Front::Help { down: 0 });
+    model.touch(Dirty::ByInput);
+}
+
+fn go(model: &mut Model, screen: Screen) {
+    model.screen = screen;
+    model.touch(Dirty::ByInput);
+}

@@ -1,0 +1,157 @@
+//! What the connection reports: the mirror of the daemon, the age of it, the answers to commands.
+
+use smoothserve_protocol::event::EventBatch;
+use smoothserve_protocol::message::{Done, Push, Refusal};
+use smoothserve_protocol::snapshot::{DaemonView, Overview, ServiceDetail};
+
+use crate::effect::{Effect, Order, Ticket};
+use crate::fmt;
+use crate::model::conn::Freshness;
+use crate::model::{Dirty, Front, Model, Screen};
+use crate::msg::Report;
+use crate::view;
+use crate::words;
+
+/// Events asked for when nothing is known yet.
+const HISTORY: u32 = 500;
+
+/// Takes in what the connection reports.
+pub fn report(model: &mut Model, report: Report) -> Vec<Effect> {
+    match report {
+        Report::Trying => model.connection.trying(),
+        Report::Connected => return connected(model),
+        Report::Down { why, failures, retry_in } => {
+            let millis = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
+            let retry_at = model.clock.now.plus(millis);
+            model.connection.down(words::escape(&why).into_owned(), failures, retry_at);
+            model.touch(Dirty::ByInput);
+        }
+        Report::Push(Push::Overview(overview)) => return apply(model, overview),
+        Report::Push(Push::Service(detail)) => apply_detail(model, detail),
+        Report::Push(Push::Events(batch)) | Report::History(batch) => add_events(model, &batch),
+        Report::Push(Push::Bye { reason }) => {
+            model.connection.goodbye(model.clock.now, words::escape(&reason).into_owned());
+        }
+        Report::Answered { ticket, result } => answered(model, ticket, result),
+        Report::Unanswered { ticket } => {
+            if let Some(asked) = model.pending.remove(&ticket) {
+                let (verb, service) = (asked.verb, asked.service);
+                model.say(format!("{verb} {service}: no answer; look before asking again"), true);
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// Tells the daemon when another service is looked at.
+pub fn refocus(model: &mut Model) -> Option<Effect> {
+    let wanted = match (&model.front, &model.screen) {
+        (Some(Front::Question(question)), _) => Some(&question.service),
+        (_, Screen::Service(name)) => Some(name),
+        (_, Screen::Overview | Screen::Events { .. }) => model.selection.name(),
+    };
+    if !model.connection.is_open() || wanted == model.focus.as_ref() {
+        return None;
+    }
+    model.focus = wanted.cloned();
+    Some(subscribe(model))
+}
+
+fn subscribe(model: &Model) -> Effect {
+    Order::Subscribe { focus: model.focus.clone(), events_after: model.events.last() }.into()
+}
+
+fn connected(model: &mut Model) -> Vec<Effect> {
+    if let Freshness::Down { age: Some(age), .. } = model.freshness() {
+        let text = format!("connected again after {}", fmt::duration(age));
+        model.events.remark(model.clock.unix_ms(), text);
+    }
+    model.connection.opened();
+    model.touch(Dirty::ByInput);
+    let mut effects = vec![subscribe(model)];
+    if model.events.last().is_none() {
+        effects.push(Order::History { limit: HISTORY }.into());
+    }
+    effects
+}
+
+fn apply(model: &mut Model, overview: Overview) -> Vec<Effect> {
+    let now = model.clock.now;
+    let replaced = model.world.daemon.as_ref().and_then(|was| replaced_by(was, &overview.daemon));
+    let (is_first, was_live) = (model.world.daemon.is_none(), model.is_live());
+    model.clock.set(overview.daemon.unix_ms);
+    model.connection.heard(now);
+    model.world.apply(overview);
+    model.series.sample(model.world.rows(), now);
+    model.selection.follow(model.world.rows());
+    if is_first {
+        model.selection.go(model.world.rows(), 0);
+    }
+    check_question(model);
+    model.touch(if was_live { Dirty::ByData } else { Dirty::ByInput });
+
+    let Some(text) = replaced else { return Vec::new() };
+    model.events.new_daemon(model.clock.unix_ms(), text);
+    model.lost_noted = 0;
+    vec![subscribe(model), Order::History { limit: HISTORY }.into()]
+}
+
+/// What to say if `now` is another daemon than `was`.
+fn replaced_by(was: &DaemonView, now: &DaemonView) -> Option<String> {
+    let (old, new) = (was.pid, now.pid);
+    // A pid may be used again; an uptime never goes back.
+    let same = old == new && now.uptime_ms >= was.uptime_ms;
+    (!same).then(|| format!("daemon is new (pid {new}, was {old})"))
+}
+
+fn apply_detail(model: &mut Model, detail: Option<Box<ServiceDetail>>) {
+    let known = model.focus.as_ref().is_some_and(|name| model.world.detail(name).is_some());
+    model.world.apply_detail(detail);
+    if view::shows_detail(model) {
+        // The operator waits for the first of another service; the others are but news.
+        model.touch(if known { Dirty::ByData } else { Dirty::ByInput });
+    }
+}
+
+/// The open question is about what the operator saw; if that moved on, it says so.
+fn check_question(model: &mut Model) {
+    let Some(Front::Question(question)) = &mut model.front else { return };
+    match model.world.row(&question.service) {
+        Some(row) if row.generation == question.generation => {}
+        Some(row) => {
+            question.ask_again(row.generation);
+            model.touch(Dirty::ByInput);
+        }
+        None => {
+            let text = format!("{} is gone", question.service);
+            model.front = None;
+            model.say(text, true);
+        }
+    }
+}
+
+fn add_events(model: &mut Model, batch: &EventBatch) {
+    let before = model.events.len();
+    model.events.add(batch);
+    let added = model.events.len().saturating_sub(before);
+    if let Screen::Events { back } = &mut model.screen {
+        // Whoever reads older lines keeps them where they are.
+        if *back > 0 {
+            *back += added;
+        }
+    }
+    model.touch(Dirty::ByData);
+}
+
+fn answered(model: &mut Model, ticket: Ticket, result: Result<Done, Refusal>) {
+    let Some(asked) = model.pending.remove(&ticket) else { return };
+    let (verb, service) = (asked.verb, &asked.service);
+    match result {
+        Ok(Done::AlreadySo) => model.say(format!("{verb} {service}: it is so already"), false),
+        Ok(Done::Begun { operation }) => {
+            model.say(format!("{verb} {service}: {operation} began"), false);
+        }
+        Ok(_) => model.say(format!("{verb} {service}: done"), false),
+        Err(refusal) => model.say(words::refusal(Some(service), &refusal).what, true),
+    }
+}

@@ -1,0 +1,81 @@
+//! The last row: the keys that work here and now; above it, the toast.
+
+use ratatui::layout::Rect;
+
+use super::Width;
+use crate::action::Action;
+use crate::keymap::{self, Binding};
+use crate::model::Model;
+use crate::style::Role;
+use crate::update::ops::unavailable;
+use crate::widgets::rows::columns;
+use crate::widgets::{Canvas, Pen};
+
+/// Draws the hints and the toast.
+pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
+    let last = area.height.saturating_sub(1);
+    if let Some(toast) = &model.toast {
+        let role = if toast.bad { Role::Bad } else { Role::Strong };
+        let row = if width == Width::Narrow { last } else { last.saturating_sub(1) };
+        canvas.pen(area, row).to(1).say(&toast.text, role);
+        if width == Width::Narrow {
+            return;
+        }
+    }
+    keys(model, &mut canvas.pen(area, last));
+}
+
+fn keys(model: &Model, pen: &mut Pen<'_>) {
+    let why = reason(model);
+    pen.to(1);
+    for (keys, label) in fitting(model, pen.room()) {
+        pen.say(&keys, Role::Plain).say(" ", Role::Plain).say(label, Role::Quiet).skip(2);
+    }
+    if let Some(why) = why {
+        pen.ending(1, &why, Role::Moving);
+    }
+}
+
+/// The hints that fit into `room`; the way to the help is the last one to go.
+fn fitting(model: &Model, room: u16) -> Vec<(String, &'static str)> {
+    let mut hints: Vec<_> = hinted(model)
+        .map(|binding| (binding.action, hinted_key(binding), binding.hint.unwrap_or_default()))
+        .collect();
+    let width = |(_, key, label): &(Action, String, &str)| columns(key) + columns(label) + 3;
+    while hints.iter().map(width).sum::<u16>() > room + 2 {
+        let last = hints.iter().rposition(|(action, ..)| *action != Action::Help);
+        hints.remove(last.unwrap_or(0));
+    }
+    hints.into_iter().map(|(_, key, label)| (key, label)).collect()
+}
+
+/// Why commands are not among the hints, if they are not.
+fn reason(model: &Model) -> Option<String> {
+    let context = model.context();
+    let command = keymap::bindings(context).find(|binding| binding.action.is_command())?;
+    match unavailable(model, command.action)? {
+        // The cursor says so itself.
+        crate::update::ops::Unavailable::NoService => None,
+        why => Some(why.to_string()),
+    }
+}
+
+fn hinted_key(binding: &Binding) -> String {
+    binding.keys.first().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The bindings that the hint bar shows now, in its order.
+pub fn hinted(model: &Model) -> impl Iterator<Item = &'static Binding> {
+    keymap::bindings(model.context())
+        .filter(|binding| binding.hint.is_some() && is_useful(model, binding.action))
+}
+
+fn is_useful(model: &Model, action: Action) -> bool {
+    match action {
+        Action::RetryNow => {
+            matches!(model.freshness(), crate::model::conn::Freshness::Down { .. })
+        }
+        Action::Open => model.is_live() && model.target().is_some(),
+        _ => unavailable(model, action).is_none(),
+    }
+}

@@ -1,0 +1,172 @@
+//! The instances of one service: one row each, what is in flight as a bar.
+
+use ratatui::layout::Rect;
+use smoothserve_protocol::snapshot::{InstanceState, InstanceView, Pip, ServiceDetail};
+
+use super::Width;
+use crate::fmt::{duration, latency, or_dash, plural, rate, so_far};
+use crate::model::Model;
+use crate::style::Role;
+use crate::widgets::drain::{bar, scale};
+use crate::widgets::rows::columns as text_columns;
+use crate::widgets::{Canvas, Pen};
+use crate::words::{self, instance_name, instance_state};
+
+/// The widths of the columns.
+struct Columns {
+    /// Process id and port too.
+    all: bool,
+    name: u16,
+    bar: u16,
+}
+
+fn columns(detail: &ServiceDetail, width: Width) -> Columns {
+    let longest = detail
+        .instances
+        .last()
+        .map_or(8, |last| instance_name(&detail.row, last.slot).chars().count());
+    let name = u16::try_from(longest).unwrap_or(8).clamp(8, 14);
+    // What a long name takes, the bar gives.
+    let all = width == Width::Wide;
+    let bar = (if all { 15 } else { 10_u16 }).saturating_sub(name - 8);
+    Columns { all, name, bar }
+}
+
+/// Draws a heading and as many instances as fit, and says how many rows that took.
+pub fn draw(
+    model: &Model,
+    detail: &ServiceDetail,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    width: Width,
+) -> u16 {
+    if width == Width::Narrow {
+        return narrow(model, detail, canvas, area);
+    }
+    let columns = columns(detail, width);
+    head(&mut canvas.pen(area, 0), &columns);
+    let highest = detail.instances.iter().map(|i| u64::from(i.in_flight)).max().unwrap_or(0);
+    let mut rows = 1;
+    for (line, instance) in (1..area.height).zip(&detail.instances) {
+        let mut pen = canvas.pen(area, line);
+        row(model, detail, instance, &mut pen, &columns, scale(highest));
+        rows = line + 1;
+    }
+    rows
+}
+
+fn head(pen: &mut Pen<'_>, columns: &Columns) {
+    let quiet = Role::Quiet;
+    pen.to(3).left(columns.name + 2, "INSTANCE", quiet).left(5, "GEN", quiet);
+    pen.left(10, "STATE", quiet);
+    if columns.all {
+        pen.left(8, "PID", quiet).left(7, "PORT", quiet);
+    }
+    pen.left(columns.bar + 9, "IN FLIGHT", quiet);
+    pen.right(5, "RPS", quiet).right(7, "P99", quiet).skip(2).say("UP", quiet);
+}
+
+fn row(
+    model: &Model,
+    detail: &ServiceDetail,
+    instance: &InstanceView,
+    pen: &mut Pen<'_>,
+    columns: &Columns,
+    scale: u64,
+) {
+    let turn = is_its_turn(detail, instance);
+    if turn {
+        pen.to(1).say(model.look.glyphs.cursor, Role::Strong);
+    }
+    let emphasis = if turn { Role::Strong } else { Role::Plain };
+    pen.to(3).left(columns.name, &instance_name(&detail.row, instance.slot), emphasis).skip(2);
+    pen.left(4, &instance.generation.to_string(), Role::Plain).skip(1);
+    let (state, role) = (instance_state(instance.state), Role::of_instance(instance.state));
+    pen.left(8, state, role).skip(2);
+    if columns.all {
+        let pid = or_dash(instance.pid, |pid| pid.to_string());
+        pen.left(7, &pid, Role::Plain).skip(1).left(7, &instance.port.to_string(), Role::Plain);
+    }
+    in_flight(instance, pen, columns.bar, scale);
+    let p99 = or_dash(instance.p99_us, latency);
+    let up = or_dash(instance.up_ms, duration);
+    pen.right(5, &rate(instance.milli_rps), Role::Plain).right(7, &p99, Role::Plain);
+    pen.skip(2).left(5, &up, Role::Plain).skip(2);
+    note(instance, pen);
+}
+
+fn in_flight(instance: &InstanceView, pen: &mut Pen<'_>, width: u16, scale: u64) {
+    let now = u64::from(instance.in_flight);
+    match &instance.drain {
+        // Its scale is what was inside when the door closed, so that it only ever shrinks.
+        Some(drain) => {
+            let left = u64::from(instance.in_flight.saturating_add(instance.tunnels));
+            bar(pen, width, left, u64::from(drain.began_with), Role::Moving);
+            let text = format!("{left:>2} of {}", drain.began_with);
+            let text = if text.len() > 8 { format!("{left}/{}", drain.began_with) } else { text };
+            pen.skip(1).left(8, &text, Role::Plain);
+        }
+        None => {
+            bar(pen, width, now, scale, Role::Plain);
+            pen.skip(1).left(8, &format!("{now:>2}"), Role::Plain);
+        }
+    }
+}
+
+fn note(instance: &InstanceView, pen: &mut Pen<'_>) {
+    if let Some(drain) = &instance.drain {
+        let text = match drain.limit_ms {
+            Some(limit) => format!("{} of {}", so_far(drain.since_ms), duration(limit)),
+            None => format!("for {}", so_far(drain.since_ms)),
+        };
+        pen.say(&text, drain_role(drain.since_ms, drain.limit_ms));
+        let left = instance.in_flight.saturating_add(instance.tunnels);
+        let done = drain.began_with.saturating_sub(left);
+        let text = format!(", {done} done, {left} to go");
+        if pen.room() >= text_columns(&text) {
+            pen.say(&text, Role::Plain);
+        }
+    } else if let Some(retry) = instance.retry_ms {
+        pen.say(&format!("try in {}", duration(retry)), Role::Moving);
+    } else if let (InstanceState::Failed, Some(failure)) = (instance.state, &instance.failure) {
+        pen.say(&words::failure_reason(failure), Role::Bad);
+    } else if instance.tunnels > 0 {
+        pen.say(&plural(instance.tunnels, "tunnel"), Role::Quiet);
+    }
+}
+
+/// Half of the time gone is worth a look, four fifths are an alarm.
+const fn drain_role(since: u64, limit: Option<u64>) -> Role {
+    match limit {
+        Some(limit) if since.saturating_mul(5) >= limit.saturating_mul(4) => Role::Bad,
+        Some(limit) if since.saturating_mul(2) >= limit => Role::Moving,
+        Some(_) | None => Role::Plain,
+    }
+}
+
+/// Whether the running operation is at this instance.
+fn is_its_turn(detail: &ServiceDetail, instance: &InstanceView) -> bool {
+    use smoothserve_protocol::snapshot::StepPhase::Running;
+    let steps = detail.operation.iter().flat_map(|operation| &operation.steps);
+    steps.into_iter().any(|step| step.phase == Running && step.slot == instance.slot)
+}
+
+fn narrow(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
+    let mut rows = 0;
+    for (line, instance) in (0..area.height).zip(&detail.instances) {
+        let new = detail.operation.as_ref().is_some_and(|o| o.to == instance.generation);
+        let (mark, mark_role) = model.look.glyphs.pip(Pip { state: instance.state, new });
+        let (state, role) = (instance_state(instance.state), Role::of_instance(instance.state));
+        let mut pen = canvas.pen(area, line);
+        pen.to(1).say(mark, mark_role).skip(1);
+        pen.left(12, &instance_name(&detail.row, instance.slot), Role::Plain)
+            .skip(1)
+            .left(9, state, role);
+        pen.right(5, &instance.in_flight.to_string(), Role::Plain);
+        if let Some(drain) = &instance.drain {
+            pen.say(&format!(" of {}", drain.began_with), Role::Plain);
+        }
+        rows = line + 1;
+    }
+    rows
+}

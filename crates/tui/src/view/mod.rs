@@ -1,0 +1,120 @@
+//! What is known, drawn: a pure function of the model. Never changes anything.
+
+pub mod confirm;
+pub mod events;
+pub mod header;
+pub mod help;
+pub mod hints;
+pub mod instances;
+pub mod overview;
+pub mod service;
+pub mod steps;
+pub mod tiny;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::model::{Front, Model, Screen};
+use crate::widgets::Canvas;
+
+/// How much fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// One line of text at most.
+    Line,
+    /// Names, pips and in flight.
+    Narrow,
+    /// The usual columns.
+    Normal,
+    /// All columns.
+    Wide,
+}
+
+/// Frames of so many rows have room for a second pane.
+const TALL: u16 = 36;
+
+/// The size class of a frame.
+pub const fn width_of(area: Rect) -> Width {
+    match (area.width, area.height) {
+        (0..20, _) | (_, 0..5) => Width::Line,
+        (20..72, _) => Width::Narrow,
+        (72..110, _) => Width::Normal,
+        (110.., _) => Width::Wide,
+    }
+}
+
+/// Whether the overview shows the selected service below the list.
+pub const fn has_peek(area: Rect) -> bool {
+    area.height >= TALL && !matches!(width_of(area), Width::Line | Width::Narrow)
+}
+
+/// Whether the detail of a service is on the screen.
+pub const fn shows_detail(model: &Model) -> bool {
+    let (width, height) = model.size;
+    match (&model.front, &model.screen) {
+        (Some(Front::Question(_)), _) | (None, Screen::Service(_)) => true,
+        (Some(Front::Help { .. }), _) | (None, Screen::Events { .. }) => false,
+        (None, Screen::Overview) => has_peek(Rect::new(0, 0, width, height)),
+    }
+}
+
+/// Draws `model` into `area` of `buffer`, which is blank.
+pub fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let area = area.intersection(buffer.area);
+    let mut canvas = Canvas::new(buffer, model.look);
+    let width = width_of(area);
+    if width == Width::Line {
+        tiny::line(model, &mut canvas, area);
+        return;
+    }
+    let body = frame(model, &mut canvas, area, width);
+    screen(model, &mut canvas, body, width);
+    if let Some(Front::Question(question)) = &model.front {
+        confirm::draw(model, question, &mut canvas, area);
+    }
+}
+
+/// Draws what every screen has, and says where the screen itself goes.
+fn frame(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) -> Rect {
+    // The row above the hints belongs to toasts; a narrow frame has none to spare.
+    let below = if width == Width::Narrow { 1 } else { 2 };
+    if width == Width::Narrow {
+        tiny::header(model, canvas, area);
+    } else {
+        header::draw(model, canvas, area, width);
+    }
+    hints::draw(model, canvas, area, width);
+    Rect { y: area.y + 2, height: area.height.saturating_sub(2 + below), ..area }
+}
+
+/// Draws the screen, faded when it shows what was and may no longer be.
+fn screen(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
+    if let Some(Front::Help { down }) = model.front {
+        help::draw(model, canvas, body, down);
+        return;
+    }
+    let mut faded = canvas.faded();
+    let canvas = if model.is_live() { &mut faded.with(model.look) } else { &mut faded };
+    match &model.screen {
+        Screen::Overview if width == Width::Narrow => tiny::overview(model, canvas, body),
+        Screen::Overview => overview::draw(model, canvas, body, width),
+        Screen::Service(name) => service::draw(model, name, canvas, body, width),
+        Screen::Events { back } => events::draw(model, *back, canvas, body),
+    }
+    if !model.is_live() {
+        let row = age_row(model, body, width);
+        header::age(model, &mut canvas.with(model.look).pen(row, 0));
+    }
+}
+
+/// Where the age of the data is shown: over the heading of the overview, which says little; else in
+/// the row of the toasts, so that it stays clear what the screen is about.
+const fn age_row(model: &Model, body: Rect, width: Width) -> Rect {
+    match (&model.screen, width) {
+        (Screen::Overview, _) | (_, Width::Line | Width::Narrow) => Rect { height: 1, ..body },
+        (Screen::Service(_) | Screen::Events { .. }, Width::Normal | Width::Wide) => {
+            let y = if model.toast.is_some() { body.bottom() - 1 } else { body.bottom() };
+            Rect { y, height: 1, ..body }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The list of services; on a tall frame, the selected one below it; the newest events.
+
+use ratatui::layout::Rect;
+use smoothserve_protocol::snapshot::{ServiceRow, ServiceState};
+
+use super::{Width, events, service};
+use crate::fmt::{age, count, latency, or_dash, rate, share};
+use crate::model::Model;
+use crate::model::series::Figure;
+use crate::style::Role;
+use crate::widgets::pips::pips;
+use crate::widgets::rows::window;
+use crate::widgets::rule::rule;
+use crate::widgets::spark::spark;
+use crate::widgets::{Canvas, Pen};
+use crate::words::{ready, service_state};
+
+/// Rows of the pane that shows the selected service.
+const PEEK: u16 = 13;
+/// Fewer rows than this have no room for events.
+const EVENTS_FROM: u16 = 14;
+
+/// The widths of the columns.
+struct Columns {
+    name: u16,
+    state: u16,
+    pips: u16,
+    rate: u16,
+    latency: u16,
+    errors: u16,
+    /// The median, the last minute and the age of the state too.
+    all: bool,
+}
+
+const NORMAL: Columns =
+    Columns { name: 17, state: 12, pips: 9, rate: 7, latency: 7, errors: 6, all: false };
+const WIDE: Columns =
+    Columns { name: 20, state: 13, pips: 14, rate: 8, latency: 8, errors: 7, all: true };
+
+/// Draws the screen.
+pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
+    let tall = body.height + 4 >= super::TALL;
+    let strip = match body.height {
+        0..EVENTS_FROM => 0,
+        _ if tall => 11,
+        _ => 4,
+    };
+    let peek = if tall { PEEK } else { 0 };
+    let list = Rect { height: body.height.saturating_sub(strip + peek), ..body };
+    let below = Rect { y: list.bottom(), height: peek, ..body };
+    let last = Rect { y: below.bottom(), height: strip, ..body };
+    draw_list(model, canvas, list, if width == Width::Wide { &WIDE } else { &NORMAL });
+    if let (true, Some(name)) = (tall, model.selection.name()) {
+        service::peek(model, name, canvas, below, width);
+    }
+    events::strip(model, canvas, last);
+}
+
+fn draw_list(model: &Model, canvas: &mut Canvas<'_>, area: Rect, columns: &Columns) {
+    let rows = model.world.rows();
+    let heading = format!("services {}", rows.len());
+    rule(&mut canvas.pen(area, 0), &heading, "sort state, name");
+    head(&mut canvas.pen(area, 1), columns);
+    if rows.is_empty() {
+        let text = match &model.world.daemon {
+            Some(_) => "no service is configured",
+            None => "nothing heard from the daemon yet",
+        };
+        canvas.pen(area, 2).to(3).say(text, Role::Quiet);
+        return;
+    }
+    let shown = usize::from(area.height.saturating_sub(2));
+    let first = window(rows.len(), shown, model.selection.row());
+    for (line, service) in (2..area.height).zip(&rows[first..]) {
+        row(model, service, &mut canvas.pen(area, line), columns);
+    }
+}
+
+fn head(pen: &mut Pen<'_>, columns: &Columns) {
+    let quiet = Role::Quiet;
+    pen.to(3).left(columns.name, "SERVICE", quiet).left(columns.state, "STATE", quiet);
+    pen.left(columns.pips + 2, "INSTANCES", quiet).right(5, "READY", quiet);
+    pen.right(if columns.all { 7 } else { 6 }, "INFLT", quiet).right(columns.rate, "RPS", quiet);
+    if columns.all {
+        pen.right(columns.latency, "P50", quiet);
+    }
+    pen.right(columns.latency, "P99", quiet).right(columns.errors, "ERR%", quiet);
+    if columns.all {
+        pen.skip(2).left(12, "LAST 60s", quiet).right(8, "SINCE", quiet);
+    }
+}
+
+fn row(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
+    let selected = model.selection.name() == Some(&row.name);
+    let name = row.name.as_str();
+    if selected {
+        pen.to(1).say(model.look.glyphs.cursor, Role::Strong);
+    }
+    pen.to(3).left(columns.name - 1, name, if selected { Role::Strong } else { Role::Plain });
+    pen.skip(1).left(columns.state, service_state(row.state), Role::of_service(row.state));
+    pips(pen, &row.pips, columns.pips);
+    let (ready, of) = (ready(row), row.pips.len());
+    let short = ready < of && row.state != ServiceState::Stopped;
+    let role = if short { Role::Moving } else { Role::Plain };
+    pen.skip(2).right(5, &format!("{ready}/{of}"), role);
+    figures(row, pen, columns);
+    if columns.all {
+        let minute = model.series.last_minute(&row.name, Figure::Rate);
+        pen.skip(2);
+        spark(pen, &minute, 12);
+        pen.right(8, &age(row.since_ms), Role::Quiet);
+    }
+}
+
+fn figures(row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
+    let traffic = &row.traffic;
+    // A stopped service may still owe requests; then they are shown.
+    let off = row.state == ServiceState::Stopped && traffic.in_flight == 0;
+    let shown = |text: String| if off { "-".to_owned() } else { text };
+    pen.right(if columns.all { 7 } else { 6 }, &shown(count(traffic.in_flight)), Role::Plain);
+    pen.right(columns.rate, &shown(rate(traffic.milli_rps)), Role::Plain);
+    if columns.all {
+        pen.right(columns.latency, &shown(or_dash(traffic.p50_us, latency)), Role::Plain);
+    }
+    pen.right(columns.latency, &shown(or_dash(traffic.p99_us, latency)), Role::Plain);
+    let role = match traffic.errors_ppm {
+        0 => Role::Quiet,
+        1..=10_000 => Role::Moving,
+        10_001.. => Role::Bad,
+    };
+    pen.right(columns.errors, &shown(share(traffic.errors_ppm)), role);
+}

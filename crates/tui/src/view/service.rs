@@ -1,0 +1,169 @@
+//! One service: how its restart goes, where every request is, its instances, its last minute.
+
+use ratatui::layout::Rect;
+use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::snapshot::{OperationKind, OperationView, ServiceDetail};
+
+use super::{Width, instances, steps};
+use crate::fmt::{count, duration, latency, rate, share};
+use crate::model::Model;
+use crate::model::series::Figure;
+use crate::style::Role;
+use crate::widgets::drain::bar;
+use crate::widgets::ledger::ledger;
+use crate::widgets::pips::pips;
+use crate::widgets::rule::rule;
+use crate::widgets::spark::spark;
+use crate::widgets::{Canvas, Pen};
+use crate::words::{self, doing, ready, service_state};
+
+/// Draws the screen.
+pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
+    let Some(detail) = model.world.detail(name) else {
+        rule(&mut canvas.pen(body, 0), name.as_str(), "esc back");
+        canvas.pen(body, 1).to(3).say(absence(model, name), Role::Quiet);
+        return;
+    };
+    rule(&mut canvas.pen(body, 0), &heading(detail, true), "esc back");
+    summary(detail, &mut canvas.pen(body, 1));
+    progress(detail, &mut canvas.pen(body, 2));
+    let narrow = width == Width::Narrow;
+    let mut row = 4;
+    ledger(canvas, body, row, sum(detail), model.world.is_unaccounted());
+    row += 2;
+    row += instances::draw(model, detail, canvas, from(body, row), width);
+    row += u16::from(!narrow);
+    let used = steps::draw(model, detail, canvas, from(body, row));
+    row += if used > 0 { used + 1 } else { 0 };
+    if !narrow && body.height >= row + 5 {
+        minute(model, detail, canvas, from(body, row));
+    }
+}
+
+/// Draws the ledger and the instances of `name`, below the list of services.
+pub fn peek(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
+    let Some(detail) = model.world.detail(name) else {
+        rule(&mut canvas.pen(area, 0), name.as_str(), "enter opens");
+        canvas.pen(area, 1).to(3).say(absence(model, name), Role::Quiet);
+        return;
+    };
+    rule(&mut canvas.pen(area, 0), &heading(detail, false), "enter opens");
+    ledger(canvas, area, 1, sum(detail), model.world.is_unaccounted());
+    // One row stays blank above what comes next.
+    let rest = Rect { height: area.height.saturating_sub(1), ..area };
+    instances::draw(model, detail, canvas, from(rest, 3), width);
+}
+
+fn from(area: Rect, row: u16) -> Rect {
+    let row = row.min(area.height);
+    Rect { y: area.y + row, height: area.height - row, ..area }
+}
+
+fn absence(model: &Model, name: &ServiceName) -> &'static str {
+    match model.world.row(name) {
+        Some(_) => "asking the daemon",
+        None => "the daemon has no service of that name",
+    }
+}
+
+/// The ledger of the running operation, else since the daemon started.
+fn sum(detail: &ServiceDetail) -> &smoothserve_protocol::snapshot::Ledger {
+    detail.operation.as_ref().map_or(&detail.ledger, |operation| &operation.ledger)
+}
+
+fn heading(detail: &ServiceDetail, with_cause: bool) -> String {
+    let name = &detail.row.name;
+    let Some(operation) = &detail.operation else {
+        let state = service_state(detail.row.state);
+        return format!("{name}   {state} on {}", detail.row.generation);
+    };
+    let what = match operation.summary.kind {
+        OperationKind::Restart => {
+            format!("rolling restart {} to {}", operation.from, operation.to)
+        }
+        kind @ (OperationKind::Start | OperationKind::Stop) => {
+            words::operation_kind(kind).to_owned()
+        }
+    };
+    if with_cause {
+        format!("{name}   {what}, {}", words::cause(&operation.cause))
+    } else {
+        format!("{name}   {what}, {}", how_far(operation))
+    }
+}
+
+fn how_far(operation: &OperationView) -> String {
+    let word = match operation.summary.kind {
+        OperationKind::Restart => "replaced",
+        OperationKind::Start => "started",
+        OperationKind::Stop => "stopped",
+    };
+    format!("{} of {} {word}", operation.summary.done, operation.summary.of)
+}
+
+fn summary(detail: &ServiceDetail, pen: &mut Pen<'_>) {
+    let drawn = u16::try_from(detail.row.pips.len().clamp(1, 14)).unwrap_or(14);
+    pen.to(3);
+    pips(pen, &detail.row.pips, drawn);
+    pen.skip(3);
+    let Some(operation) = &detail.operation else {
+        let (ready, of) = (ready(&detail.row), detail.row.pips.len());
+        pen.say(&format!("{ready} of {of} ready"), Role::Plain);
+        if let Some(cause) = &detail.stopped_by {
+            pen.say(&format!("   stopped {}", words::cause(cause)), Role::Plain);
+        }
+        let state = service_state(detail.row.state);
+        pen.ending(2, &format!("{state} for {}", duration(detail.row.since_ms)), Role::Quiet);
+        return;
+    };
+    pen.say(&how_far(operation), Role::Strong).skip(3);
+    pen.say(&doing(detail, operation), Role::Moving);
+    let elapsed = format!("{} elapsed", duration(operation.elapsed_ms));
+    let times = match operation.eta_ms {
+        Some(eta) => format!("{elapsed}   eta {}", duration(eta)),
+        None => elapsed,
+    };
+    pen.ending(2, &times, Role::Plain);
+}
+
+/// The gauge of the running operation; without one, where the service is and what it runs.
+fn progress(detail: &ServiceDetail, pen: &mut Pen<'_>) {
+    let Some(operation) = &detail.operation else {
+        let names = detail.server_names.join(", ");
+        let place = if names.is_empty() { String::new() } else { format!("  {names}") };
+        let text = format!("{}{place}   {}", detail.listen, detail.executable);
+        pen.to(3).say(&text, Role::Quiet);
+        return;
+    };
+    // By time rather than by count, so that it does not stand still while an instance drains.
+    let (part, whole) = match operation.eta_ms {
+        Some(eta) => (operation.elapsed_ms, operation.elapsed_ms.saturating_add(eta)),
+        None => (u64::from(operation.summary.done), u64::from(operation.summary.of)),
+    };
+    let percent = part.saturating_mul(100) / whole.max(1);
+    pen.to(3);
+    let width = pen.room().saturating_sub(9);
+    bar(pen, width, part, whole, Role::Plain);
+    pen.right(6, &format!("{percent}%"), Role::Plain);
+}
+
+fn minute(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) {
+    let name = &detail.row.name;
+    rule(&mut canvas.pen(area, 0), &format!("{name}   last 60s"), "");
+    type Show = fn(u64) -> String;
+    let figures: [(&str, Figure, Show); 4] = [
+        ("rps", Figure::Rate, rate),
+        ("p99", Figure::P99, latency),
+        ("in flight", Figure::InFlight, count),
+        ("errors %", Figure::Errors, |ppm| share(u32::try_from(ppm).unwrap_or(u32::MAX))),
+    ];
+    for (row, (word, figure, show)) in (1..area.height).zip(figures) {
+        let samples = model.series.last_minute(name, figure);
+        let now = samples.last().copied().unwrap_or(0);
+        let highest = samples.iter().copied().max().unwrap_or(0);
+        let mut pen = canvas.pen(area, row);
+        pen.to(3).left(10, word, Role::Quiet).right(7, &show(now), Role::Plain).skip(2);
+        spark(&mut pen, &samples, 30);
+        pen.skip(3).say(&format!("max {}", show(highest)), Role::Quiet);
+    }
+}

@@ -1,0 +1,124 @@
+//! The receipt: what the running operation did instance by instance, or what the last ones did.
+
+use ratatui::layout::Rect;
+use smoothserve_protocol::id::Slot;
+use smoothserve_protocol::snapshot::{
+    InstanceView, OperationKind, OperationView, Pip, Receipt, ServiceDetail, StepPhase, StepView,
+};
+
+use crate::fmt::{count, so_far, took};
+use crate::model::Model;
+use crate::style::Role;
+use crate::widgets::rule::rule;
+use crate::widgets::{Canvas, Pen};
+use crate::words::{self, instance_name, step_parts, step_state};
+
+/// Draws the section, and says how many rows it took.
+pub fn draw(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
+    match &detail.operation {
+        Some(operation) => running(detail, operation, canvas, area),
+        None if detail.receipts.is_empty() => 0,
+        None => past(model, detail, canvas, area),
+    }
+}
+
+fn running(
+    detail: &ServiceDetail,
+    operation: &OperationView,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+) -> u16 {
+    let heading = match operation.summary.kind {
+        OperationKind::Restart => "this restart",
+        OperationKind::Start => "this start",
+        OperationKind::Stop => "this stop",
+    };
+    rule(&mut canvas.pen(area, 0), heading, "");
+    let turn = operation.steps.iter().find(|step| step.phase == StepPhase::Running);
+    let mut row = 1;
+    for step in &operation.steps {
+        draw_step(detail, step, turn.map(|turn| turn.slot), &mut canvas.pen(area, row));
+        row += 1;
+    }
+    if operation.summary.kind == OperationKind::Restart {
+        let of = detail.instances.len();
+        let text = format!("at least {} of {of} ready at every moment so far", operation.min_ready);
+        let mut pen = canvas.pen(area, row);
+        let check = pen.look().glyphs.check;
+        pen.to(2).say(check, Role::Ok).skip(2).say(&text, Role::Plain);
+        row += 1;
+    }
+    row
+}
+
+fn draw_step(detail: &ServiceDetail, step: &StepView, turn: Option<Slot>, pen: &mut Pen<'_>) {
+    let glyphs = pen.look().glyphs;
+    let name = |slot| instance_name(&detail.row, slot);
+    let instance = detail.instances.iter().find(|instance| instance.slot == step.slot);
+    let (mark, role, text) = match (step.phase, instance) {
+        (StepPhase::Waiting, _) => {
+            let text =
+                turn.map_or_else(|| "waits".to_owned(), |turn| format!("waits for {}", name(turn)));
+            (glyphs.ready, Role::Plain, text)
+        }
+        (StepPhase::Running, Some(instance)) => {
+            let (mark, role) = glyphs.pip(Pip { state: instance.state, new: true });
+            (mark, role, under_way(step, instance))
+        }
+        (StepPhase::Running, None) => (glyphs.draining, Role::Moving, parts(step)),
+        (StepPhase::Done, _) => (glyphs.check, Role::Ok, parts(step)),
+        (StepPhase::Failed, _) => (glyphs.failed, Role::Bad, why(instance)),
+    };
+    pen.to(2).say(mark, role).skip(2).left(8, &name(step.slot), Role::Plain).skip(2);
+    pen.say(&text, if step.phase == StepPhase::Waiting { Role::Quiet } else { Role::Plain });
+}
+
+fn parts(step: &StepView) -> String {
+    step_parts(step).join("   ")
+}
+
+fn under_way(step: &StepView, instance: &InstanceView) -> String {
+    let Some(drain) = &instance.drain else {
+        let mut parts = step_parts(step);
+        parts.push(step_state(instance.state).trim_end_matches([':']).to_owned());
+        return parts.join("   ");
+    };
+    let left = instance.in_flight.saturating_add(instance.tunnels);
+    let done = drain.began_with.saturating_sub(left);
+    format!("draining, {done} done, {left} to go   {}", so_far(drain.since_ms))
+}
+
+fn why(instance: Option<&InstanceView>) -> String {
+    let failure = instance.and_then(|instance| instance.failure.as_ref());
+    failure.map_or_else(|| "failed".to_owned(), words::failure_line)
+}
+
+fn past(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
+    rule(&mut canvas.pen(area, 0), "last restarts", "");
+    let mut row = 1;
+    for receipt in &detail.receipts {
+        draw_receipt(model, receipt, &mut canvas.pen(area, row));
+        row += 1;
+    }
+    row
+}
+
+fn draw_receipt(model: &Model, receipt: &Receipt, pen: &mut Pen<'_>) {
+    let glyphs = pen.look().glyphs;
+    let (mark, role) =
+        if receipt.done { (glyphs.check, Role::Ok) } else { (glyphs.failed, Role::Bad) };
+    pen.to(2).left(10, &model.clock.text(receipt.unix_ms), Role::Quiet).left(3, mark, role);
+    let end = match &receipt.halted {
+        Some(why) => format!("halted: {why}"),
+        None => words::cause(&receipt.cause),
+    };
+    pen.say(&format!("{} to {}  {}, ", receipt.from, receipt.to, result(receipt)), Role::Plain);
+    pen.say(&end, Role::Plain);
+}
+
+/// What a restart came to: `41s, 4 of 4, 0 lost`.
+pub fn result(receipt: &Receipt) -> String {
+    let (replaced, of) = (receipt.replaced, receipt.of);
+    let lost = count(receipt.ledger.all_lost());
+    format!("{}, {replaced} of {of}, {lost} lost", took(receipt.took_ms))
+}

@@ -1,0 +1,89 @@
+//! Frames that are too narrow for columns: names, pips, in flight, and one note; or a single line.
+
+use ratatui::layout::Rect;
+use smoothserve_protocol::snapshot::{ServiceRow, ServiceState};
+
+use super::header;
+use crate::fmt::{count, rate};
+use crate::model::Model;
+use crate::style::Role;
+use crate::widgets::pips::pips;
+use crate::widgets::rows::window;
+use crate::widgets::rule::rule;
+use crate::widgets::{Canvas, Pen};
+use crate::words::service_state;
+
+/// Everything in one line: `21/23 lost 0 api 2/4`.
+pub fn line(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let mut pen = canvas.pen(area, 0);
+    let Some(daemon) = &model.world.daemon else {
+        let (_, text, role) = header::state(model);
+        pen.say(&text, role);
+        return;
+    };
+    let (lost, role) = header::lost_figure(model);
+    pen.say(&format!("{}/{} ", daemon.ready, daemon.wanted), Role::Plain);
+    pen.say(&format!("lost {lost}"), role);
+    for row in model.world.rows() {
+        let Some(operation) = &row.operation else { continue };
+        pen.say(&format!(" {} {}/{}", row.name, operation.done, operation.of), Role::Moving);
+    }
+}
+
+/// The two lines on top.
+pub fn header(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
+    let place = header::place(model);
+    let host = place.split(':').next().unwrap_or_default();
+    let (mark, text, role) = header::state(model);
+    let clock = model.clock.text(model.clock.unix_ms());
+    let mut pen = canvas.pen(area, 0);
+    pen.to(1).say(host, Role::Strong).skip(2).say(mark, role).skip(1).say(&text, role);
+    pen.ending(1, &clock, Role::Quiet);
+
+    let (lost, role) = header::lost_figure(model);
+    let mut pen = canvas.pen(area, 1);
+    pen.to(1);
+    if let Some(daemon) = &model.world.daemon {
+        let traffic = &daemon.traffic;
+        pen.say(&format!("{}/{}   ", daemon.ready, daemon.wanted), Role::Plain);
+        pen.say(&format!("{}/s   ", rate(traffic.milli_rps)), Role::Plain);
+        pen.say(&format!("{} in flight   ", count(traffic.in_flight)), Role::Plain);
+    }
+    pen.say(&format!("lost {lost}"), role);
+}
+
+/// The list of services.
+pub fn overview(model: &Model, canvas: &mut Canvas<'_>, body: Rect) {
+    rule(&mut canvas.pen(body, 0), "", "");
+    let rows = model.world.rows();
+    let shown = usize::from(body.height.saturating_sub(1));
+    let first = window(rows.len(), shown, model.selection.row());
+    for (line, service) in (1..body.height).zip(rows.iter().skip(first)) {
+        row(model, service, &mut canvas.pen(body, line));
+    }
+}
+
+fn row(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>) {
+    let selected = model.selection.name() == Some(&row.name);
+    let (mark, role) =
+        if selected { (model.look.glyphs.cursor, Role::Strong) } else { (" ", Role::Plain) };
+    pen.say(mark, role).left(12, row.name.as_str(), role).skip(1);
+    pips(pen, &row.pips, 7);
+    let off = row.state == ServiceState::Stopped && row.traffic.in_flight == 0;
+    let in_flight = if off { "-".to_owned() } else { count(row.traffic.in_flight) };
+    pen.right(5, &in_flight, Role::Plain).skip(2);
+    let (note, role) = note(row);
+    pen.say(&note, role);
+}
+
+fn note(row: &ServiceRow) -> (String, Role) {
+    if let Some(operation) = &row.operation {
+        return (format!("{} of {}", operation.done, operation.of), Role::Moving);
+    }
+    let role = Role::of_service(row.state);
+    match row.state {
+        // The pips say so.
+        ServiceState::Ready | ServiceState::Stopped => (String::new(), role),
+        _ => (service_state(row.state).to_owned(), role),
+    }
+}

@@ -1,0 +1,68 @@
+//! The ledger: `accepted = done + in flight + lost`, the answer to "is anything being lost?".
+
+use ratatui::layout::Rect;
+use smoothserve_protocol::snapshot::Ledger;
+
+use super::rows::columns;
+use super::{Canvas, Pen};
+use crate::fmt::count;
+use crate::style::Role;
+
+/// How much room the ledger takes: wide, tight, or in two rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    Wide,
+    Tight,
+    Two,
+}
+
+/// Draws `ledger` into row `row` of `area`, and the next one where it is too long for one. `is_off`
+/// says that it did not add up for long enough to be worth a word.
+pub fn ledger(canvas: &mut Canvas<'_>, area: Rect, row: u16, ledger: &Ledger, is_off: bool) {
+    let lost = ledger.all_lost();
+    let (rest, rest_role) = match ledger.unaccounted() {
+        off if is_off && off != 0 => (format!("unaccounted {off}"), Role::Bad),
+        _ => (format!("held {}", count(ledger.held)), Role::Plain),
+    };
+    let layout = layout(ledger, columns(&rest), area.width);
+    let (margin, gap, before_rest) = match layout {
+        Layout::Wide => (3, "  ", 6),
+        Layout::Tight => (3, " ", 3),
+        Layout::Two => (1, " ", 2),
+    };
+    let mut pen = canvas.pen(area, row);
+    pen.to(margin);
+    figure(&mut pen, "accepted ", ledger.accepted, Role::Plain);
+    sign(&mut pen, gap, "=");
+    figure(&mut pen, "done ", ledger.done(), Role::Plain);
+    if layout == Layout::Two {
+        pen = canvas.pen(area, row + 1);
+    }
+    sign(&mut pen, gap, "+");
+    figure(&mut pen, "in flight ", ledger.in_flight, Role::Plain);
+    sign(&mut pen, gap, "+");
+    figure(&mut pen, "lost ", lost, if lost == 0 { Role::Ok } else { Role::Bad });
+    pen.skip(before_rest).say(&rest, rest_role);
+}
+
+fn layout(ledger: &Ledger, rest: u16, width: u16) -> Layout {
+    let figures = [ledger.accepted, ledger.done(), ledger.in_flight, ledger.all_lost()];
+    let digits: u16 = figures.into_iter().map(|figure| columns(&count(figure))).sum();
+    // The words, the signs and a blank on either side of these, the margin, and what comes last.
+    let tight = digits + 29 + 9 + 3 + 3 + rest;
+    if tight + 6 + 3 <= width {
+        Layout::Wide
+    } else if tight <= width {
+        Layout::Tight
+    } else {
+        Layout::Two
+    }
+}
+
+fn figure(pen: &mut Pen<'_>, name: &str, value: u64, role: Role) {
+    pen.say(name, Role::Quiet).say(&count(value), role);
+}
+
+fn sign(pen: &mut Pen<'_>, gap: &str, sign: &str) {
+    pen.say(gap, Role::Plain).say(sign, Role::Quiet).say(gap, Role::Plain);
+}

@@ -1,0 +1,82 @@
+//! What an operation is, what it does just now, and what it did to an instance.
+
+use smoothserve_protocol::snapshot::{
+    InstanceState, InstanceView, OperationKind, OperationView, ServiceDetail, StepPhase, StepView,
+};
+
+use super::instance_name;
+use crate::fmt::took;
+
+/// What an operation is called inside a sentence.
+pub const fn operation_kind(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Restart => "rolling restart",
+        OperationKind::Start => "start",
+        OperationKind::Stop => "stop",
+    }
+}
+
+/// What `operation` of `service` does just now: `draining api-3`, `starting 2 instances`.
+pub fn doing(service: &ServiceDetail, operation: &OperationView) -> String {
+    if operation.waiting {
+        return "waits for an instance that crashed".to_owned();
+    }
+    match under_way(service, operation).as_slice() {
+        [] => match operation.summary.kind {
+            OperationKind::Restart => "restarting".to_owned(),
+            OperationKind::Start => "starting".to_owned(),
+            OperationKind::Stop => "stopping".to_owned(),
+        },
+        [one] => format!("{} {}", step_state(one.state), instance_name(&service.row, one.slot)),
+        [first, others @ ..] => {
+            // The one that is behind tells best what is waited for.
+            let states = others.iter().map(|one| one.state);
+            let slowest =
+                states.fold(first.state, |a, b| if behind(b) < behind(a) { b } else { a });
+            let number = others.iter().chain([first]).filter(|one| one.state == slowest).count();
+            let plural = if number == 1 { "" } else { "s" };
+            format!("{} {number} instance{plural}", step_state(slowest))
+        }
+    }
+}
+
+/// The instances whose turn it is.
+pub fn under_way<'a>(
+    service: &'a ServiceDetail,
+    operation: &OperationView,
+) -> Vec<&'a InstanceView> {
+    let running = operation.steps.iter().filter(|step| step.phase == StepPhase::Running);
+    running.filter_map(|step| service.instances.iter().find(|one| one.slot == step.slot)).collect()
+}
+
+/// What is done to an instance in this state while it is its turn.
+pub const fn step_state(state: InstanceState) -> &'static str {
+    match state {
+        InstanceState::Draining => "draining",
+        InstanceState::Stopping => "stopping",
+        InstanceState::Stopped => "launching",
+        InstanceState::Starting => "starting",
+        // It serves, and has yet to show that it does not fall over at once.
+        InstanceState::Ready => "watching",
+        InstanceState::Backoff => "trying again with",
+        InstanceState::Failed => "failed:",
+    }
+}
+
+const fn behind(state: InstanceState) -> u8 {
+    match state {
+        InstanceState::Draining => 0,
+        InstanceState::Stopping => 1,
+        InstanceState::Stopped => 2,
+        InstanceState::Backoff | InstanceState::Failed => 3,
+        InstanceState::Starting => 4,
+        InstanceState::Ready => 5,
+    }
+}
+
+/// How long each part of a step took, as far as it went: `drained in 6.1s`, `ready in 84ms`.
+pub fn step_parts(step: &StepView) -> Vec<String> {
+    let parts = [("drained", step.drain_ms), ("stopped", step.stop_ms), ("ready", step.ready_ms)];
+    let known = parts.into_iter().filter_map(|(word, millis)| Some((word, millis?)));
+    known.map(|(word, millis)| format!("{word} in {}", took(millis))).collect()
+}

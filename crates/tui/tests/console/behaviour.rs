@@ -1,0 +1,370 @@
+//! The rules of the console: whom a key is about, when it is refused, what is asked first.
+
+use std::time::Duration;
+
+use smoothserve_protocol::id::{Generation, OperationId, ServiceName};
+use smoothserve_protocol::message::{Done, Push, Refusal, Request};
+use smoothserve_protocol::snapshot::ServiceState;
+use smoothtool::effect::{Effect, Order};
+use smoothtool::input::Key;
+use smoothtool::keymap::Context;
+use smoothtool::model::{Front, Screen};
+use smoothtool::msg::{Msg, Report};
+
+use crate::stage::Stage;
+use crate::support::world;
+
+/// The services that effects act on.
+pub(crate) fn acted(effects: &[Effect]) -> Vec<&ServiceName> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Order(Order::Act {
+                request:
+                    Request::Start { service, .. }
+                    | Request::Stop { service, .. }
+                    | Request::Restart { service, .. },
+                ..
+            }) => Some(service),
+            _ => None,
+        })
+        .collect()
+}
+
+fn selected(stage: &Stage) -> Option<&str> {
+    stage.model.selection.name().map(ServiceName::as_str)
+}
+
+#[test]
+fn the_cursor_stays_with_its_service_when_rows_move() {
+    let mut stage = Stage::live();
+    stage.select("www");
+    let mut overview = world::overview();
+    overview.services[6].state = ServiceState::Failed;
+    stage.overview(overview);
+    assert_eq!(selected(&stage), Some("www"));
+    assert_eq!(stage.model.selection.row(), 0);
+}
+
+#[test]
+fn a_vanished_service_leaves_the_cursor_nowhere() {
+    let mut stage = Stage::live();
+    stage.select("auth");
+    let mut overview = world::overview();
+    overview.services.retain(|row| row.name.as_str() != "auth");
+    stage.overview(overview);
+    stage.paint();
+    assert_eq!(selected(&stage), None);
+    assert_eq!(acted(&stage.press("u")).len(), 0);
+    stage.press("j");
+    assert_eq!(selected(&stage), Some("search"), "the one that took its place");
+}
+
+#[test]
+fn a_start_does_not_ask() {
+    let mut stage = Stage::live();
+    stage.select("worker-ui");
+    assert_eq!(acted(&stage.press("u")), [&world::name("worker-ui")]);
+}
+
+#[test]
+fn a_restart_asks_for_one_key_and_carries_what_was_seen() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    assert_eq!(stage.press("r"), []);
+    assert_eq!(stage.model.context(), Context::Question);
+    let effects = stage.press("y");
+    let [Effect::Order(Order::Act { request, .. })] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(
+        *request,
+        Request::Restart {
+            service: world::name("search"),
+            drain_timeout_ms: None,
+            expected: Some(Generation(13)),
+            join: false,
+            wait: false,
+        }
+    );
+    assert_eq!(stage.model.context(), Context::Overview);
+}
+
+#[test]
+fn a_stop_of_a_live_service_asks_for_its_name() {
+    let mut stage = Stage::live();
+    stage.select("www");
+    stage.press("x");
+    assert_eq!(acted(&stage.press("ww\r")).len(), 0, "not the whole name");
+    assert_eq!(acted(&stage.press("w\r")), [&world::name("www")]);
+}
+
+#[test]
+fn a_stop_of_what_does_not_serve_asks_for_one_key() {
+    let mut stage = Stage::live();
+    stage.select("worker-ui");
+    stage.press("x");
+    assert_eq!(stage.model.context(), Context::Question);
+    assert_eq!(acted(&stage.press("y")), [&world::name("worker-ui")]);
+}
+
+#[test]
+fn enter_and_escape_cancel() {
+    for no in ["\r", "\u{1b}"] {
+        let mut stage = Stage::live();
+        stage.select("search");
+        stage.press("r");
+        assert_eq!(acted(&stage.press(no)).len(), 0);
+        assert_eq!(stage.model.context(), Context::Overview);
+        assert_eq!(acted(&stage.press("y")).len(), 0);
+    }
+}
+
+#[test]
+fn what_was_typed_before_the_question_could_be_read_is_no_answer() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    let mut effects = stage.key(Key::Char('r'));
+    effects.extend(stage.key(Key::Char('y')));
+    stage.paint();
+    effects.extend(stage.key(Key::Char('y')));
+    stage.pass(149);
+    effects.extend(stage.key(Key::Char('y')));
+    assert_eq!(acted(&effects).len(), 0);
+    stage.pass(1);
+    assert_eq!(acted(&stage.key(Key::Char('y'))).len(), 1);
+}
+
+#[test]
+fn a_name_typed_ahead_is_not_typed() {
+    let mut stage = Stage::live();
+    stage.select("www");
+    for c in "xwww".chars() {
+        stage.key(Key::Char(c));
+    }
+    stage.paint();
+    stage.pass(200);
+    assert_eq!(acted(&stage.press("\r")).len(), 0);
+}
+
+#[test]
+fn a_generation_that_moved_on_is_asked_about_again() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    stage.press("r");
+    let mut overview = world::overview();
+    overview.services[4].generation = Generation(14);
+    stage.overview(overview);
+    assert_eq!(acted(&stage.key(Key::Char('y'))).len(), 0, "not painted yet");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("It moved on from g13 to g14 meanwhile."), "{frame}");
+    stage.paint();
+    stage.pass(200);
+    let effects = stage.press("y");
+    let [Effect::Order(Order::Act { request: Request::Restart { expected, .. }, .. })] =
+        &effects[..]
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(*expected, Some(Generation(14)));
+}
+
+#[test]
+fn a_service_that_is_gone_is_no_longer_asked_about() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    stage.press("r");
+    let mut overview = world::overview();
+    overview.services.retain(|row| row.name.as_str() != "search");
+    stage.overview(overview);
+    assert_eq!(stage.model.front, None);
+    assert!(stage.text(80, 24).contains("search is gone"));
+}
+
+#[test]
+fn old_data_refuses_commands_and_says_why() {
+    let mut stage = Stage::live();
+    stage.select("worker-ui");
+    stage.pass(3_000);
+    assert_eq!(acted(&stage.press("u")).len(), 0);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("◌ no data"), "{frame}");
+    assert!(frame.contains("actions off until it is back"), "{frame}");
+    assert!(frame.contains("lost ?"), "{frame}");
+}
+
+#[test]
+fn a_question_is_not_answered_while_the_daemon_is_away() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    stage.press("r");
+    stage.net(down());
+    stage.paint();
+    assert_eq!(acted(&stage.press("y")).len(), 0);
+    assert!(stage.model.front.is_some(), "it stays open");
+}
+
+fn down() -> Report {
+    let why = "connection refused".to_owned();
+    Report::Down { why, failures: 1, retry_in: Duration::from_millis(250) }
+}
+
+#[test]
+fn read_only_refuses_commands_and_says_why() {
+    let mut stage = Stage::with(&[("LANG", "C.UTF-8")], true).connected();
+    stage.select("worker-ui");
+    assert_eq!(acted(&stage.press("u")).len(), 0);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("read-only: actions are off"), "{frame}");
+    assert!(!frame.contains("r restart"), "{frame}");
+}
+
+#[test]
+fn a_command_waits_until_its_target_was_on_the_screen() {
+    let mut stage = Stage::live();
+    stage.select("www");
+    stage.press("k");
+    assert_eq!(selected(&stage), Some("worker-ui"));
+    stage.key(Key::Char('j'));
+    assert_eq!(acted(&stage.key(Key::Char('u'))).len(), 0);
+    stage.paint();
+    assert_eq!(acted(&stage.key(Key::Char('u'))), [&world::name("www")]);
+}
+
+#[test]
+fn pasted_text_is_no_command() {
+    let mut stage = Stage::live();
+    assert_eq!(acted(&stage.tell(Msg::Paste(4_096))).len(), 0);
+    assert!(stage.text(80, 24).contains("4096 pasted characters ignored"));
+}
+
+#[test]
+fn a_refusal_is_shown_with_its_reason() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("r");
+    let effects = stage.press("y");
+    let [Effect::Order(Order::Act { ticket, .. })] = effects[..] else { panic!("{effects:?}") };
+    let what = "rolling restart by ops@bastion".to_owned();
+    let refusal = Refusal::Conflict { operation: OperationId(17), what };
+    stage.net(Report::Answered { ticket, result: Err(refusal) });
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("op-17"), "{frame}");
+    stage.pass(6_000);
+    assert_eq!(stage.model.toast, None);
+}
+
+#[test]
+fn an_answer_is_shown_once() {
+    let mut stage = Stage::live();
+    stage.select("worker-ui");
+    let effects = stage.press("u");
+    let [Effect::Order(Order::Act { ticket, .. })] = effects[..] else { panic!("{effects:?}") };
+    stage.net(Report::Unanswered { ticket });
+    assert!(stage.text(80, 24).contains("no answer; look before asking again"));
+    stage.pass(6_000);
+    stage.net(Report::Answered { ticket, result: Ok(Done::AlreadySo) });
+    assert_eq!(stage.model.toast, None);
+}
+
+#[test]
+fn the_focus_follows_the_cursor_and_the_screen() {
+    let mut stage = Stage::live();
+    let effects = stage.press("gj");
+    let focus = |effects: &[Effect]| match effects.last() {
+        Some(Effect::Order(Order::Subscribe { focus, .. })) => focus.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(focus(&effects), Some(world::name("api")));
+    assert_eq!(stage.press("\r"), [], "it is in focus already");
+    assert_eq!(stage.model.screen, Screen::Service(world::name("api")));
+    assert_eq!(stage.press("3"), [], "and stays so");
+}
+
+#[test]
+fn after_a_break_everything_is_asked_for_again() {
+    let mut stage = Stage::live();
+    stage.pass(1_000);
+    stage.net(down());
+    assert!(stage.text(80, 24).contains("✗ disconnected 1s"));
+    stage.pass(24_000);
+    let effects = stage.net(Report::Connected);
+    let last = stage.model.events.last();
+    assert!(last.is_some());
+    assert_eq!(
+        effects,
+        [Order::Subscribe { focus: Some(world::name("billing")), events_after: last }.into()]
+    );
+    stage.overview(world::overview());
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("▪ live"), "{frame}");
+    assert!(frame.contains("connected again after 25s"), "{frame}");
+}
+
+#[test]
+fn another_daemon_is_named_and_its_events_begin_anew() {
+    let mut stage = Stage::live();
+    let mut overview = world::overview();
+    overview.daemon.pid = 902;
+    overview.daemon.uptime_ms = 1_000;
+    let effects = stage.overview(overview);
+    assert!(effects.contains(&Order::History { limit: 500 }.into()), "{effects:?}");
+    assert!(stage.text(80, 24).contains("daemon is new (pid 902, was 811)"));
+}
+
+#[test]
+fn a_daemon_that_said_good_bye_is_not_an_alarm() {
+    let mut stage = Stage::live();
+    stage.net(Report::Push(Push::Bye { reason: "upgrade to 0.9.3".into() }));
+    stage.net(down());
+    stage.pass(3_000);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("◌ announced its end 3s ago"), "{frame}");
+    assert!(frame.contains("upgrade to 0.9.3"), "{frame}");
+}
+
+#[test]
+fn lost_requests_stay_red_until_they_are_noted() {
+    use smoothtool::style::Role;
+    use smoothtool::view::header::lost_figure;
+    let mut stage = Stage::live();
+    let mut overview = world::overview();
+    overview.daemon.traffic.lost = 2;
+    stage.overview(overview);
+    assert_eq!(lost_figure(&stage.model), ("2".to_owned(), Role::Bad));
+    stage.press("L");
+    assert_eq!(lost_figure(&stage.model), ("2".to_owned(), Role::Ok));
+}
+
+#[test]
+fn a_ledger_that_does_not_add_up_is_shown_after_three_samples() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let mut detail = world::api();
+    detail.operation.as_mut().unwrap().ledger.accepted += 5;
+    for samples in 1..=3 {
+        let frame = stage.text(80, 24);
+        assert!(!frame.contains("unaccounted"), "after {samples}: {frame}");
+        stage.net(Report::Push(Push::Service(Some(Box::new(detail.clone())))));
+    }
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("unaccounted 5"), "{frame}");
+}
+
+#[test]
+fn control_c_leaves_from_everywhere() {
+    for keys in ["", "?", "r", "x", "3", "\r"] {
+        let mut stage = Stage::live();
+        stage.select("www");
+        stage.press(keys);
+        assert_eq!(stage.key(Key::Ctrl('c')), [Effect::Quit], "{keys:?}");
+    }
+}
+
+#[test]
+fn help_closes_and_leaves_the_screen_as_it_was() {
+    let mut stage = Stage::live();
+    stage.press("3?");
+    assert!(matches!(stage.model.front, Some(Front::Help { .. })));
+    stage.press("\u{1b}");
+    assert_eq!(stage.model.screen, Screen::Events { back: 0 });
+}

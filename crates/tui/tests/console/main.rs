@@ -1,0 +1,13 @@
+//! The console without a terminal: what it does, what it draws, how much it writes.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it may insist on")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod behaviour;
+mod bytes;
+mod fuzz;
+mod keys;
+mod screens;
+mod stage;

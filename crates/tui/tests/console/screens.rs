@@ -1,0 +1,150 @@
+//! Every screen in every size and look, from the fixed world.
+
+use std::time::Duration;
+
+use smoothtool::msg::Report;
+
+use crate::stage::{Stage, both};
+
+const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
+
+/// Brings a stage to a screen.
+type Way = fn(&mut Stage);
+
+const SCREENS: [(&str, Way); 7] = [
+    ("overview", |_| {}),
+    ("service", |stage| {
+        stage.select("api");
+        stage.press("\r");
+        stage.detail();
+    }),
+    ("quiet_service", |stage| {
+        stage.select("billing");
+        stage.press("\r");
+        stage.detail();
+    }),
+    ("events", |stage| {
+        stage.press("3");
+    }),
+    ("confirm_restart", |stage| {
+        stage.select("search");
+        stage.press("r");
+    }),
+    ("confirm_stop", |stage| {
+        stage.select("www");
+        stage.press("xww");
+    }),
+    ("help", |stage| {
+        stage.press("?");
+    }),
+];
+
+fn looks() -> [(&'static str, Stage); 3] {
+    let unicode = [("LANG", "C.UTF-8"), ("TERM", "xterm")];
+    let ascii = [("LANG", "C"), ("TERM", "xterm")];
+    let plain = [("LANG", "C.UTF-8"), ("TERM", "xterm"), ("NO_COLOR", "1")];
+    [
+        ("unicode", Stage::with(&unicode, false).connected()),
+        ("ascii", Stage::with(&ascii, false).connected()),
+        ("no_colour", Stage::with(&plain, false).connected()),
+    ]
+}
+
+/// A minute of samples, so that sparklines have something to show.
+fn warm_up(stage: &mut Stage) {
+    for second in 0..60 {
+        let mut overview = crate::support::world::overview();
+        for (i, row) in (0..).zip(&mut overview.services) {
+            row.traffic.milli_rps = row.traffic.milli_rps * (20 + (second * (i + 3)) % 17) / 36;
+        }
+        stage.overview(overview);
+        stage.pass(1_000);
+    }
+    stage.overview(crate::support::world::overview());
+    stage.detail();
+    stage.paint();
+}
+
+/// The connection broke 24 s ago.
+fn lose(stage: &mut Stage) {
+    let why = "connection refused".to_owned();
+    stage.pass(21_000);
+    stage.net(Report::Down { why, failures: 5, retry_in: Duration::from_secs(6) });
+    stage.pass(3_000);
+}
+
+#[test]
+fn every_screen_in_every_look() {
+    for (look, mut stage) in looks() {
+        warm_up(&mut stage);
+        for (screen, way) in SCREENS {
+            let mut stage = Stage { model: stage.model.clone(), now: stage.now };
+            way(&mut stage);
+            snapshot(&mut stage, &format!("{screen}_{look}"));
+            if look == "unicode" {
+                lose(&mut stage);
+                snapshot(&mut stage, &format!("{screen}_stale"));
+            }
+        }
+    }
+}
+
+fn snapshot(stage: &mut Stage, name: &str) {
+    let frames: Vec<String> = SIZES
+        .iter()
+        .map(|&(width, height)| format!("{width}x{height}\n{}", both(&stage.frame(width, height))))
+        .collect();
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!(name, frames.join("\n"));
+    });
+}
+
+#[test]
+fn the_first_frame_needs_no_daemon() {
+    let mut stage = Stage::empty();
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("connecting"), "{frame}");
+    assert!(frame.contains("q quit"), "{frame}");
+}
+
+#[test]
+fn the_smallest_frame_is_one_line() {
+    let mut stage = Stage::live();
+    assert_eq!(stage.text(30, 3).lines().next(), Some("21/23 lost 0 api 2/4"));
+}
+
+#[test]
+fn no_screen_has_a_character_of_ambiguous_width() {
+    for (screen, way) in SCREENS {
+        let mut stage = Stage::live();
+        way(&mut stage);
+        for c in stage.text(120, 40).chars() {
+            use unicode_width::UnicodeWidthChar;
+            assert_eq!(c.width(), if c == '\n' { None } else { Some(1) }, "{screen}: {c:?}");
+            assert_eq!(c.width(), c.width_cjk(), "{screen}: {c:?}");
+        }
+    }
+}
+
+#[test]
+fn ascii_is_all_there_is_without_unicode() {
+    for (screen, way) in SCREENS {
+        let [_, (_, mut stage), _] = looks();
+        way(&mut stage);
+        for (width, height) in SIZES {
+            assert!(stage.text(width, height).is_ascii(), "{screen}");
+        }
+    }
+}
+
+#[test]
+fn states_are_told_apart_without_colour() {
+    let [_, _, (_, mut stage)] = looks();
+    let frame = stage.frame(80, 24);
+    assert!(frame.content.iter().all(|cell| cell.fg == ratatui::style::Color::Reset));
+    let live = stage.text(80, 24);
+    lose(&mut stage);
+    let stale = stage.text(80, 24);
+    assert_ne!(live, stale);
+    assert!(stale.contains("lost ?"), "{stale}");
+}

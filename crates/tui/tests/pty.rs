@@ -1,0 +1,165 @@
+//! The console on a real terminal, in front of a fake daemon.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it may insist on")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use pty_process::Size;
+use rustix::process::Signal;
+use smoothtool::console::{self, ConsoleOptions};
+use tokio::time::timeout;
+
+use support::daemon::Fake;
+use support::terminal::{Console, PATIENCE, cells};
+use support::world;
+
+#[tokio::test]
+async fn one_frame_needs_no_terminal() {
+    let fake = Fake::start().await;
+    let target = fake.target();
+    let frame = console::once(&target, ConsoleOptions::default(), 120, 40);
+    let frame = timeout(PATIENCE, frame).await.unwrap().unwrap();
+    assert!(frame.contains("accepted 1 204 118"), "{frame}");
+}
+
+#[tokio::test]
+async fn keys_reach_the_daemon_and_q_leaves() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]);
+    console.shows("▪ live").await;
+    console.press("j").await;
+    console.shows("▸ api").await;
+    console.press("j").await;
+    console.shows("▸ assets").await;
+    console.press("r").await;
+    console.shows("Restart assets, g13 to g14?").await;
+    // A person reads first.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    console.press("y").await;
+    console.shows("restart assets: op-19 began").await;
+    assert_eq!(fake.commanded(), [world::name("assets")]);
+    console.press("q").await;
+    console.ends().await;
+    console.is_restored();
+}
+
+#[tokio::test]
+async fn it_follows_the_size_of_the_terminal() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]);
+    console.shows("▪ live").await;
+    console.screen.screen_mut().set_size(cells(40), cells(120));
+    console.terminal.as_ref().unwrap().resize(Size::new(40, 120)).unwrap();
+    console.shows("LAST 60s").await;
+    console.press("\u{3}").await;
+    console.ends().await;
+    console.is_restored();
+}
+
+#[tokio::test]
+async fn signals_end_it_and_the_terminal_is_as_before() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let fake = Fake::start().await;
+        let mut console = Console::start(&fake, &[]);
+        console.shows("▪ live").await;
+        console.signal(signal);
+        let status = console.ends().await;
+        assert_eq!(status.code(), Some(128 + signal.as_raw()));
+        console.is_restored();
+    }
+}
+
+#[tokio::test]
+async fn suspended_and_continued_it_paints_the_screen_again() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]);
+    console.shows("▪ live").await;
+    for _ in 0..3 {
+        console.press("\u{1a}").await;
+        console.until("the end of the screen", |c| !c.screen.screen().alternate_screen()).await;
+        let began = Instant::now();
+        while console.state() != 'T' {
+            assert!(began.elapsed() < PATIENCE, "it was not stopped");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        console.is_restored();
+        console.signal(Signal::CONT);
+        console.until("the screen", |c| c.screen.screen().alternate_screen()).await;
+        console.shows("q quit").await;
+    }
+    console.press("q").await;
+    console.ends().await;
+    console.is_restored();
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_gone_ends_it_at_once() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]);
+    console.shows("▪ live").await;
+    console.terminal = None;
+    console.side = None;
+    let status = timeout(Duration::from_secs(1), console.child.wait()).await;
+    assert!(status.is_ok(), "it goes on without a terminal");
+}
+
+#[tokio::test]
+async fn a_terminal_that_takes_nothing_does_not_keep_it() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]);
+    console.shows("▪ live").await;
+    // Each is a whole frame, and nobody reads them: soon the system holds no more.
+    let began = Instant::now();
+    while !console.is_held_up() {
+        assert!(began.elapsed() < PATIENCE, "it was not held up");
+        console.press("\u{c}").await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    console.signal(Signal::TERM);
+    let status = timeout(Duration::from_secs(2), console.child.wait()).await;
+    assert!(status.is_ok(), "it waits for a terminal that does not read");
+    console.modes_are_restored();
+}
+
+#[tokio::test]
+async fn the_daemon_may_go_and_come_back() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]);
+    console.shows("▪ live").await;
+    fake.pause().await;
+    console.shows("✗ disconnected").await;
+    console.shows("lost ?").await;
+    console.shows("actions off until it is back").await;
+    let began = Instant::now();
+    fake.resume().await;
+    console.press("R").await;
+    console.shows("▪ live").await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    console.press("q").await;
+    console.ends().await;
+    console.is_restored();
+}
+
+#[tokio::test]
+async fn without_colour_and_unicode_neither_is_sent() {
+    let fake = Fake::start().await;
+    let env = [("NO_COLOR", "1"), ("LC_ALL", "C")];
+    let mut console = Console::start(&fake, &env);
+    console.shows("o live").await;
+    console.press("q").await;
+    console.ends().await;
+    let text = String::from_utf8(console.raw).unwrap();
+    let from = text.find("\u{1b}[?1049h").unwrap();
+    let until = text.find("\u{1b}[?1049l").unwrap();
+    let frames = &text[from..until];
+    assert!(frames.is_ascii());
+    for escape in frames.split("\u{1b}[").skip(1) {
+        let end = escape.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+        if escape[end..].starts_with('m') {
+            let colour = escape[..end].split(';').filter_map(|n| n.parse::<u32>().ok());
+            assert!(colour.into_iter().all(|n| n < 30), "{:?}", &escape[..=end]);
+        }
+    }
+}

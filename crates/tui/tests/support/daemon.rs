@@ -1,0 +1,201 @@
+//! A daemon that proves, listens and pushes like the real one, and whose world is made up.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use smoothserve_protocol::auth::Token;
+use smoothserve_protocol::id::{OperationId, ServiceName};
+use smoothserve_protocol::io;
+use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
+use smoothtool::client::Target;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::world;
+
+/// A running fake.
+pub(crate) struct Fake {
+    addr: SocketAddr,
+    token: Token,
+    /// Everything it was asked.
+    requests: Arc<Mutex<Vec<Request>>>,
+    folder: tempfile::TempDir,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Fake {
+    /// Listens on a free port.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let token = Token::generate().unwrap();
+        std::fs::write(folder.path().join("token"), token.to_text()).unwrap();
+        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut fake =
+            Self { addr, token, requests: Arc::default(), folder, task: Mutex::default() };
+        fake.addr = fake.listen().await;
+        fake
+    }
+
+    /// Goes away, and every connection with it.
+    pub(crate) async fn pause(&self) {
+        let task = self.task.lock().unwrap().take();
+        if let Some(task) = task {
+            task.abort();
+            // Aborted, as it was just told.
+            let _ = task.await;
+        }
+    }
+
+    /// Comes back at the same address.
+    pub(crate) async fn resume(&self) {
+        self.listen().await;
+    }
+
+    async fn listen(&self) -> SocketAddr {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.addr).unwrap();
+        let listener = socket.listen(16).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let task = tokio::spawn(accept(listener, self.token.clone(), self.requests.clone()));
+        *self.task.lock().unwrap() = Some(task);
+        addr
+    }
+
+    /// How to reach it.
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            addr: self.addr.to_string(),
+            token_file: self.folder.path().join("token"),
+            actor: "test@here".into(),
+            read_only: false,
+        }
+    }
+
+    /// The services that were started, stopped or restarted.
+    pub(crate) fn commanded(&self) -> Vec<ServiceName> {
+        let requests = self.requests.lock().unwrap();
+        requests
+            .iter()
+            .filter_map(|request| match request {
+                Request::Start { service, .. }
+                | Request::Stop { service, .. }
+                | Request::Restart { service, .. } => Some(service.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.lock().unwrap().take() {
+            task.abort();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, token: Token, requests: Arc<Mutex<Vec<Request>>>) {
+    // Dropping the set ends every session: the daemon is gone.
+    let mut sessions = tokio::task::JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        sessions.spawn(session(stream, token.clone(), requests.clone()));
+    }
+}
+
+async fn session(mut stream: TcpStream, token: Token, requests: Arc<Mutex<Vec<Request>>>) {
+    if io::admit(&mut stream, &token).await.is_err() {
+        return;
+    }
+    let (mut receiver, mut sender) = io::split::<_, FromTool, FromDaemon>(stream);
+    let mut focus: Option<Option<ServiceName>> = None;
+    let mut ticks = interval(Duration::from_millis(100));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut age: u64 = 0;
+    loop {
+        let said = tokio::select! {
+            message = receiver.recv() => match message {
+                Ok(Some(FromTool::Request { id, request })) => {
+                    requests.lock().unwrap().push(request.clone());
+                    if let Request::Subscribe { focus: wanted, .. } = &request {
+                        focus = Some(wanted.clone());
+                        age = age.div_ceil(10) * 10;
+                    }
+                    vec![FromDaemon::Response { id, result: answer(&request) }]
+                }
+                Ok(Some(FromTool::Introduce { .. })) => Vec::new(),
+                Ok(None) | Err(_) => return,
+            },
+            _ = ticks.tick() => {
+                age += 1;
+                pushes(focus.as_ref(), age - 1)
+            }
+        };
+        for message in said {
+            if sender.send(&message).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn answer(request: &Request) -> Result<Done, Refusal> {
+    match request {
+        Request::Subscribe { .. } => Ok(Done::Subscribed),
+        Request::Events { .. } => Ok(Done::Events(world::events())),
+        Request::Start { service, .. } if service.as_str() == "worker-ui" => {
+            Ok(Done::Begun { operation: OperationId(18) })
+        }
+        Request::Start { .. } => Ok(Done::AlreadySo),
+        Request::Restart { service, .. } if service.as_str() == "api" => Err(Refusal::Conflict {
+            operation: OperationId(17),
+            what: "rolling restart by ops@bastion".into(),
+        }),
+        Request::Restart { .. } | Request::Stop { .. } => {
+            Ok(Done::Begun { operation: OperationId(19) })
+        }
+        _ => Err(Refusal::NotPermitted),
+    }
+}
+
+/// The overview once a second, the focused service ten times while it moves.
+fn pushes(focus: Option<&Option<ServiceName>>, age: u64) -> Vec<FromDaemon> {
+    let Some(focus) = focus else { return Vec::new() };
+    let mut pushes = Vec::new();
+    if age.is_multiple_of(10) {
+        let mut overview = world::overview();
+        overview.daemon.unix_ms += age * 100;
+        overview.daemon.uptime_ms += age * 100;
+        for (i, row) in (0..).zip(&mut overview.services) {
+            row.traffic.milli_rps += row.traffic.milli_rps * ((age + 7 * i) % 30) / 30;
+        }
+        pushes.push(FromDaemon::Push(Push::Overview(overview)));
+    }
+    let Some(name) = focus else { return pushes };
+    let known = world::overview().services.iter().any(|row| row.name == *name);
+    let moves = name.as_str() == "api";
+    if known && (moves || age.is_multiple_of(10)) {
+        let mut detail = world::detail(name.as_str());
+        if moves {
+            move_on(&mut detail, age);
+        }
+        pushes.push(FromDaemon::Push(Push::Service(Some(Box::new(detail)))));
+    }
+    pushes
+}
+
+/// Requests come and go.
+fn move_on(detail: &mut smoothserve_protocol::snapshot::ServiceDetail, age: u64) {
+    let Some(operation) = &mut detail.operation else { return };
+    operation.elapsed_ms += age * 100;
+    operation.ledger.accepted += age * 120;
+    operation.ledger.completed += age * 120;
+    for (i, instance) in (0..).zip(&mut detail.instances) {
+        if instance.drain.is_none() {
+            instance.in_flight = 8 + u32::try_from((age + i * 3) % 7).unwrap_or(0);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The fixed world of the screens: eight services, one of them in the middle of a rolling restart.
+
+use smoothserve_protocol::event::{Cause, Event, EventBatch, EventKind};
+use smoothserve_protocol::failure::{Exit, FailReason, Failure};
+use smoothserve_protocol::id::{
+    EventSeq, Generation, OperationId, Revision, RunId, ServiceName, Slot,
+};
+use smoothserve_protocol::snapshot::*;
+
+/// 14:02:07 UTC on a day in January.
+pub(crate) const NOON: u64 = 1_767_362_527_000;
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+pub(crate) fn name(text: &str) -> ServiceName {
+    ServiceName::new(text).unwrap()
+}
+
+fn pips(states: &str) -> Vec<Pip> {
+    states
+        .chars()
+        .map(|c| {
+            let state = match c {
+                'r' | 'n' => InstanceState::Ready,
+                's' => InstanceState::Starting,
+                'd' => InstanceState::Draining,
+                't' => InstanceState::Stopping,
+                '0' => InstanceState::Stopped,
+                'b' => InstanceState::Backoff,
+                _ => InstanceState::Failed,
+            };
+            Pip { state, new: c == 'n' }
+        })
+        .collect()
+}
+
+fn traffic(in_flight: u64, milli_rps: u64, p50_us: u64, p99_us: u64, errors_ppm: u32) -> Traffic {
+    Traffic {
+        in_flight,
+        milli_rps,
+        p50_us: (p50_us > 0).then_some(p50_us),
+        p99_us: (p99_us > 0).then_some(p99_us),
+        errors_ppm,
+        ..Traffic::default()
+    }
+}
+
+fn row(text: &str, state: ServiceState, states: &str, traffic: Traffic, since: u64) -> ServiceRow {
+    ServiceRow {
+        name: name(text),
+        state,
+        generation: Generation(13),
+        pips: pips(states),
+        traffic,
+        since_ms: since,
+        operation: None,
+    }
+}
+
+/// The overview of the mock-ups.
+pub(crate) fn overview() -> Overview {
+    use ServiceState::{Degraded, Ready, Restarting, Stopped};
+    let mut services = vec![
+        row("api", Restarting, "nndr", traffic(36, 1_220_000, 23_000, 84_000, 0), 29 * SECOND),
+        row("assets", Ready, "rr", traffic(2, 905_000, 2_600, 9_300, 0), 3 * DAY + 2 * HOUR),
+        row("auth", Ready, "rrr", traffic(5, 401_000, 8_600, 31_000, 0), 6 * HOUR + 11 * MINUTE),
+        row("billing", Degraded, "rb", traffic(1, 37_000, 59_000, 212_000, 3_100), 136 * SECOND),
+        row("search", Ready, "rrrr", traffic(21, 645_000, 33_000, 119_000, 0), DAY + 4 * HOUR),
+        row("webhooks", Ready, "rr", traffic(0, 9_300, 94_000, 337_000, 0), 9 * DAY + 11 * HOUR),
+        row("www", Ready, "rrrrrr", traffic(4, 209_000, 13_000, 46_000, 0), 235 * SECOND),
+        row("worker-ui", Stopped, "000", traffic(0, 0, 0, 0, 0), 12 * DAY),
+    ];
+    services[0].generation = Generation(42);
+    services[0].operation = Some(SUMMARY);
+    Overview {
+        revision: Revision(7),
+        daemon: DaemonView {
+            version: "0.9.2".into(),
+            pid: 811,
+            host: "prod-web-3".into(),
+            config: "/etc/smoothserve/smoothserve.yaml".into(),
+            uptime_ms: 41 * DAY + 6 * HOUR,
+            unix_ms: NOON,
+            stopping: false,
+            ready: 21,
+            wanted: 23,
+            traffic: traffic(69, 3_430_000, 23_000, 84_000, 100),
+            rejected: 3,
+        },
+        services,
+    }
+}
+
+const SUMMARY: OperationSummary =
+    OperationSummary { id: OperationId(17), kind: OperationKind::Restart, done: 2, of: 4 };
+
+fn instance(slot: u16, state: InstanceState, generation: u64, in_flight: u32) -> InstanceView {
+    InstanceView {
+        slot: Slot(slot),
+        state,
+        run: Some(RunId(100 + u64::from(slot))),
+        generation: Generation(generation),
+        pid: Some(48_211 + u32::from(slot) * 29),
+        port: 8_086 + slot,
+        in_flight,
+        tunnels: 0,
+        drain: None,
+        milli_rps: if state == InstanceState::Ready { 413_000 } else { 0 },
+        p50_us: Some(23_000),
+        p99_us: Some(81_000 + u64::from(slot) * 1_000),
+        up_ms: Some(if generation == 42 { 21 * SECOND } else { 12 * DAY + 4 * HOUR }),
+        failures: 0,
+        retry_ms: None,
+        failure: None,
+    }
+}
+
+/// `api` in the middle of its restart.
+pub(crate) fn api() -> ServiceDetail {
+    let overview = overview();
+    let mut draining = instance(2, InstanceState::Draining, 41, 3);
+    draining.drain = Some(DrainView { began_with: 14, since_ms: 2_400, limit_ms: Some(30_000) });
+    let ledger = Ledger {
+        accepted: 18_402,
+        completed: 18_360,
+        client_aborted: 6,
+        in_flight: 36,
+        ..Ledger::default()
+    };
+    let step = |slot: u16, phase, times: Option<(u64, u64, u64)>| StepView {
+        slot: Slot(slot),
+        phase,
+        drain_ms: times.map(|times| times.0),
+        stop_ms: times.map(|times| times.1),
+        ready_ms: times.map(|times| times.2),
+    };
+    let steps = vec![
+        step(0, StepPhase::Done, Some((6_100, 400, 4_400))),
+        step(1, StepPhase::Done, Some((9_000, 300, 4_500))),
+        step(2, StepPhase::Running, None),
+        step(3, StepPhase::Waiting, None),
+    ];
+    ServiceDetail {
+        row: overview.services[0].clone(),
+        listen: "0.0.0.0:80".into(),
+        server_names: vec!["api.example.com".into()],
+        executable: "/opt/api/bin/api".into(),
+        auto_restart: true,
+        stopped_by: None,
+        ledger,
+        instances: vec![
+            instance(0, InstanceState::Ready, 42, 10),
+            instance(1, InstanceState::Ready, 42, 13),
+            draining,
+            instance(3, InstanceState::Ready, 41, 10),
+        ],
+        operation: Some(OperationView {
+            summary: SUMMARY,
+            cause: Cause::Operator("ops@bastion".into()),
+            from: Generation(41),
+            to: Generation(42),
+            elapsed_ms: 29_000,
+            eta_ms: Some(25_000),
+            waiting: false,
+            steps: steps.clone(),
+            ledger,
+            min_ready: 3,
+        }),
+        receipts: Vec::new(),
+    }
+}
+
+/// A service where nothing happens, with a receipt of its last restart.
+pub(crate) fn quiet(text: &str) -> ServiceDetail {
+    let row = overview().services.into_iter().find(|row| row.name.as_str() == text).unwrap();
+    let instances: Vec<InstanceView> = (0..)
+        .zip(&row.pips)
+        .map(|(slot, pip)| {
+            let mut view = instance(slot, pip.state, 13, 4);
+            match pip.state {
+                InstanceState::Stopped => {
+                    (view.pid, view.up_ms, view.run, view.in_flight) = (None, None, None, 0);
+                    (view.p50_us, view.p99_us) = (None, None);
+                }
+                InstanceState::Backoff => {
+                    (view.pid, view.up_ms, view.in_flight) = (None, None, 0);
+                    view.retry_ms = Some(8_000);
+                    view.failures = 3;
+                    view.failure = Some(failure());
+                }
+                _ => {}
+            }
+            view
+        })
+        .collect();
+    let in_flight = instances.iter().map(|view| u64::from(view.in_flight)).sum();
+    let ledger = Ledger {
+        accepted: 1_204_118,
+        completed: 1_204_118 - in_flight,
+        in_flight,
+        held: 2,
+        ..Ledger::default()
+    };
+    let receipt = Receipt {
+        operation: OperationId(12),
+        service: row.name.clone(),
+        cause: Cause::Operator("ci-deploy".into()),
+        from: Generation(12),
+        to: Generation(13),
+        done: true,
+        halted: None,
+        replaced: 4,
+        of: 4,
+        took_ms: 41_000,
+        steps: Vec::new(),
+        ledger,
+        min_ready: 3,
+        unix_ms: NOON - 2 * HOUR,
+    };
+    ServiceDetail {
+        row,
+        listen: "0.0.0.0:80".into(),
+        server_names: vec![format!("{text}.example.com"), "a.example".into(), "b.example".into()],
+        executable: format!("/opt/{text}/bin/{text}"),
+        auto_restart: false,
+        stopped_by: None,
+        ledger,
+        instances,
+        operation: None,
+        receipts: vec![receipt],
+    }
+}
+
+fn failure() -> Failure {
+    Failure {
+        reason: FailReason::Crashed(Exit::Code(1)),
+        uptime_ms: 4_000,
+        last_output: vec!["database\u{1b}[2J is not there".into()],
+    }
+}
+
+/// The detail of any service of [`overview`].
+pub(crate) fn detail(text: &str) -> ServiceDetail {
+    if text == "api" { api() } else { quiet(text) }
+}
+
+/// What happened.
+pub(crate) fn events() -> EventBatch {
+    let ops = || Cause::Operator("ops@bastion".into());
+    let operation = OperationId(17);
+    let story: Vec<(u64, Option<&str>, Option<u16>, EventKind)> = vec![
+        (31_266, Some("webhooks"), None, EventKind::StartAsked { operation, cause: ops() }),
+        (7_917, Some("www"), Some(0), EventKind::Killed { after_ms: 10_000 }),
+        (
+            857,
+            None,
+            None,
+            EventKind::DaemonStarted { version: "0.9.2".into(), services: 8, instances: 26 },
+        ),
+        (
+            136,
+            Some("billing"),
+            Some(1),
+            EventKind::BackingOff { failure: failure(), retry_ms: 8_000, failures: 3 },
+        ),
+        (
+            29,
+            Some("api"),
+            None,
+            EventKind::RolloutStarted {
+                operation,
+                from: Generation(41),
+                to: Generation(42),
+                instances: 4,
+                cause: ops(),
+            },
+        ),
+        (17, Some("api"), Some(0), EventKind::Ready { took_ms: 4_400, generation: Generation(42) }),
+        (2, Some("api"), Some(1), EventKind::Ready { took_ms: 4_500, generation: Generation(42) }),
+        (2, Some("api"), Some(2), EventKind::Draining { in_flight: 14 }),
+    ];
+    let events = (1..)
+        .zip(story)
+        .map(|(seq, (ago, service, slot, kind))| Event {
+            seq: EventSeq(seq),
+            unix_ms: NOON - ago * SECOND,
+            service: service.map(name),
+            slot: slot.map(Slot),
+            kind,
+        })
+        .collect();
+    EventBatch { missed: 0, events }
+}
