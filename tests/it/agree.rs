@@ -1,0 +1,43 @@
+//! The daemon's own counts against those of the clients: they must be the same numbers.
+
+use smoothserve_protocol::snapshot::{Ledger, Receipt};
+use smoothserve_tests::daemon::TestDaemon;
+use smoothserve_tests::load::LoadReport;
+use smoothserve_tests::look;
+
+/// Checks that a service's ledger says what its clients say, who were all of its clients.
+pub(crate) async fn ledger_agrees(daemon: &TestDaemon, service: &str, report: &LoadReport) {
+    report.assert_consistent();
+    // The client has its last byte a moment before the proxy has counted it.
+    let snapshot = daemon
+        .until("nothing is in flight", |snapshot| {
+            let service = look::service(snapshot, service);
+            service.ledger.in_flight == 0 && service.row.traffic.tunnels == 0
+        })
+        .await;
+    let ledger = look::service(&snapshot, service).ledger;
+    let said = format!("{ledger:#?}\n{report}");
+    assert_eq!(ledger.unaccounted(), 0, "{said}");
+    assert_eq!(ledger.accepted, report.sent, "accepted: {said}");
+    assert_eq!(ledger.completed, report.ok, "completed: {said}");
+    assert_eq!(ledger.client_aborted, 0, "no client went away: {said}");
+    assert_eq!(ledger.all_lost(), report.lost(), "lost: {said}");
+    // A client may say goodbye in the very moment in which the drain does.
+    let closed = report.ws_closed_by_drain..=report.ws_closed_by_drain + report.ws_ok;
+    assert!(closed.contains(&ledger.tunnels_closed), "tunnels closed: {said}");
+}
+
+/// Checks that a rolling restart replaced everything, and lost nothing.
+pub(crate) fn assert_proof(receipt: &Receipt, instances: u16) {
+    assert!(receipt.done && receipt.halted.is_none(), "{receipt:#?}");
+    assert_eq!((receipt.replaced, receipt.of), (instances, instances), "{receipt:#?}");
+    // Generations that failed lie between them.
+    assert!(receipt.to > receipt.from, "{receipt:#?}");
+    assert_eq!(receipt.steps.len(), usize::from(instances), "{receipt:#?}");
+    assert_nothing_lost(&receipt.ledger);
+}
+
+/// Checks that a ledger adds up, and that nothing was lost.
+pub(crate) fn assert_nothing_lost(ledger: &Ledger) {
+    assert_eq!((ledger.unaccounted(), ledger.all_lost()), (0, 0), "{ledger:#?}");
+}

@@ -1,0 +1,17 @@
+//! End to end: the real programs, real processes, real sockets. Every wait has a limit, and no test
+//! sleeps to let something happen.
+
+mod agree;
+mod attached;
+mod cli;
+mod command;
+mod config;
+mod crash;
+mod faults;
+mod halt;
+mod legacy;
+mod load;
+mod restart;
+mod stop;
+mod tidy;
+mod watch;

@@ -1,0 +1,178 @@
+//! Rules about the sources that no compiler checks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+
+/// One Rust source.
+struct Source {
+    /// From the workspace's folder on.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Lines of code outside the unit tests, numbered, without their comments.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = (1..).zip(self.text.lines());
+        lines
+            .take_while(|(_, line)| *line != "mod tests {")
+            .map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))
+    }
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Rust source below `folder` of the workspace.
+fn sources(folder: &str) -> anyhow::Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    collect(&workspace().join(folder), folder, &mut sources)?;
+    ensure!(!sources.is_empty(), "no sources in {folder}");
+    Ok(sources)
+}
+
+fn collect(folder: &Path, name: &str, sources: &mut Vec<Source>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| name.to_owned())? {
+        let entry = entry?.path();
+        let file = entry.file_name().and_then(|file| file.to_str()).context("a name of bytes")?;
+        let path = format!("{name}/{file}");
+        if entry.is_dir() {
+            collect(&entry, &path, sources)?;
+        } else if file.ends_with(".rs") {
+            sources.push(Source { path, text: fs::read_to_string(&entry)? });
+        }
+    }
+    Ok(())
+}
+
+/// Every Rust source of the workspace.
+fn all_sources() -> anyhow::Result<Vec<Source>> {
+    let mut all = sources("tests")?;
+    for package in ["daemon", "protocol", "tui"] {
+        all.extend(sources(&format!("crates/{package}/src"))?);
+    }
+    Ok(all)
+}
+
+/// Where `code` of `folder` holds one of these words.
+fn mentions(folder: &str, words: &[&str]) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for source in sources(folder)?.iter().filter(|source| !source.path.contains("/core/world/")) {
+        for (number, line) in source.code() {
+            if let Some(word) = words.iter().find(|word| holds_word(line, word)) {
+                found.push(format!("{}:{number}: `{word}`", source.path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether `line` holds `word`, not as a part of a longer one.
+fn holds_word(line: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + word.len()..]);
+        !before.ends_with(is_part) && !after.starts_with(is_part)
+    })
+}
+
+fn assert_none(rule: &str, found: &[String]) {
+    assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn the_core_is_pure() {
+    let impure = [
+        "tokio",
+        "hyper",
+        "notify::",
+        "std::fs",
+        "std::process",
+        "std::thread",
+        "std::env",
+        // In braces they would not be found.
+        "std::{",
+        "Instant::now",
+        "SystemTime",
+    ];
+    let found = mentions("crates/daemon/src/core", &impure).unwrap();
+    assert_none("the core does no I/O and reads no clock", &found);
+}
+
+#[test]
+fn the_proxy_knows_neither_core_nor_supervisor_nor_command_port() {
+    let strangers = ["crate::core", "crate::supervisor", "crate::command", "crate::{"];
+    let found = mentions("crates/daemon/src/proxy", &strangers).unwrap();
+    assert_none("the proxy serves what it is given", &found);
+}
+
+#[test]
+fn the_core_knows_neither_proxy_nor_supervisor_nor_command_port() {
+    let strangers = ["crate::proxy", "crate::supervisor", "crate::command", "crate::{"];
+    let found = mentions("crates/daemon/src/core", &strangers).unwrap();
+    assert_none("the core decides and knows nobody", &found);
+}
+
+#[test]
+fn daemon_and_tool_never_import_each_other() {
+    for (folder, other) in [("crates/daemon", "smoothtool"), ("crates/tui", "smoothserve")] {
+        let manifest = fs::read_to_string(workspace().join(folder).join("Cargo.toml")).unwrap();
+        let depends = manifest.lines().any(|line| line.starts_with(&format!("{other}.")));
+        assert!(!depends, "{folder} depends on {other}");
+    }
+}
+
+#[test]
+fn bincode_can_be_replaced_in_one_file() {
+    let functions = ["bincode::encode_to_vec", "bincode::decode_from_slice", "bincode::config"];
+    let found = mentions("crates", &functions).unwrap();
+    let elsewhere: Vec<String> = found
+        .into_iter()
+        .filter(|place| !place.starts_with("crates/protocol/src/frame.rs"))
+        .collect();
+    assert_none("only frame.rs encodes", &elsewhere);
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let silent: Vec<String> = all_sources()
+        .unwrap()
+        .into_iter()
+        .filter(|source| !source.text.starts_with("//!"))
+        .map(|source| source.path)
+        .collect();
+    assert_none("a module opens with `//!`", &silent);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // In two parts, so that this file does not hold them.
+    let words =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!"), concat!("#[ig", "nore")];
+    let mut found = Vec::new();
+    for source in all_sources().unwrap() {
+        for (number, line) in (1..).zip(source.text.lines()) {
+            if let Some(word) = words.iter().find(|word| line.contains(**word)) {
+                found.push(format!("{}:{number}: `{word}`", source.path));
+            }
+        }
+    }
+    assert_none("what is to be done is done, or not begun", &found);
+}
+
+#[test]
+fn no_test_file_is_forgotten() {
+    let tests = sources("tests/it").unwrap();
+    let main = tests.iter().find(|source| source.path == "tests/it/main.rs").unwrap();
+    let forgotten: Vec<String> = tests
+        .iter()
+        .filter_map(|source| source.path.strip_prefix("tests/it/")?.strip_suffix(".rs"))
+        .filter(|name| !name.contains('/') && *name != "main")
+        .filter(|name| !main.text.lines().any(|line| line == format!("mod {name};")))
+        .map(str::to_owned)
+        .collect();
+    assert_none("main.rs names every file of tests", &forgotten);
+}

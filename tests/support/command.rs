@@ -1,0 +1,91 @@
+//! A bare connection to the command port: what a tool does, and nothing more, so that the tests do
+//! not believe the tool.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use smoothserve_protocol::auth::Token;
+use smoothserve_protocol::id::RequestId;
+use smoothserve_protocol::io::{self as wire, Receiver, Sender};
+use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Whom the daemon's audit lines name.
+pub const ACTOR: &str = "tests@localhost";
+
+/// Connecting and proving together.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// A subscriber hears something every second, whether anything happens or not.
+const PUSH_LIMIT: Duration = Duration::from_secs(30);
+/// The longest answer: a restart that waits for drains.
+const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+
+/// An open connection to the command port.
+#[derive(Debug)]
+pub struct CommandConnection {
+    receiver: Receiver<TcpStream, FromDaemon>,
+    sender: Sender<TcpStream, FromTool>,
+    last: RequestId,
+}
+
+impl CommandConnection {
+    /// Connects and proves that we hold the token in `token_file`.
+    ///
+    /// # Errors
+    /// When the daemon does not let us in.
+    pub async fn open(addr: SocketAddr, token_file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(token_file)
+            .with_context(|| format!("no token in {}", token_file.display()))?;
+        let token = Token::parse(&text)?;
+        timeout(CONNECT_LIMIT, Self::enter(addr, &token)).await.context("the daemon is silent")?
+    }
+
+    async fn enter(addr: SocketAddr, token: &Token) -> anyhow::Result<Self> {
+        let mut stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        wire::introduce(&mut stream, token).await?;
+        let (receiver, sender) = wire::split(stream);
+        let mut connection = Self { receiver, sender, last: RequestId::default() };
+        let introduction = FromTool::Introduce { actor: ACTOR.to_owned(), read_only: false };
+        connection.sender.send(&introduction).await?;
+        Ok(connection)
+    }
+
+    /// Asks, and waits for the answer; pushes that come first are passed over.
+    ///
+    /// # Errors
+    /// When the connection ends, or no answer comes in time.
+    pub async fn ask(&mut self, request: Request) -> anyhow::Result<Result<Done, Refusal>> {
+        self.last = self.last.next();
+        let id = self.last;
+        self.sender.send(&FromTool::Request { id, request }).await?;
+        timeout(ANSWER_LIMIT, self.answer(id)).await.context("no answer in time")?
+    }
+
+    /// What the daemon tells next, without having been asked.
+    ///
+    /// # Errors
+    /// When the connection ends, or nothing is told in time.
+    pub async fn told(&mut self) -> anyhow::Result<Push> {
+        let heard = timeout(PUSH_LIMIT, self.receiver.recv()).await.context("nothing is told")?;
+        match heard? {
+            Some(FromDaemon::Push(push)) => Ok(push),
+            Some(FromDaemon::Response { id, .. }) => bail!("an answer to {id}, not asked for"),
+            None => bail!("the daemon closed the connection"),
+        }
+    }
+
+    async fn answer(&mut self, asked: RequestId) -> anyhow::Result<Result<Done, Refusal>> {
+        loop {
+            match self.receiver.recv().await? {
+                Some(FromDaemon::Response { id, result }) if id == asked => return Ok(result),
+                Some(FromDaemon::Response { id, .. }) => bail!("an answer to {id}, not asked for"),
+                Some(FromDaemon::Push(_)) => {}
+                None => bail!("the daemon closed the connection"),
+            }
+        }
+    }
+}
