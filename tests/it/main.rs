@@ -9,6 +9,7 @@ mod config;
 mod crash;
 mod faults;
 mod halt;
+mod install;
 mod legacy;
 mod load;
 mod restart;
