@@ -26,10 +26,21 @@ pub(crate) struct Client {
     /// The client's address, formatted once for all its requests.
     peer: HeaderValue,
     cut: AtomicBool,
+    /// Its request waits for an instance.
+    held: AtomicBool,
     /// Of the task that serves the connection; the same for all its life.
     waker: OnceLock<Waker>,
     /// Among the clients there may be at once; none for the last ones of a closing listener.
     _place: Option<Place>,
+}
+
+/// While it lives, a request of the client waits for an instance.
+pub(crate) struct Held<'a>(&'a Client);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.held.store(false, Ordering::Relaxed);
+    }
 }
 
 /// A head must be complete in this time, and this is how long a connection may be idle.
@@ -64,8 +75,19 @@ impl Client {
     ) -> Arc<Self> {
         let address = peer.ip().to_canonical().to_string();
         let peer = HeaderValue::try_from(address).expect("an address is visible ASCII");
-        let (cut, waker) = (AtomicBool::new(false), OnceLock::new());
-        Arc::new(Self { proxy, listen, peer, cut, waker, _place: place })
+        let (cut, held) = (AtomicBool::new(false), AtomicBool::new(false));
+        let waker = OnceLock::new();
+        Arc::new(Self { proxy, listen, peer, cut, held, waker, _place: place })
+    }
+
+    /// From now until the guard is dropped, its connection is watched for a reset.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        self.held.store(true, Ordering::Relaxed);
+        Held(self)
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
     }
 
     pub(crate) fn proxy(&self) -> &Arc<Proxy> {
@@ -117,7 +139,7 @@ pub(crate) async fn serve(client: Arc<Client>, stream: TcpStream) {
         let client = Arc::clone(&client);
         service_fn(move |request| request::answer(Arc::clone(&client), request))
     };
-    let io = Lingering::new(TokioIo::new(stream));
+    let io = Lingering::new(TokioIo::new(stream), Arc::clone(&client));
     let mut connection = pin!(SERVER.serve_connection(io, service).with_upgrades());
     let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
     let mut told = false;

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,12 +17,15 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::client::Client;
+
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
 
 /// A client's socket.
 pub(crate) struct Lingering {
     io: TokioIo<TcpStream>,
+    client: Arc<Client>,
     /// The sending side is closed.
     last_words: Option<LastWords>,
 }
@@ -32,12 +36,26 @@ struct LastWords {
 }
 
 impl Lingering {
-    pub(crate) fn new(io: TokioIo<TcpStream>) -> Self {
-        Self { io, last_words: None }
+    pub(crate) fn new(io: TokioIo<TcpStream>, client: Arc<Client>) -> Self {
+        Self { io, client, last_words: None }
     }
 
     pub(crate) fn into_inner(self) -> TcpStream {
         self.io.into_inner()
+    }
+}
+
+impl Lingering {
+    /// An error if the client has reset the connection; otherwise its task is woken when it does.
+    ///
+    /// hyper reads nothing while an answer is awaited, and a client that merely closed its sending
+    /// side still wants the answer. A reset is the one certain sign that nobody does.
+    fn look_for_reset(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut byte = [0];
+        match self.io.inner().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
+        }
     }
 }
 
@@ -84,8 +102,13 @@ impl Write for Lingering {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
+    /// hyper flushes after each look at the service, also when there is nothing to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        if self.client.is_held() {
+            self.look_for_reset(cx)?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

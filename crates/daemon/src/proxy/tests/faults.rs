@@ -31,6 +31,32 @@ async fn a_request_is_held_until_an_instance_is_ready() {
 }
 
 #[tokio::test]
+async fn a_client_that_resets_its_connection_leaves_the_queue() {
+    let house = House::new().await;
+    let client = tokio::net::TcpStream::connect(house.addr).await.unwrap();
+    assert_eq!(client.try_write(POST.as_bytes()).unwrap(), POST.len());
+    until(|| house.service.held_now() == 1).await;
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    until(|| house.service.held_now() == 0).await;
+    let ledger = house.settled().await;
+    assert_eq!((ledger.client_aborted, ledger.lost), (1, 0));
+}
+
+#[tokio::test]
+async fn a_client_that_only_stops_sending_is_held_and_answered() {
+    let house = House::new().await;
+    let mut client = house.client().await;
+    client.write(GET).await;
+    client.end_sending().await;
+    until(|| house.service.held_now() == 1).await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    assert!(client.read_all().await.ends_with("ok"));
+    assert_eq!(house.settled().await.completed, 1);
+}
+
+#[tokio::test]
 async fn a_request_held_for_too_long_gets_a_503_and_counts_as_lost() {
     let house = House::new().await;
     let when_none = WhenNone::Hold(Duration::from_millis(10));
