@@ -161,6 +161,17 @@ async fn an_env_file_is_read_afresh_at_each_restart() {
     }
 }
 
+/// Restarts three instances of the shop while clients are at it, and counts with them.
+async fn restart_under_load(daemon: &TestDaemon) {
+    let load = Load::start(daemon.listen("shop"), LoadPlan { clients: 8, ..LoadPlan::brisk() });
+    load.answered(50).await;
+    let Ok(Done::Restarted(receipt)) = daemon.restart("shop").await else { panic!() };
+    assert_proof(&receipt, 3);
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    ledger_agrees(daemon, "shop", &report).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrapper_that_does_not_exec_is_restarted_with_its_program() {
     let folder = Setup::of(Service::new("shop")).write().unwrap();
@@ -180,13 +191,7 @@ async fn a_wrapper_that_does_not_exec_is_restarted_with_its_program() {
     assert!(shells.iter().all(|shell| !programs.contains(shell)), "{shells:?} {programs:?}");
     assert_eq!(programs.len(), 3);
 
-    let load = Load::start(daemon.listen("shop"), LoadPlan { clients: 8, ..LoadPlan::brisk() });
-    load.answered(50).await;
-    let Ok(Done::Restarted(receipt)) = daemon.restart("shop").await else { panic!() };
-    assert_proof(&receipt, 3);
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    ledger_agrees(&daemon, "shop", &report).await;
+    restart_under_load(&daemon).await;
     assert!(programs.iter().all(|pid| !process::is_running(*pid)), "left behind");
     daemon.stop("shop").await.unwrap();
     assert_eq!(process::running_from(daemon.folder.path()), [] as [u32; 0], "left behind");
@@ -197,13 +202,7 @@ async fn a_program_that_ignores_term_is_killed_after_its_time() {
     let service = Service::new("shop").option("ignore-term").key("stop_timeout", "300ms");
     let daemon = Setup::of(service).start_ready().await.unwrap();
     let before = look::pids(&daemon.snapshot().await, "shop");
-    let load = Load::start(daemon.listen("shop"), LoadPlan { clients: 8, ..LoadPlan::brisk() });
-    load.answered(50).await;
-    let Ok(Done::Restarted(receipt)) = daemon.restart("shop").await else { panic!() };
-    assert_proof(&receipt, 3);
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    ledger_agrees(&daemon, "shop", &report).await;
+    restart_under_load(&daemon).await;
     assert!(!before.iter().any(|pid| process::is_running(*pid)));
     let is_kill = |kind: &EventKind| matches!(kind, EventKind::Killed { after_ms: 300.. });
     assert_eq!(events(&daemon).await.iter().filter(|kind| is_kill(kind)).count(), 3);
