@@ -83,8 +83,8 @@ impl Turn {
 /// One step of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing to do until an input comes, or until then.
-    Wait(Option<Instant>),
+    /// Nothing to do until an input comes, or the run in turn has been ready for long enough.
+    Wait,
     /// Nothing to do until an instance that crashed meanwhile is back.
     WaitForOthers,
     /// Take this instance out of the choice, then replace it.
@@ -109,7 +109,7 @@ pub(super) fn next_step(
     min_ready_time: Duration,
 ) -> Step {
     if rollout.preflight {
-        return Step::Wait(None);
+        return Step::Wait;
     }
     let find = |slot: Slot| &instances[usize::from(slot.0)];
     match rollout.current {
@@ -129,19 +129,12 @@ fn in_turn(
         State::Draining { .. } if nobody_else_serves(instance, instances) => {
             Step::Reopen(instance.slot)
         }
-        State::Draining { .. } | State::Stopping { .. } | State::Starting { .. } => {
-            Step::Wait(None)
-        }
+        State::Draining { .. } | State::Stopping { .. } | State::Starting { .. } => Step::Wait,
         State::Ready { since, .. } if instance.generation == rollout.to => {
-            let proven_at = since + min_ready_time;
-            if now >= proven_at {
-                Step::TurnDone(instance.slot)
-            } else {
-                Step::Wait(Some(proven_at))
-            }
+            if now >= since + min_ready_time { Step::TurnDone(instance.slot) } else { Step::Wait }
         }
         State::BackingOff { .. } | State::Failed => Step::Halt(instance.slot),
-        State::Ready { .. } | State::Stopped => Step::Wait(None),
+        State::Ready { .. } | State::Stopped => Step::Wait,
     }
 }
 

@@ -1,9 +1,9 @@
 //! The shell around the core: carries out what it decides, and tells it what happened.
 //!
 //! [`driver`] is the one task that owns the core. [`Handle`] is how everyone else reaches it.
-//! [`process`] starts and ends processes, [`group`] is what became of one, [`probe`] asks whether they answer, [`ports`] says who
-//! holds a port, [`records`] are for the daemon after this one, [`output`] keeps what they print, [`publish`] adds the traffic figures and tells
-//! consoles.
+//! [`process`] starts and ends processes, [`group`] is what became of one, [`probe`] asks whether
+//! they answer, [`ports`] says who holds a port, [`records`] are for the daemon after this one,
+//! [`output`] keeps what they print, [`publish`] adds the traffic figures and tells consoles.
 
 mod driver;
 mod group;

@@ -128,11 +128,8 @@ impl Service {
 
     /// Whether an exit now would be a crash, rather than a failure of the rollout under way.
     pub(super) fn is_proven(&self, now: Instant, slot: Slot) -> bool {
-        let State::Ready { since, .. } = self.instances[usize::from(slot.0)].state else {
-            return true;
-        };
         let in_turn = matches!(&self.work, Work::Rollout(r) if r.current == Some(slot));
-        !in_turn || now.duration_since(since) >= self.config.limits.min_ready_time
+        !in_turn || self.proven_at().is_none_or(|at| at <= now)
     }
 
     pub(super) fn fail(&mut self, ctx: &mut Ctx<'_>, slot: Slot, run: RunId, failure: Failure) {

@@ -1,4 +1,4 @@
-//! What is done to one instance: the only places that change its state.
+//! What is done to one instance, and when it is due.
 
 use std::time::{Duration, Instant};
 

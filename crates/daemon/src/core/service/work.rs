@@ -122,7 +122,7 @@ impl Service {
         let Work::Rollout(rollout) = &mut self.work else { return false };
         let now = ctx.now;
         match next_step(rollout, &self.instances, now, self.config.limits.min_ready_time) {
-            Step::Wait(_) => return false,
+            Step::Wait => return false,
             Step::WaitForOthers => {
                 if !std::mem::replace(&mut rollout.waiting, true) {
                     let operation = rollout.operation;
