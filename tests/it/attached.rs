@@ -41,7 +41,7 @@ impl Console {
                     self.event = Some(event.seq);
                 }
             }
-            Push::Service(_) => {}
+            Push::Service(_) | Push::Logs(_) => {}
             Push::Bye { reason } => panic!("sent away: {reason}"),
         }
         push
@@ -68,7 +68,7 @@ fn ready(service: &ServiceDetail) -> usize {
 fn holds_event(heard: &[Push], condition: impl Fn(&EventKind) -> bool) -> bool {
     heard.iter().any(|push| match push {
         Push::Events(batch) => batch.events.iter().any(|event| condition(&event.kind)),
-        Push::Overview(_) | Push::Service(_) | Push::Bye { .. } => false,
+        Push::Overview(_) | Push::Service(_) | Push::Logs(_) | Push::Bye { .. } => false,
     })
 }
 

@@ -293,7 +293,7 @@ async fn a_restart_that_would_cut_a_request_says_which_and_changes_nothing() {
         })
         .await;
     let refusal = daemon.restart("shop").await.unwrap_err();
-    let Refusal::DrainTimedOut { slot, in_flight, limit_ms, receipt } = refusal else {
+    let Refusal::DrainTimedOut { slot, in_flight, limit_ms, receipt, .. } = refusal else {
         panic!("{refusal:?}");
     };
     assert_eq!((slot, in_flight, limit_ms, receipt.done), (Slot(0), 1, 700, false));
@@ -315,6 +315,7 @@ async fn away(service: Service) -> anyhow::Result<TestDaemon> {
     let request = Question::Restart {
         service: smoothserve_tests::daemon::name("shop"),
         drain_timeout_ms: None,
+        on_drain_timeout: None,
         expected: None,
         join: true,
         wait: false,

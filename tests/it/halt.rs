@@ -98,7 +98,7 @@ async fn a_drain_that_takes_too_long_reopens_the_door() {
     let load = Load::start(daemon.listen("shop"), LoadPlan::default());
     load.until("streams", |progress| progress.answering() >= 30).await;
     let refusal = daemon.restart("shop").await.unwrap_err();
-    let Refusal::DrainTimedOut { slot, in_flight, limit_ms, receipt } = refusal else {
+    let Refusal::DrainTimedOut { slot, in_flight, limit_ms, receipt, .. } = refusal else {
         panic!("{refusal:?}");
     };
     assert_eq!((slot, limit_ms, receipt.replaced), (Slot(0), 300, 0));

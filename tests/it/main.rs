@@ -9,6 +9,7 @@ mod config;
 mod crash;
 mod faults;
 mod halt;
+mod history;
 mod install;
 mod legacy;
 mod load;

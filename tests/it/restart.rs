@@ -156,6 +156,7 @@ async fn an_asker_that_goes_away_changes_nothing() {
     let request = Request::Restart {
         service: name("shop"),
         drain_timeout_ms: None,
+        on_drain_timeout: None,
         expected: None,
         join: true,
         wait: false,

@@ -121,6 +121,7 @@ impl TestDaemon {
         let request = Request::Restart {
             service,
             drain_timeout_ms: None,
+            on_drain_timeout: None,
             expected: None,
             join: true,
             wait: true,

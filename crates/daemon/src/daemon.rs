@@ -12,6 +12,7 @@ use rustix::process::{Resource, getrlimit};
 use smoothserve_protocol::snapshot::{OperationKind, Snapshot};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{self, TokenError, TokenFile};
@@ -20,10 +21,12 @@ use crate::core::Input;
 use crate::files;
 use crate::proxy::{Proxy, RouteTable, ServiceProxy};
 use crate::signal;
-use crate::supervisor::{Driver, Fixed, Handle, Records, port_holder};
+use crate::supervisor::{Driver, Fixed, Handle, Records, open_history, port_holder};
 
 /// An editor changes a file several times to save it once.
 const ONE_SAVE: Duration = Duration::from_secs(2);
+/// The receipts of what ended last are written within this time, or not at all.
+const LAST_RECEIPTS: Duration = Duration::from_secs(5);
 /// Connections the kernel queues for a listener before they are accepted.
 const BACKLOG: i32 = 4096;
 
@@ -106,7 +109,7 @@ impl Daemon {
     /// Starts every enabled service, serves, and returns when everything has been stopped.
     ///
     /// # Errors
-    /// When the system lets no signal handler be installed.
+    /// When the system lets no signal handler be installed, or no thread be started.
     pub async fn run(self, options: Options) -> io::Result<()> {
         let addresses = self.addresses()?;
         let Self { config, token, command, listeners } = self;
@@ -126,8 +129,11 @@ impl Daemon {
         // Clients that come meanwhile wait in the queues of the listeners.
         let records = Records::new(&config.state_dir);
         records.end_leftovers().await;
-        let (driver, supervisor) =
-            Driver::new(fixed, Arc::clone(&proxy), services, records, config.shutdown_timeout);
+        let (history, history_thread, past) = open_history(&config.state_dir)?;
+        let limit = config.shutdown_timeout;
+        let (mut driver, supervisor) =
+            Driver::new(fixed, Arc::clone(&proxy), services, records, history, limit);
+        driver.recall(past);
 
         for (addr, listener) in listeners {
             proxy.serve(addr, listener);
@@ -157,6 +163,8 @@ impl Daemon {
         });
 
         driver.run().await;
+        // A disk that does not answer must not keep the daemon.
+        let _ = timeout(LAST_RECEIPTS, history_thread.end()).await;
         drop(watcher);
         ready.abort();
         signals.abort();

@@ -4,6 +4,7 @@ use bincode::{Decode, Encode};
 
 use crate::failure::{Exit, Failure};
 use crate::id::{EventSeq, Generation, OperationId, ServiceName, Slot};
+use crate::snapshot::Blocker;
 
 /// One line of the event log.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -22,6 +23,11 @@ pub struct Event {
 
 /// Who or what began an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Cause {
     /// The daemon itself, when it starts or stops.
     Daemon,
@@ -29,6 +35,17 @@ pub enum Cause {
     Operator(String),
     /// Watched files changed; at most the first ten paths.
     FilesChanged(Vec<String>),
+    /// The configuration changed; what differs, a line each.
+    ConfigChanged(Vec<String>),
+    /// An instance used more memory than it may.
+    MemoryLimit {
+        /// Which.
+        slot: Slot,
+        /// What it used, in bytes.
+        rss_bytes: u64,
+        /// What it may use.
+        limit_bytes: u64,
+    },
 }
 
 /// What happened.
@@ -117,6 +134,8 @@ pub enum EventKind {
     Reopened {
         /// Requests still inside.
         in_flight: u32,
+        /// Some of them, the oldest first.
+        blockers: Vec<Blocker>,
     },
     /// Told to exit.
     Stopping,
@@ -169,6 +188,70 @@ pub enum EventKind {
     Warning {
         /// What.
         text: String,
+    },
+    /// Watched files were touched, and hold what they held before: nothing follows.
+    FilesUnchanged {
+        /// At most the first ten paths.
+        files: Vec<String>,
+    },
+    /// The rollout begins no further turn.
+    RolloutPaused {
+        /// Its id.
+        operation: OperationId,
+        /// By whom.
+        by: Cause,
+    },
+    /// The rollout goes on.
+    RolloutResumed {
+        /// Its id.
+        operation: OperationId,
+        /// By whom.
+        by: Cause,
+    },
+    /// The rollout ends at the nearest safe point.
+    AbortAsked {
+        /// Its id.
+        operation: OperationId,
+        /// By whom.
+        by: Cause,
+    },
+    /// The drain was given more time.
+    DrainExtended {
+        /// Milliseconds it was given.
+        by_ms: u64,
+        /// By whom.
+        by: Cause,
+    },
+    /// What the drain waited for was cut.
+    DrainCut {
+        /// Requests and tunnels that were inside.
+        in_flight: u32,
+        /// By whom; the daemon itself at the deadline of a drain that is to be cut.
+        by: Cause,
+    },
+    /// The deadline has passed, and the drain waits on.
+    DrainWaits {
+        /// Requests still inside.
+        in_flight: u32,
+        /// Some of them, the oldest first.
+        blockers: Vec<Blocker>,
+    },
+    /// It does not answer its liveness probe.
+    Unhealthy {
+        /// What the last probe found.
+        error: String,
+    },
+    /// It answers its liveness probe again.
+    Healthy,
+    /// A new configuration is in force.
+    ConfigApplied {
+        /// What differs, a line each.
+        what: Vec<String>,
+    },
+    /// A configuration file is wrong; the former configuration stays.
+    ConfigRejected {
+        /// What is wrong, rendered with file and line.
+        problem: String,
     },
 }
 

@@ -6,6 +6,11 @@ use bincode::{Decode, Encode};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Exit {
     /// It returned this code.
     Code(i32),
@@ -20,6 +25,11 @@ pub enum Exit {
 
 /// Why a run failed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum FailReason {
     /// The process could not be started at all.
     NotLaunched {
@@ -46,10 +56,16 @@ pub enum FailReason {
     ExitedTooSoon(Exit),
     /// It exited although nobody asked it to.
     Crashed(Exit),
+    /// It ran, and no longer answered its liveness probe.
+    Unhealthy {
+        /// What the last probe found.
+        probe_error: String,
+    },
 }
 
 /// A failed run, explained.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Failure {
     /// What went wrong.
     pub reason: FailReason,
@@ -110,6 +126,9 @@ impl fmt::Display for FailReason {
             }
             Self::ExitedTooSoon(exit) => write!(f, "{exit} right after it was ready"),
             Self::Crashed(exit) => write!(f, "{exit}, unasked"),
+            Self::Unhealthy { probe_error } => {
+                write!(f, "no longer answered its liveness probe: {probe_error}")
+            }
         }
     }
 }

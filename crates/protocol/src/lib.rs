@@ -1,8 +1,8 @@
 //! The words smoothserve and smoothtool exchange over the command port.
 //!
 //! Reading order: [`id`] (what things are called), [`snapshot`] (what a console may know),
-//! [`event`] and [`failure`] (what happened, and why), [`message`] (everything that can be asked
-//! and answered), [`auth`] (who may ask), [`frame`] (bytes to messages and back) and, with the
+//! [`event`] and [`failure`] (what happened, and why), [`plan`] (what would happen), [`log`] (what
+//! instances print), [`message`] (everything that can be asked and answered), [`auth`] (who may ask), [`frame`] (bytes to messages and back) and, with the
 //! feature `io`, [`io`] (a connection).
 //!
 //! bincode is positional: the only harmless change to a message is a new enum variant at the end
@@ -16,8 +16,10 @@ pub mod frame;
 pub mod id;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod log;
 pub mod message;
+pub mod plan;
 pub mod snapshot;
 
 /// Version of everything in this crate; both ends must have the same.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;

@@ -5,7 +5,9 @@ use bincode::{Decode, Encode};
 use crate::event::EventBatch;
 use crate::failure::Failure;
 use crate::id::{EventSeq, Generation, OperationId, RequestId, ServiceName, Slot};
-use crate::snapshot::{Overview, Receipt, ServiceDetail, Snapshot};
+use crate::log::LogBatch;
+use crate::plan::{ReloadReport, RestartPlan};
+use crate::snapshot::{Blocker, OnDrainTimeout, Overview, Receipt, ServiceDetail, Snapshot};
 
 /// What the tool sends.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -69,6 +71,8 @@ pub enum Request {
         service: ServiceName,
         /// Instead of the service's `drain_timeout`, in milliseconds.
         drain_timeout_ms: Option<u64>,
+        /// Instead of the service's `on_drain_timeout`.
+        on_drain_timeout: Option<OnDrainTimeout>,
         /// Refuse unless this is the generation that serves.
         expected: Option<Generation>,
         /// Join a restart that runs already, rather than be refused.
@@ -98,6 +102,66 @@ pub enum Request {
         /// Events after this one (none: only what comes from now on).
         events_after: Option<EventSeq>,
     },
+    /// What a restart would do, without doing it.
+    PlanRestart {
+        /// Which.
+        service: ServiceName,
+    },
+    /// Changes the course of the rolling restart of a service.
+    Steer {
+        /// Which.
+        service: ServiceName,
+        /// Refuse unless this is the one that runs.
+        operation: Option<OperationId>,
+        /// What to do.
+        steer: Steer,
+    },
+    /// Reads the configuration again, and makes it so.
+    Reload {
+        /// Say what would be done, and do nothing.
+        plan: bool,
+    },
+    /// Receipts of rolling restarts that have ended, newest first, those of earlier daemons
+    /// included.
+    History {
+        /// Of one service; none: of all.
+        service: Option<ServiceName>,
+        /// How many at most; the daemon sends no more than 500.
+        limit: u32,
+    },
+    /// What the instances of a service printed last.
+    Logs {
+        /// Which.
+        service: ServiceName,
+        /// Of one instance; none: of all.
+        slot: Option<Slot>,
+        /// How many lines at most, the newest; the daemon sends no more than 5 000.
+        lines: u32,
+        /// Only lines that match this regular expression.
+        grep: Option<String>,
+        /// From then on, push what comes; until the next such question, or the end of the
+        /// connection.
+        follow: bool,
+    },
+}
+
+/// A change of course of a rolling restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Steer {
+    /// Finish the turn under way, and begin no other.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End at the nearest safe point: what drains is reopened, what was signalled is brought back,
+    /// and no other instance is touched.
+    Abort,
+    /// Give the drain under way so many more milliseconds.
+    Extend {
+        /// Added to its deadline; or, if it has none, ignored.
+        by_ms: u64,
+    },
+    /// Cut the requests that the drain under way waits for.
+    Cut,
 }
 
 /// What was done.
@@ -136,6 +200,19 @@ pub enum Done {
     Events(EventBatch),
     /// Pushes follow.
     Subscribed,
+    /// What a restart would do.
+    RestartPlan(Box<RestartPlan>),
+    /// The course was changed, or was so already.
+    Steered {
+        /// Of this operation.
+        operation: OperationId,
+    },
+    /// What the reload did, or would do.
+    Reloaded(Box<ReloadReport>),
+    /// What was asked for.
+    History(Vec<Receipt>),
+    /// What was asked for.
+    Logs(LogBatch),
 }
 
 /// Why not.
@@ -170,6 +247,8 @@ pub enum Refusal {
         in_flight: u32,
         /// The deadline, in milliseconds.
         limit_ms: u64,
+        /// Some of them, the oldest first.
+        blockers: Vec<Blocker>,
         /// What was done until then.
         receipt: Box<Receipt>,
     },
@@ -203,9 +282,27 @@ pub enum Refusal {
     NotPermitted,
     /// The daemon is on its way out.
     ShuttingDown,
+    /// An operator ended the restart before its end.
+    Aborted {
+        /// Who.
+        by: String,
+        /// What was done until then.
+        receipt: Box<Receipt>,
+    },
+    /// There is no course to change.
+    NothingToSteer {
+        /// What is missing, in one line.
+        why: String,
+    },
+    /// The pattern is no regular expression.
+    BadPattern {
+        /// What is wrong with it.
+        error: String,
+    },
 }
 
 /// Told without a question.
+#[expect(clippy::large_enum_variant, reason = "the largest is the one that is pushed most")]
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Push {
     /// At each change of state (at most 10 a second), else once a second.
@@ -215,6 +312,8 @@ pub enum Push {
     Service(Option<Box<ServiceDetail>>),
     /// As they happen.
     Events(EventBatch),
+    /// What the instances print that are followed.
+    Logs(LogBatch),
     /// The daemon ends this connection.
     Bye {
         /// Why, in one line.

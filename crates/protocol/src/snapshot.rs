@@ -55,6 +55,8 @@ pub struct DaemonView {
     pub traffic: Traffic,
     /// Requests that reached no service: no route, or refused as malformed.
     pub rejected: u64,
+    /// What is wrong with the configuration as it is on disk; what runs is the former one.
+    pub config_problem: Option<String>,
 }
 
 /// Figures that move.
@@ -80,6 +82,7 @@ pub struct Traffic {
 
 /// Where every request went: `accepted = done + in flight + lost`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Ledger {
     /// Requests admitted to the service.
     pub accepted: u64,
@@ -156,6 +159,8 @@ pub enum InstanceState {
     Backoff,
     /// Failed; no further try.
     Failed,
+    /// Runs, and does not answer its liveness probe; takes no requests.
+    Unhealthy,
 }
 
 /// What a service does, as one word.
@@ -203,6 +208,8 @@ pub struct ServiceRow {
     pub since_ms: u64,
     /// The operation that runs.
     pub operation: Option<OperationSummary>,
+    /// Its file is wrong, and it runs with its former configuration.
+    pub stale_config: bool,
 }
 
 /// A running operation in one cell.
@@ -238,6 +245,10 @@ pub struct ServiceDetail {
     pub listen: String,
     /// Host names with path prefixes; empty: whatever comes to `listen`.
     pub server_names: Vec<String>,
+    /// Its file, absolute.
+    pub source: String,
+    /// What is wrong with that file; what runs is the former configuration.
+    pub config_problem: Option<String>,
     /// The program it runs, absolute.
     pub executable: String,
     /// It restarts when watched files change.
@@ -267,7 +278,7 @@ pub struct InstanceView {
     pub generation: Generation,
     /// Process id; none while nothing runs.
     pub pid: Option<u32>,
-    /// Its fixed port.
+    /// Its port: fixed, unless new runs start before old ones stop.
     pub port: u16,
     /// Requests whose last byte is still owed, tunnels not.
     pub in_flight: u32,
@@ -289,10 +300,41 @@ pub struct InstanceView {
     pub retry_ms: Option<u64>,
     /// Why its last failed run failed; kept until it has been ready for a minute.
     pub failure: Option<Failure>,
+    /// Processor time of its processes, in thousandths of one core, over the last seconds.
+    pub cpu_permille: Option<u32>,
+    /// Resident memory of its processes together.
+    pub rss_bytes: Option<u64>,
+}
+
+/// What happens to requests that outlive the drain deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub enum OnDrainTimeout {
+    /// The instance goes back to work and the restart ends: nothing is lost.
+    #[default]
+    Abort,
+    /// They are waited for as long as they take.
+    Wait,
+    /// They are cut.
+    Cut,
+}
+
+/// What a drain waits for: a request, or a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Blocker {
+    /// The request's method.
+    pub method: String,
+    /// Its path, without the query, at most 128 bytes of it.
+    pub path: String,
+    /// Milliseconds since it was accepted.
+    pub age_ms: u64,
+    /// Where the client connects from: `address:port`.
+    pub client: String,
+    /// It is a tunnel.
+    pub tunnel: bool,
 }
 
 /// How a drain goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct DrainView {
     /// Requests and tunnels inside when it began.
     pub began_with: u32,
@@ -300,6 +342,10 @@ pub struct DrainView {
     pub since_ms: u64,
     /// Milliseconds it may take; none: as long as it needs.
     pub limit_ms: Option<u64>,
+    /// What happens at that limit.
+    pub on_timeout: OnDrainTimeout,
+    /// What it waits for, the oldest first; at most 10.
+    pub blockers: Vec<Blocker>,
 }
 
 /// A running operation.
@@ -319,6 +365,10 @@ pub struct OperationView {
     pub eta_ms: Option<u64>,
     /// It waits for an instance that crashed meanwhile.
     pub waiting: bool,
+    /// Who paused it; none: it is not paused.
+    pub paused_by: Option<Cause>,
+    /// It was told to end at the nearest safe point.
+    pub aborting: bool,
     /// In the order they are taken.
     pub steps: Vec<StepView>,
     /// Since it began.
@@ -329,6 +379,7 @@ pub struct OperationView {
 
 /// One instance's turn in an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StepView {
     /// Whose turn.
     pub slot: Slot,
@@ -338,12 +389,37 @@ pub struct StepView {
     pub drain_ms: Option<u64>,
     /// Milliseconds from the stop signal to its exit.
     pub stop_ms: Option<u64>,
+    /// It ignored the stop signal and was killed.
+    pub killed: bool,
+    /// Milliseconds from its launch to its first good answer to the probe.
+    pub boot_ms: Option<u64>,
     /// Milliseconds from its launch to its first request.
     pub ready_ms: Option<u64>,
 }
 
+impl StepView {
+    /// A step of which nothing was measured yet.
+    #[must_use]
+    pub const fn new(slot: Slot, phase: StepPhase) -> Self {
+        Self {
+            slot,
+            phase,
+            drain_ms: None,
+            stop_ms: None,
+            killed: false,
+            boot_ms: None,
+            ready_ms: None,
+        }
+    }
+}
+
 /// How far a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum StepPhase {
     /// Not begun.
     Waiting,
@@ -357,6 +433,7 @@ pub enum StepPhase {
 
 /// What a rolling restart did: the proof.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Receipt {
     /// Its id.
     pub operation: OperationId,
@@ -384,6 +461,13 @@ pub struct Receipt {
     pub ledger: Ledger,
     /// The least instances that were ready at any moment.
     pub min_ready: u16,
+    /// The longest that a request waited for a ready instance meanwhile, in microseconds; none if
+    /// none did.
+    pub slowest_held_us: Option<u64>,
+    /// The instance that ended it, and why.
+    pub failure: Option<(Slot, Failure)>,
+    /// What the application does that makes restarts harder, a line each.
+    pub remarks: Vec<String>,
     /// When it ended, in milliseconds since 1970-01-01 UTC.
     pub unix_ms: u64,
 }

@@ -93,6 +93,18 @@ pub fn share(per_million: u32) -> String {
     }
 }
 
+/// A size in three figures: `512B`, `19.7MiB`, `1.50GiB`.
+pub fn bytes(n: u64) -> String {
+    const KIB: u64 = 1 << 10;
+    match n {
+        0..1_000 => format!("{n}B"),
+        _ => {
+            let units = [("KiB", KIB), ("MiB", KIB << 10), ("GiB", KIB << 20), ("TiB", KIB << 30)];
+            three_figures(n, &units)
+        }
+    }
+}
+
 /// A number with its noun: `1 instance`, `3 instances`.
 pub fn plural(number: impl Into<u64>, noun: &str) -> String {
     let number = number.into();
@@ -110,6 +122,11 @@ pub fn or_dash<T>(known: Option<T>, show: impl FnOnce(T) -> String) -> String {
 /// `unix_ms` is milliseconds since 1970-01-01 UTC; one that no calendar has reads `-`.
 pub fn clock(unix_ms: u64, zone: &TimeZone) -> String {
     moment(unix_ms, zone, "%H:%M:%S")
+}
+
+/// The same to the millisecond: `14:02:07.123`.
+pub fn clock_and_millis(unix_ms: u64, zone: &TimeZone) -> String {
+    moment(unix_ms, zone, "%H:%M:%S%.3f")
 }
 
 /// The same with its day: `2026-01-02 14:02:07`.
@@ -278,6 +295,22 @@ mod tests {
     }
 
     #[test]
+    fn a_size_has_three_figures_and_a_unit() {
+        check(
+            bytes,
+            &[
+                (0, "0B"),
+                (999, "999B"),
+                (1_000, "1.00KiB"),
+                (49_600_000, "47.3MiB"),
+                (536_870_912, "512MiB"),
+                (1_073_741_824, "1.00GiB"),
+                (1 << 50, "1024TiB"),
+            ],
+        );
+    }
+
+    #[test]
     fn only_no_errors_at_all_read_as_none() {
         check(
             share,
@@ -300,6 +333,7 @@ mod tests {
     fn the_clock_is_the_one_of_the_zone() {
         let noon = 1_767_358_927_000;
         assert_eq!(clock(noon, &TimeZone::UTC), "13:02:07");
+        assert_eq!(clock_and_millis(noon + 40, &TimeZone::UTC), "13:02:07.040");
         assert_eq!(day_and_clock(noon, &TimeZone::UTC), "2026-01-02 13:02:07");
         let east = TimeZone::fixed(jiff::tz::offset(1));
         assert_eq!(clock(noon, &east), "14:02:07");

@@ -116,6 +116,7 @@ fn wrong_usage_is_2_and_help_is_0() {
         ("", 2),
         ("demo --addr 127.0.0.1:1", 2),
         ("restart a --timeout 5m --no-wait", 2),
+        ("restart a --timeout 5m --plan", 2),
         ("--help", 0),
         ("--version", 0),
     ] {

@@ -152,6 +152,9 @@ impl Session {
                 let batch = supervisor.events(after, limit as usize);
                 Box::pin(std::future::ready((id, Ok(Done::Events(batch)))))
             }
+            Request::History { service, limit } => {
+                Box::pin(async move { (id, supervisor.history(service, limit).await) })
+            }
             Request::Status => Box::pin(async move {
                 let snapshot = supervisor.look().await.ok_or(Refusal::ShuttingDown);
                 (id, snapshot.map(|snapshot| Done::Status(Box::new((*snapshot).clone()))))
@@ -180,13 +183,37 @@ impl Session {
                 let limit = limit.map(Duration::from_millis);
                 Command::Stop { service, cause, expected, limit, answer: when(wait) }
             }
-            Request::Restart { service, drain_timeout_ms, expected, join, wait } => {
+            Request::Restart {
+                service,
+                drain_timeout_ms,
+                on_drain_timeout,
+                expected,
+                join,
+                wait,
+            } => {
                 let drain_timeout = drain_timeout_ms.map(Duration::from_millis);
                 let answer = when(wait);
-                Command::Restart { service, cause, expected, join, drain_timeout, answer }
+                Command::Restart {
+                    service,
+                    cause,
+                    expected,
+                    join,
+                    drain_timeout,
+                    on_drain_timeout,
+                    answer,
+                }
+            }
+            Request::PlanRestart { service } => Command::PlanRestart { service },
+            Request::Steer { service, operation, steer } => {
+                Command::Steer { service, cause, operation, steer }
             }
             Request::Shutdown { force } => Command::Shutdown { cause, force },
-            Request::Status | Request::Events { .. } | Request::Subscribe { .. } => {
+            Request::Status
+            | Request::Events { .. }
+            | Request::Subscribe { .. }
+            | Request::Reload { .. }
+            | Request::History { .. }
+            | Request::Logs { .. } => {
                 return Err(Refusal::NotPermitted);
             }
         })

@@ -2,15 +2,18 @@
 //!
 //! Port 0 stands for one free port, shared by all services that ask for it on one address.
 
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
+use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::plan::RestartOrder;
+
 use super::error::{Problem, Site};
 use super::resolve::{Main, Service};
-use super::{Host, Route};
 
 /// Decides for every service whether it takes what no route of its port takes.
-pub(super) fn set_defaults(services: &mut [Service]) {
+pub(super) fn set_defaults(services: &mut [&mut Service]) {
     let listens: Vec<SocketAddr> = services.iter().map(|service| service.config.listen).collect();
     for service in services {
         let listen = service.config.listen;
@@ -22,8 +25,8 @@ pub(super) fn set_defaults(services: &mut [Service]) {
     }
 }
 
-/// Every clash, in the order of the services.
-pub(super) fn find(main: &Main, services: &[Service]) -> Vec<Problem> {
+/// Every clash, in the order of the services; of two that clash, it is mostly shown at the second.
+pub(super) fn find(main: &Main, services: &[&Service]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, service) in services.iter().enumerate() {
         if let Some(command) = &main.command_port {
@@ -51,21 +54,17 @@ fn with_command_port(port: u16, site: &Site, service: &Service) -> Option<Proble
         let problem = Problem::at(&service.sites.port, message, "choose another port");
         return Some(problem.see(site, "`CommandPort` is set here"));
     }
-    if is_instance_port(service, command) {
+    claim_of(service, command).map(|claim| {
         let message = format!("an instance would get port {port}, which is the command port");
-        let allowed = format!("its instances have ports {}", shown(&instance_ports(service)));
-        let problem = Problem::at(&service.sites.first_port, message, allowed);
-        return Some(problem.see(site, "`CommandPort` is set here"));
-    }
-    None
+        Problem::at(claim.site, message, claim.told(None)).see(site, "`CommandPort` is set here")
+    })
 }
 
 fn own_ports(service: &Service) -> Option<Problem> {
     let listen = service.config.listen;
-    is_instance_port(service, listen).then(|| {
+    claim_of(service, listen).map(|claim| {
         let message = format!("an instance would get port {}, the service's own", listen.port());
-        let allowed = format!("its instances have ports {}", shown(&instance_ports(service)));
-        Problem::at(&service.sites.first_port, message, allowed)
+        Problem::at(claim.site, message, claim.told(None))
             .see(&service.sites.port, format!("the service listens on {}", listen.port()))
     })
 }
@@ -86,8 +85,7 @@ fn same_port(one: &Service, other: &Service) -> Option<Problem> {
     }
     if let Some(route) = other.config.routes.iter().find(|route| one.config.routes.contains(route))
     {
-        let message =
-            format!("two services on port {} answer to `{}`", listen.port(), shown_route(route));
+        let message = format!("two services on port {} answer to `{}`", listen.port(), route);
         let problem = Problem::at(&other.sites.routes, message, "choose another host or path");
         return Some(problem.see(&one.sites.routes, format!("taken by `{}`", one.config.name)));
     }
@@ -106,15 +104,14 @@ fn default_site(service: &Service) -> &Site {
 
 fn instances_on_listener(owner: &Service, listener: &Service) -> Option<Problem> {
     let listen = listener.config.listen;
-    is_instance_port(owner, listen).then(|| {
+    claim_of(owner, listen).map(|claim| {
         let message = format!(
             "an instance of `{}` would get port {}, where `{}` listens",
             owner.config.name,
             listen.port(),
             listener.config.name
         );
-        let allowed = format!("its instances have ports {}", shown(&instance_ports(owner)));
-        Problem::at(&owner.sites.first_port, message, allowed).see(
+        Problem::at(claim.site, message, claim.told(None)).see(
             &listener.sites.port,
             format!("`{}` listens on {}", listener.config.name, listen.port()),
         )
@@ -122,34 +119,83 @@ fn instances_on_listener(owner: &Service, listener: &Service) -> Option<Problem>
 }
 
 fn same_instance_ports(one: &Service, other: &Service) -> Option<Problem> {
-    let (first, second) = (instance_ports(one), instance_ports(other));
-    let common = *first.start().max(second.start())..=*first.end().min(second.end());
-    if common.is_empty() || !same_host(one.config.instance_ip, other.config.instance_ip) {
+    if !same_host(one.config.instance_ip, other.config.instance_ip) {
         return None;
     }
-    let message = format!(
-        "instances of `{}` and `{}` would share port {}",
-        one.config.name,
-        other.config.name,
-        shown(&common)
-    );
-    let label = |service: &Service, ports| {
-        format!("instances of `{}` have ports {}", service.config.name, shown(ports))
-    };
+    let pairs =
+        claims(other).flat_map(|second| claims(one).map(move |first| (first, second.clone())));
+    let (first, second, shared) = pairs
+        .map(|(first, second)| {
+            let shared = common(&first.ports, &second.ports);
+            (first, second, shared)
+        })
+        .find(|(_, _, shared)| !shared.is_empty())?;
+    let (first_name, second_name) = (&one.config.name, &other.config.name);
+    let message =
+        format!("instances of `{first_name}` and `{second_name}` would share {}", shown(&shared));
     Some(
-        Problem::at(&other.sites.first_port, message, label(other, &second))
-            .see(&one.sites.first_port, label(one, &first)),
+        Problem::at(second.site, message, second.told(Some(second_name)))
+            .see(first.site, first.told(Some(first_name))),
     )
 }
 
-fn instance_ports(service: &Service) -> RangeInclusive<u16> {
-    let first = service.config.first_port;
-    first..=first + (service.config.instances.get() - 1)
+/// Ports that the instances of a service need, and where its file says so.
+#[derive(Clone)]
+struct Claim<'a> {
+    need: Need,
+    ports: RangeInclusive<u16>,
+    site: &'a Site,
 }
 
-fn is_instance_port(service: &Service, taken: SocketAddr) -> bool {
-    same_host(service.config.instance_ip, taken.ip())
-        && instance_ports(service).contains(&taken.port())
+#[derive(Clone, Copy)]
+enum Need {
+    /// One port for each instance.
+    Slots,
+    /// The one where the next run of a restart begins.
+    Surge,
+}
+
+impl Claim<'_> {
+    /// Which ports these are, of the service `owner` or of the one that is spoken of.
+    fn told(&self, owner: Option<&ServiceName>) -> String {
+        let ports = shown(&self.ports);
+        match (&self.need, owner) {
+            (Need::Slots, None) => format!("its instances have {ports}"),
+            (Need::Slots, Some(name)) => format!("instances of `{name}` have {ports}"),
+            (Need::Surge, None) => format!("its `surge_port` is {}", self.ports.start()),
+            (Need::Surge, Some(name)) => {
+                format!("the `surge_port` of `{name}` is {}", self.ports.start())
+            }
+        }
+    }
+}
+
+fn claims(service: &Service) -> impl Iterator<Item = Claim<'_>> {
+    let config = &service.config;
+    let last = config.first_port + (config.instances.get() - 1);
+    let slots = Claim {
+        need: Need::Slots,
+        ports: config.first_port..=last,
+        site: &service.sites.first_port,
+    };
+    let surge = (config.restart_order == RestartOrder::StartFirst).then_some(Claim {
+        need: Need::Surge,
+        ports: config.surge_port..=config.surge_port,
+        site: &service.sites.surge_port,
+    });
+    iter::once(slots).chain(surge)
+}
+
+/// What the instances of `service` need `taken` for, if they do.
+fn claim_of(service: &Service, taken: SocketAddr) -> Option<Claim<'_>> {
+    if !same_host(service.config.instance_ip, taken.ip()) {
+        return None;
+    }
+    claims(service).find(|claim| claim.ports.contains(&taken.port()))
+}
+
+fn common(one: &RangeInclusive<u16>, other: &RangeInclusive<u16>) -> RangeInclusive<u16> {
+    *one.start().max(other.start())..=*one.end().min(other.end())
 }
 
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
@@ -163,15 +209,8 @@ fn same_host(one: IpAddr, other: IpAddr) -> bool {
 
 fn shown(ports: &RangeInclusive<u16>) -> String {
     if ports.start() == ports.end() {
-        ports.start().to_string()
+        format!("port {}", ports.start())
     } else {
-        format!("{} to {}", ports.start(), ports.end())
-    }
-}
-
-fn shown_route(route: &Route) -> String {
-    match &route.host {
-        Host::Exact(name) => format!("{name}{}", route.prefix),
-        Host::Wildcard(end) => format!("*{end}{}", route.prefix),
+        format!("ports {} to {}", ports.start(), ports.end())
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Source {
     pub(super) path: PathBuf,
     /// Without byte order mark, with `\n` at the end of lines.
     pub(super) text: String,
+    /// The text that is meant is gone, although what it said still counts; `text` is empty.
+    pub(super) is_former: bool,
 }
 
 /// A place in a file.
@@ -105,6 +107,16 @@ impl Problem {
         }
     }
 
+    /// The files that have to do with it; the first is the one to be changed.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let (whole, marks) = match &self.place {
+            Place::File(path) => (Some(path), &[][..]),
+            Place::Lines(marks) => (None, &marks[..]),
+        };
+        let marked = marks.iter().map(|(site, _)| &site.source.path);
+        whole.into_iter().chain(marked).map(PathBuf::as_path)
+    }
+
     /// A problem of the marked text; `allowed` stands right below it.
     pub(super) fn at(site: &Site, message: impl AsRef<str>, allowed: impl AsRef<str>) -> Self {
         let marks = vec![(site.clone(), printable(allowed.as_ref()))];
@@ -125,10 +137,31 @@ impl Problem {
         self
     }
 
+    /// The same, shown in `file` if that has to do with it.
+    pub(super) fn shown_in(mut self, file: &Path) -> Self {
+        if let Place::Lines(marks) = &mut self.place
+            && let Some(index) = marks.iter().position(|(site, _)| site.source.path == file)
+        {
+            marks[..=index].rotate_right(1);
+        }
+        self
+    }
+
     /// Says what to do.
     pub(super) fn help(mut self, help: impl AsRef<str>) -> Self {
         self.help = Some(printable(help.as_ref()));
         self
+    }
+
+    /// What files said that no longer say it.
+    fn former(&self) -> Vec<String> {
+        let Place::Lines(marks) = &self.place else { return Vec::new() };
+        let former = marks.iter().filter(|(site, _)| site.source.is_former);
+        let told = former.map(|(site, label)| {
+            let file = printable(&site.source.path.to_string_lossy());
+            format!("{file} counts as it was before: {label}")
+        });
+        told.collect()
     }
 
     fn render(&self, colour: Colour) -> String {
@@ -141,8 +174,10 @@ impl Problem {
             Place::File(path) => title.element(Origin::path(printable(&path.to_string_lossy()))),
             Place::Lines(marks) => title.elements(snippets(marks)),
         };
+        let former = self.former();
+        let former = former.iter().map(|note| Level::NOTE.message(note));
         let help = self.help.iter().map(|help| Level::HELP.message(help));
-        let group: Group<'_> = group.elements(help);
+        let group: Group<'_> = group.elements(former).elements(help);
         renderer.render(&[group])
     }
 }
@@ -150,7 +185,7 @@ impl Problem {
 /// One snippet per file, in the order of the marks.
 fn snippets(marks: &[(Site, String)]) -> Vec<Snippet<'_, annotate_snippets::Annotation<'_>>> {
     let mut files: Vec<&Arc<Source>> = Vec::new();
-    for (site, _) in marks {
+    for (site, _) in marks.iter().filter(|(site, _)| !site.source.is_former) {
         if !files.iter().any(|file| Arc::ptr_eq(file, &site.source)) {
             files.push(&site.source);
         }
@@ -169,6 +204,12 @@ fn snippets(marks: &[(Site, String)]) -> Vec<Snippet<'_, annotate_snippets::Anno
 }
 
 impl Site {
+    /// A place in what `path` said before.
+    pub(super) fn former(path: &Path) -> Self {
+        let source = Source { path: path.to_owned(), text: String::new(), is_former: true };
+        Self { source: Arc::new(source), span: 0..0 }
+    }
+
     /// The marked bytes as far as the end of their line, so that a block of text is marked once.
     fn first_line(&self) -> Range<usize> {
         let marked = &self.source.text[self.span.clone()];

@@ -1,15 +1,26 @@
 //! What the operator wrote, valid by construction: nobody re-checks a value found here.
 //!
-//! The way of a file: [`load()`] reads it, `yaml` makes a tree with places, `table` hands out its keys
+//! The way of a file: `read` reads it, `yaml` makes a tree with places, `table` hands out its keys
 //! to `raw`, which mirrors the two formats with the kinds of `scalar`, `resolve` adds defaults and
-//! folders, `clash` compares the services, and [`ConfigErrors`] says what is wrong on the way.
+//! folders, `rules` holds its keys against each other, `clash` compares the services, [`load()`]
+//! puts them together, and [`ConfigErrors`] says what is wrong on the way. [`reload()`] goes that way
+//! while services run, and [`changes`] tells what it comes to.
 
+mod account;
+mod change;
 mod clash;
+mod difference;
 mod error;
 mod host;
 mod load;
+mod logs;
+mod probes;
+mod quantity;
 mod raw;
+mod read;
+mod reload;
 mod resolve;
+mod rules;
 mod scalar;
 mod table;
 #[cfg(test)]
@@ -24,9 +35,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smoothserve_protocol::id::{ServiceName, Slot};
+use smoothserve_protocol::plan::RestartOrder;
+use smoothserve_protocol::snapshot::OnDrainTimeout;
 
+pub use change::{Changes, changes};
 pub use error::{Colour, ConfigErrors, Problem};
 pub use load::{check, load};
+pub use reload::{Rejected, Reloaded, reload};
 
 /// One daemon's whole configuration.
 #[derive(Clone, Debug)]
@@ -41,6 +56,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// The daemon's own log file; none: stderr alone.
     pub log: Option<LogConfig>,
+    /// Where the output of instances is kept; none: only the last lines, in memory.
+    pub output: Option<OutputConfig>,
     /// By name.
     pub services: Vec<Arc<ServiceConfig>>,
     /// What an operator should know although it stops nothing, such as an executable that is not
@@ -63,6 +80,23 @@ pub struct LogConfig {
     pub compress: bool,
     /// Log per-request lines as well.
     pub debug: bool,
+}
+
+/// Files for the output of instances: one a slot, rotated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// Absolute.
+    pub folder: PathBuf,
+    /// Begin a new file at this size, in bytes.
+    pub max_size: u64,
+    /// Old files to keep of each slot; 0: all that `max_total` allows.
+    pub max_backups: usize,
+    /// Remove old files of this age; none: never.
+    pub max_age: Option<Duration>,
+    /// Compress old files with gzip.
+    pub compress: bool,
+    /// All files together, in bytes; the oldest old files go first.
+    pub max_total: u64,
 }
 
 /// One service.
@@ -100,6 +134,11 @@ pub struct ServiceConfig {
     pub auto_restart: bool,
     /// Files and folders, absolute; folders with everything below them.
     pub watch: Vec<PathBuf>,
+    /// What is not watched inside `watch`, as patterns of a `.gitignore`, seen from the executable's
+    /// folder.
+    pub watch_ignore: Vec<String>,
+    /// Honour the `.gitignore` files inside `watch`.
+    pub watch_gitignore: bool,
     /// When a new run is ready.
     pub ready: Readiness,
     /// Waited after the readiness probe succeeded.
@@ -108,8 +147,59 @@ pub struct ServiceConfig {
     pub delay_update_time: Duration,
     /// The signal that asks an instance to exit.
     pub stop_signal: StopSignal,
+    /// Which comes first in a rolling restart: the end of the old run, or the start of the new one.
+    pub restart_order: RestartOrder,
+    /// With [`RestartOrder::StartFirst`]: the port that is free at first. It lies outside the
+    /// fixed ports of the slots, and wanders as runs are replaced.
+    pub surge_port: u16,
+    /// Instances that a rolling restart may have out at the same time.
+    pub max_unavailable: NonZeroU16,
+    /// Is it still answering? None: nobody asks.
+    pub liveness: Option<Liveness>,
+    /// Whom instances run as; none: as the daemon does.
+    pub run_as: Option<RunAs>,
+    /// What the system allows an instance.
+    pub resources: Resources,
     /// Time-outs and bounds.
     pub limits: Limits,
+}
+
+/// Asks a ready instance now and then whether it still answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Liveness {
+    /// What is asked; never [`Readiness::Log`].
+    pub probe: Readiness,
+    /// Between two questions.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// So many in a row without an answer make it unhealthy; at least 1.
+    pub failures: u32,
+}
+
+/// A user and a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunAs {
+    /// As written, for people: `www` or `www:web`.
+    pub shown: String,
+    /// The user's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// The further groups of the user.
+    pub groups: Vec<u32>,
+}
+
+/// What the system allows an instance; none: what it allows the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Descriptors open at once.
+    pub open_files: Option<u64>,
+    /// The largest file it may write, in bytes.
+    pub file_size: Option<u64>,
+    /// Resident memory of all its processes, in bytes. Above it three samples running, the instance
+    /// is replaced by a rolling restart of that instance alone.
+    pub memory: Option<u64>,
 }
 
 /// A host with a path prefix.
@@ -151,7 +241,42 @@ pub enum Readiness {
         /// 100 to 599.
         status: u16,
     },
+    /// It prints a line that matches.
+    Log(Pattern),
 }
+
+/// A regular expression.
+#[derive(Clone, Debug)]
+pub struct Pattern(regex::bytes::Regex);
+
+impl Pattern {
+    /// Reads a regular expression.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(text: &str) -> Result<Self, regex::Error> {
+        // Large enough for any pattern that a person writes, small enough for any daemon.
+        regex::bytes::RegexBuilder::new(text).size_limit(1 << 20).build().map(Self)
+    }
+
+    /// Whether it matches anywhere in `line`.
+    pub fn matches(&self, line: &[u8]) -> bool {
+        self.0.is_match(line)
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Pattern {}
 
 /// A signal that asks a process to exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,6 +300,8 @@ pub enum StopSignal {
 pub struct Limits {
     /// How long a drain may wait for requests in a restart.
     pub drain_timeout: Duration,
+    /// What happens to requests that outlive it.
+    pub on_drain_timeout: OnDrainTimeout,
     /// How long a drain waits for tunnels before it closes them.
     pub tunnel_grace: Duration,
     /// From the stop signal to SIGKILL.
@@ -196,6 +323,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             drain_timeout: Duration::from_secs(60),
+            on_drain_timeout: OnDrainTimeout::Abort,
             tunnel_grace: Duration::from_secs(15),
             stop_timeout: Duration::from_secs(10),
             ready_timeout: Duration::from_secs(30),
@@ -211,11 +339,6 @@ impl ServiceConfig {
     /// The fixed port of `slot`.
     pub fn port(&self, slot: Slot) -> u16 {
         self.first_port + slot.0
-    }
-
-    /// Where the instance in `slot` listens.
-    pub fn instance_addr(&self, slot: Slot) -> SocketAddr {
-        SocketAddr::new(self.instance_ip, self.port(slot))
     }
 
     /// Every slot, ascending.

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::plan::RestartOrder;
+use smoothserve_protocol::snapshot::OnDrainTimeout;
 
-use super::error::Problem;
-use super::scalar;
-use super::table::{Spot, Table};
-use super::{Readiness, Route, StopSignal};
+use super::account::Account;
+use super::table::{Spot, Switch, Table};
+use super::{Liveness, Readiness, Route, StopSignal, probes, scalar};
 
 /// `smoothserve.yaml`.
 pub(super) struct RawMain {
@@ -23,6 +24,7 @@ pub(super) struct RawMain {
     pub(super) state_dir: Option<Spot<PathBuf>>,
     pub(super) shutdown_timeout: Option<Spot<Duration>>,
     pub(super) log: Option<RawLog>,
+    pub(super) instance_log: Option<Switch<RawOutput>>,
 }
 
 /// `log` of `smoothserve.yaml`.
@@ -33,6 +35,17 @@ pub(super) struct RawLog {
     pub(super) max_age: Option<Spot<u32>>,
     pub(super) compress: Option<Spot<bool>>,
     pub(super) debug: Option<Spot<bool>>,
+}
+
+/// `instance_log` of `smoothserve.yaml`.
+#[derive(Default)]
+pub(super) struct RawOutput {
+    pub(super) dir: Option<Spot<PathBuf>>,
+    pub(super) max_size: Option<Spot<u64>>,
+    pub(super) max_backups: Option<Spot<usize>>,
+    pub(super) max_age: Option<Spot<u32>>,
+    pub(super) compress: Option<Spot<bool>>,
+    pub(super) max_total: Option<Spot<u64>>,
 }
 
 /// A file of the folder of services.
@@ -49,14 +62,26 @@ pub(super) struct RawService {
     pub(super) env: Option<Vec<(Spot<String>, Spot<String>)>>,
     pub(super) env_file: Option<Spot<PathBuf>>,
     pub(super) working_dir: Option<Spot<PathBuf>>,
+    pub(super) user: Option<Spot<Account>>,
+    pub(super) group: Option<Spot<Account>>,
+    pub(super) open_files: Option<Spot<u64>>,
+    pub(super) file_size: Option<Spot<u64>>,
+    pub(super) memory_limit: Option<Spot<u64>>,
     pub(super) enabled: Option<Spot<bool>>,
     pub(super) auto_restart: Option<Spot<bool>>,
     pub(super) watch_files: Option<Vec<Spot<PathBuf>>>,
+    pub(super) watch_ignore: Option<Vec<Spot<String>>>,
+    pub(super) watch_gitignore: Option<Spot<bool>>,
     pub(super) ready: Option<Readiness>,
+    pub(super) liveness: Option<Liveness>,
     pub(super) delay_running_time: Option<Spot<Duration>>,
     pub(super) delay_update_time: Option<Spot<Duration>>,
+    pub(super) restart_order: Option<Spot<RestartOrder>>,
+    pub(super) surge_port: Option<Spot<u16>>,
+    pub(super) max_unavailable: Option<Spot<NonZeroU16>>,
     pub(super) stop_signal: Option<Spot<StopSignal>>,
     pub(super) drain_timeout: Option<Spot<Duration>>,
+    pub(super) on_drain_timeout: Option<Spot<OnDrainTimeout>>,
     pub(super) tunnel_grace: Option<Spot<Duration>>,
     pub(super) stop_timeout: Option<Spot<Duration>>,
     pub(super) ready_timeout: Option<Spot<Duration>>,
@@ -77,6 +102,7 @@ impl RawMain {
             state_dir: table.take("StateDir", &scalar::PATH),
             shutdown_timeout: table.take("shutdown_timeout", &scalar::DURATION),
             log: table.take_table("log", RawLog::read).map(|log| log.value),
+            instance_log: table.take_switch("instance_log", RawOutput::read),
         }
     }
 }
@@ -90,6 +116,19 @@ impl RawLog {
             max_age: table.take("max_age", &scalar::DAYS),
             compress: table.take("compress", &scalar::FLAG),
             debug: table.take("debug", &scalar::FLAG),
+        }
+    }
+}
+
+impl RawOutput {
+    fn read(table: &mut Table) -> Self {
+        Self {
+            dir: table.take("dir", &scalar::PATH),
+            max_size: table.take("max_size", &scalar::MEBIBYTES),
+            max_backups: table.take("max_backups", &scalar::BACKUPS),
+            max_age: table.take("max_age", &scalar::DAYS),
+            compress: table.take("compress", &scalar::FLAG),
+            max_total: table.take("max_total", &scalar::MEBIBYTES),
         }
     }
 }
@@ -110,14 +149,26 @@ impl RawService {
             env: table.take_pairs("env", &scalar::TEXT),
             env_file: table.take("env_file", &scalar::PATH),
             working_dir: table.take("working_dir", &scalar::PATH),
+            user: table.take("user", &scalar::ACCOUNT),
+            group: table.take("group", &scalar::ACCOUNT),
+            open_files: table.take("open_files", &scalar::OPEN_FILES),
+            file_size: table.take("file_size", &scalar::FILE_SIZE),
+            memory_limit: table.take("memory_limit", &scalar::MEMORY),
             enabled: table.take("enabled", &scalar::FLAG),
             auto_restart: table.take("auto_restart", &scalar::FLAG),
             watch_files: table.take_list("watch_files", &scalar::PATH),
-            ready: table.take_table("ready", readiness).and_then(|ready| ready.value),
+            watch_ignore: table.take_list("watch_ignore", &scalar::IGNORED),
+            watch_gitignore: table.take("watch_gitignore", &scalar::FLAG),
+            ready: table.take_table("ready", probes::readiness).and_then(|ready| ready.value),
+            liveness: table.take_table("liveness", probes::liveness).and_then(|live| live.value),
             delay_running_time: table.take("delay_running_time", &scalar::DURATION),
             delay_update_time: table.take("delay_update_time", &scalar::SHORT_DURATION),
+            restart_order: table.take("restart_order", &scalar::RESTART_ORDER),
+            surge_port: table.take("surge_port", &scalar::FIRST_PORT),
+            max_unavailable: table.take("max_unavailable", &scalar::INSTANCES),
             stop_signal: table.take("stop_signal", &scalar::STOP_SIGNAL),
             drain_timeout: table.take("drain_timeout", &scalar::DURATION),
+            on_drain_timeout: table.take("on_drain_timeout", &scalar::ON_DRAIN_TIMEOUT),
             tunnel_grace: table.take("tunnel_grace", &scalar::DURATION),
             stop_timeout: table.take("stop_timeout", &scalar::DURATION),
             ready_timeout: table.take("ready_timeout", &scalar::TIMEOUT),
@@ -127,38 +178,4 @@ impl RawService {
             upstream_idle_timeout: table.take("upstream_idle_timeout", &scalar::DURATION),
         }
     }
-}
-
-/// `{tcp: true}` or `{http: /healthz, status: 200}`; none with a problem noted.
-fn readiness(table: &mut Table) -> Option<Readiness> {
-    let tcp = table.take("tcp", &scalar::TRUE);
-    let http = table.take("http", &scalar::HTTP_PATH);
-    let status = table.take("status", &scalar::STATUS);
-    // A wrong value is not an absent one, and an unknown key is reported as such.
-    if table.has_problems() || !table.is_empty() {
-        return None;
-    }
-    let problem = match (tcp, http, status) {
-        (Some(_), None, None) => return Some(Readiness::Tcp),
-        (None, Some(path), status) => {
-            let status = status.map_or(200, |status| status.value);
-            return Some(Readiness::Http { path: path.value, status });
-        }
-        (Some(tcp), Some(http), _) => {
-            Problem::at(&http.site, "`ready` has both `http` and `tcp`", "allowed: one of the two")
-                .see(&tcp.site, "the other one")
-        }
-        (_, None, Some(status)) => Problem::at(
-            &status.site,
-            "`ready.status` has no `ready.http`",
-            "needed beside this key: `http`, a path",
-        ),
-        (None, None, None) => Problem::at(
-            table.site(),
-            "`ready` is empty",
-            "allowed: `{tcp: true}` or `{http: /healthz, status: 200}`",
-        ),
-    };
-    table.note(problem);
-    None
 }

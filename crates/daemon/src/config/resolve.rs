@@ -1,14 +1,18 @@
-//! From what is written to what it means: defaults, absolute paths, and the rules within one file.
+//! From what is written to what it means: defaults and absolute paths.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use super::account::Accounts;
 use super::error::{Problem, Site};
-use super::raw::{RawLog, RawMain, RawService};
+use super::raw::{RawMain, RawService};
+use super::rules::{self, Replacement};
 use super::table::Spot;
-use super::{Limits, LogConfig, Readiness, ServiceConfig, StopSignal};
+use super::{
+    Limits, LogConfig, OutputConfig, Readiness, Resources, RunAs, ServiceConfig, StopSignal, logs,
+};
 
 /// `smoothserve.yaml`, with its defaults.
 pub(super) struct Main {
@@ -18,9 +22,10 @@ pub(super) struct Main {
     pub(super) proxy_port: Option<u16>,
     /// The folder of services, and where it is named.
     pub(super) services: (PathBuf, Option<Site>),
-    pub(super) state_dir: Option<PathBuf>,
+    pub(super) state_dir: PathBuf,
     pub(super) shutdown_timeout: Duration,
     pub(super) log: Option<LogConfig>,
+    pub(super) output: Option<OutputConfig>,
     /// The folder of `smoothserve.yaml`.
     pub(super) dir: PathBuf,
 }
@@ -39,42 +44,37 @@ pub(super) struct Sites {
     /// `port`, or `name` if the port is `ProxyPort`.
     pub(super) port: Site,
     pub(super) first_port: Site,
+    /// `surge_port`, or `start_instance_port` if it follows from that.
+    pub(super) surge_port: Site,
     /// `server_name`, or `name` if there is none.
     pub(super) routes: Site,
 }
 
 impl Main {
-    /// `file` is absolute.
-    pub(super) fn new(file: &Path, raw: RawMain) -> Self {
+    /// `file` is absolute; `state_dir` is that of a daemon that names none.
+    pub(super) fn new(
+        file: &Path,
+        raw: RawMain,
+        state_dir: Option<PathBuf>,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
         let dir = file.parent().unwrap_or(file).to_owned();
         let site = raw.sub_config_dir.as_ref().map(|spot| spot.site.clone());
+        let named_state_dir = raw.state_dir.map(|spot| absolute(&dir, &spot.value));
+        let state_dir = named_state_dir.or(state_dir).unwrap_or_else(|| dir.clone());
         let services = raw.sub_config_dir.map_or("services".into(), |spot| spot.value);
         Self {
             command_port: raw.command_port,
             proxy_addr: value_or(raw.proxy_addr, Ipv4Addr::UNSPECIFIED.into()),
             proxy_port: raw.proxy_port.map(|port| port.value),
             services: (absolute(&dir, &services), site),
-            state_dir: raw.state_dir.map(|spot| absolute(&dir, &spot.value)),
             shutdown_timeout: value_or(raw.shutdown_timeout, Duration::from_secs(60)),
-            log: raw.log.and_then(|log| log_config(&dir, log)),
+            log: raw.log.and_then(|log| logs::log(&dir, log)),
+            output: logs::output(&dir, &state_dir, raw.instance_log, problems),
+            state_dir,
             dir,
         }
     }
-}
-
-/// None without `file_path`, whose absence has been noted.
-fn log_config(dir: &Path, raw: RawLog) -> Option<LogConfig> {
-    const MEBIBYTE: u64 = 1024 * 1024;
-    const DAY: u64 = 24 * 60 * 60;
-    let days = value_or(raw.max_age, 0);
-    Some(LogConfig {
-        file: absolute(dir, &raw.file_path?.value),
-        max_size: value_or(raw.max_size, 100) * MEBIBYTE,
-        max_backups: value_or(raw.max_backups, 10),
-        max_age: (days > 0).then(|| Duration::from_secs(u64::from(days) * DAY)),
-        compress: value_or(raw.compress, false),
-        debug: value_or(raw.debug, false),
-    })
 }
 
 impl Service {
@@ -82,14 +82,26 @@ impl Service {
     ///
     /// # Errors
     /// Every rule that the values break together.
-    pub(super) fn new(file: &Path, main: &Main, raw: RawService) -> Result<Self, Vec<Problem>> {
+    pub(super) fn new(
+        file: &Path,
+        main: &Main,
+        accounts: &Accounts,
+        raw: RawService,
+    ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        check_ports(&raw, &mut problems);
-        check_env(&raw, &mut problems);
-        check_reachable(&raw, &mut problems);
-        let port = listen_port(&raw, main, &mut problems);
-        let limits = limits(&raw, &mut problems);
-        let service = Self::assemble(file, main, raw, Parts { port, limits });
+        rules::check_ports(&raw, &mut problems);
+        rules::check_env(&raw, &mut problems);
+        rules::check_reachable(&raw, &mut problems);
+        let port = rules::listen_port(&raw, main, &mut problems);
+        let limits = rules::limits(&raw, &mut problems);
+        let replacement = rules::replacement(&raw, &mut problems);
+        let run_as = accounts.run_as(raw.user.as_ref(), raw.group.as_ref());
+        let run_as = run_as.unwrap_or_else(|found| {
+            problems.extend(found);
+            None
+        });
+        let parts = Parts { port, limits, replacement, run_as };
+        let service = Self::assemble(file, main, raw, parts);
         match service {
             Some(service) if problems.is_empty() => Ok(service),
             _ => {
@@ -115,6 +127,7 @@ impl Service {
         let sites = Sites {
             name: name.site.clone(),
             port: site_of(raw.port.map(|spot| spot.site)),
+            surge_port: raw.surge_port.map_or(first_port.site.clone(), |spot| spot.site),
             first_port: first_port.site.clone(),
             routes: site_of(raw.server_name.as_ref().map(|spot| spot.site.clone())),
         };
@@ -139,6 +152,18 @@ impl Service {
             delay_running_time: value_or(raw.delay_running_time, Duration::ZERO),
             delay_update_time: value_or(raw.delay_update_time, Duration::from_secs(2)),
             stop_signal: value_or(raw.stop_signal, StopSignal::Term),
+            watch_ignore: values(raw.watch_ignore.unwrap_or_default()).collect(),
+            watch_gitignore: value_or(raw.watch_gitignore, true),
+            restart_order: parts.replacement.order,
+            surge_port: parts.replacement.surge_port,
+            max_unavailable: parts.replacement.max_unavailable,
+            liveness: raw.liveness,
+            run_as: parts.run_as,
+            resources: Resources {
+                open_files: raw.open_files.map(|spot| spot.value),
+                file_size: raw.file_size.map(|spot| spot.value),
+                memory: raw.memory_limit.map(|spot| spot.value),
+            },
             limits: parts.limits,
         };
         Some(Self { config, default: raw.default, sites })
@@ -149,111 +174,11 @@ impl Service {
 struct Parts {
     port: Option<u16>,
     limits: Limits,
+    replacement: Replacement,
+    run_as: Option<RunAs>,
 }
 
-fn check_ports(raw: &RawService, problems: &mut Vec<Problem>) {
-    let (Some(first), Some(count)) = (&raw.start_instance_port, &raw.instance_count) else {
-        return;
-    };
-    let last = u32::from(first.value) + u32::from(count.value.get()) - 1;
-    if last > u32::from(u16::MAX) {
-        let most = u32::from(u16::MAX) - u32::from(first.value) + 1;
-        let problem = Problem::at(
-            &count.site,
-            format!("the last instance would need port {last}"),
-            format!("allowed: 1 to {most}, as ports end at 65535"),
-        );
-        problems.push(problem.see(&first.site, "counted from this port"));
-    }
-}
-
-fn check_env(raw: &RawService, problems: &mut Vec<Problem>) {
-    for (name, _) in raw.env.iter().flatten() {
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.value == "PORT" {
-            problems.push(
-                Problem::at(
-                    &name.site,
-                    "`env` sets `PORT`",
-                    "set by smoothserve, to the port of each instance",
-                )
-                .help("remove it; `start_instance_port` says where the ports begin"),
-            );
-        } else if name.value.starts_with(|c: char| c.is_ascii_digit())
-            || name.value.is_empty()
-            || !name.value.chars().all(is_name)
-        {
-            problems.push(Problem::at(
-                &name.site,
-                format!("`{}` is no name of an environment variable", name.value),
-                "allowed: letters, digits and `_`, not beginning with a digit",
-            ));
-        }
-    }
-}
-
-/// A service without hosts lives on being a default.
-fn check_reachable(raw: &RawService, problems: &mut Vec<Problem>) {
-    if raw.server_name.as_ref().is_some_and(|names| !names.value.is_empty()) {
-        return;
-    }
-    if let Some(Spot { value: false, site }) = &raw.default {
-        problems.push(
-            Problem::at(
-                site,
-                "`default` is `false` and there is no `server_name`",
-                "no request could reach this service",
-            )
-            .help("add a `server_name`, or remove this line"),
-        );
-    }
-}
-
-fn listen_port(raw: &RawService, main: &Main, problems: &mut Vec<Problem>) -> Option<u16> {
-    let port = raw.port.as_ref().map(|port| port.value).or(main.proxy_port);
-    if let (None, Some(name)) = (port, &raw.name) {
-        problems.push(
-            Problem::at(&name.site, "`port` is missing", "this service has no port to listen on")
-                .help("add `port` here, or `ProxyPort` to smoothserve.yaml for all services"),
-        );
-    }
-    port
-}
-
-fn limits(raw: &RawService, problems: &mut Vec<Problem>) -> Limits {
-    let default = Limits::default();
-    let drain_timeout = value_of(raw.drain_timeout.as_ref(), default.drain_timeout);
-    if let Some(grace) = &raw.tunnel_grace
-        && grace.value > drain_timeout
-    {
-        let allowed =
-            format!("allowed: at most `drain_timeout`, which is {} s", drain_timeout.as_secs_f64());
-        let problem = Problem::at(&grace.site, "`tunnel_grace` is above `drain_timeout`", allowed);
-        problems.push(match &raw.drain_timeout {
-            Some(drain) => problem.see(&drain.site, "`drain_timeout` is set here"),
-            None => problem,
-        });
-    }
-    Limits {
-        drain_timeout,
-        tunnel_grace: value_of(raw.tunnel_grace.as_ref(), default.tunnel_grace.min(drain_timeout)),
-        stop_timeout: value_of(raw.stop_timeout.as_ref(), default.stop_timeout),
-        ready_timeout: value_of(raw.ready_timeout.as_ref(), default.ready_timeout),
-        min_ready_time: value_of(raw.min_ready_time.as_ref(), default.min_ready_time),
-        hold_timeout: raw.hold_timeout.as_ref().map(|time| time.value).or(default.hold_timeout),
-        hold_max: value_of(raw.hold_max.as_ref(), default.hold_max),
-        upstream_idle_timeout: value_of(
-            raw.upstream_idle_timeout.as_ref(),
-            default.upstream_idle_timeout,
-        ),
-    }
-}
-
-fn value_or<T>(spot: Option<Spot<T>>, default: T) -> T {
-    spot.map_or(default, |spot| spot.value)
-}
-
-fn value_of<T: Copy>(spot: Option<&Spot<T>>, default: T) -> T {
+pub(super) fn value_or<T>(spot: Option<Spot<T>>, default: T) -> T {
     spot.map_or(default, |spot| spot.value)
 }
 
@@ -276,7 +201,7 @@ fn once_each(paths: Vec<PathBuf>) -> Vec<PathBuf> {
 }
 
 /// `path` seen from `dir`, without `.`; `..` is left to the system, which knows symbolic links.
-fn absolute(dir: &Path, path: &Path) -> PathBuf {
+pub(super) fn absolute(dir: &Path, path: &Path) -> PathBuf {
     dir.join(path).components().collect()
 }
 

@@ -6,10 +6,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ignore::gitignore::GitignoreBuilder;
 use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::plan::RestartOrder;
+use smoothserve_protocol::snapshot::OnDrainTimeout;
 
+use super::account::Account;
 use super::host;
-use super::{Route, StopSignal};
+use super::quantity::{duration, size};
+use super::{Pattern, Route, StopSignal};
 
 /// A kind of value: how it is read, and what an operator may write.
 pub(super) struct Kind<T> {
@@ -117,6 +122,51 @@ pub(super) const SHORT_DURATION: Kind<Duration> = Kind {
     parse: |text| duration(text).and_then(|time| in_range(time, Duration::ZERO, MINUTE)),
 };
 
+/// Bytes that one file may hold.
+pub(super) const FILE_SIZE: Kind<u64> = Kind {
+    allowed: "bytes, or a number with kB, MB, GB, KiB, MiB or GiB; more than 0",
+    parse: |text| size(text).and_then(|size| in_range(size, 1, LARGEST_SIZE)),
+};
+
+/// Bytes of memory; no program runs in less.
+pub(super) const MEMORY: Kind<u64> = Kind {
+    allowed: "bytes, or a number with kB, MB, GB, KiB, MiB or GiB; at least 1MiB",
+    parse: |text| size(text).and_then(|size| in_range(size, 1 << 20, LARGEST_SIZE)),
+};
+
+/// What the system's own counters hold, with a sign.
+const LARGEST_SIZE: u64 = i64::MAX.unsigned_abs();
+
+pub(super) const OPEN_FILES: Kind<u64> = Kind {
+    allowed: "a whole number from 16 to 1000000000",
+    parse: |text| number(text).and_then(|count| in_range(count, 16, 1_000_000_000)),
+};
+
+pub(super) const ACCOUNT: Kind<Account> =
+    Kind { allowed: "a name such as `www-data`, or a number", parse: Account::parse };
+
+/// How many answers in a row may be missing.
+pub(super) const FAILURES: Kind<u32> = Kind {
+    allowed: "a whole number from 1 to 100",
+    parse: |text| number(text).and_then(|count| in_range(count, 1, 100)),
+};
+
+pub(super) const REGEX: Kind<Pattern> =
+    Kind { allowed: "a regular expression such as `listening on`", parse: pattern };
+
+pub(super) const IGNORED: Kind<String> =
+    Kind { allowed: "a pattern as in a .gitignore, such as `*.log`", parse: ignored };
+
+pub(super) const RESTART_ORDER: Kind<RestartOrder> =
+    Kind { allowed: "`stop-first` or `start-first`", parse: restart_order };
+
+pub(super) const ON_DRAIN_TIMEOUT: Kind<OnDrainTimeout> =
+    Kind { allowed: "`abort`, `wait` or `cut`", parse: on_drain_timeout };
+
+/// A key that may hold keys of its own, or be off.
+pub(super) const SWITCH: Kind<bool> =
+    Kind { allowed: "`true`, `false`, or indented lines such as `key: value`", parse: flag };
+
 pub(super) const STOP_SIGNAL: Kind<StopSignal> =
     Kind { allowed: "TERM, INT, QUIT, HUP, USR1 or USR2", parse: stop_signal };
 
@@ -178,18 +228,45 @@ fn in_range<T: PartialOrd>(value: T, least: T, most: T) -> Result<T, Hint> {
     if value < least || value > most { Err(Hint(None)) } else { Ok(value) }
 }
 
-fn duration(text: &str) -> Result<Duration, Hint> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (amount, unit) = text.split_at(digits);
-    let amount: u64 = number(amount)?;
-    let milliseconds = match unit.trim_start() {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(Hint(None)),
-    };
-    amount.checked_mul(milliseconds).map(Duration::from_millis).ok_or(Hint(None))
+fn restart_order(text: &str) -> Result<RestartOrder, Hint> {
+    match text {
+        "stop-first" => Ok(RestartOrder::StopFirst),
+        "start-first" => Ok(RestartOrder::StartFirst),
+        _ => Err(Hint(None)),
+    }
+}
+
+fn on_drain_timeout(text: &str) -> Result<OnDrainTimeout, Hint> {
+    match text {
+        "abort" => Ok(OnDrainTimeout::Abort),
+        "wait" => Ok(OnDrainTimeout::Wait),
+        "cut" => Ok(OnDrainTimeout::Cut),
+        _ => Err(Hint(None)),
+    }
+}
+
+/// The library draws an arrow below the expression, in several lines; its last one says why.
+fn pattern(text: &str) -> Result<Pattern, Hint> {
+    if text.is_empty() {
+        return Err("an empty one would match any line".to_owned().into());
+    }
+    Pattern::new(text).map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "it needs too much memory".to_owned().into(),
+        error => {
+            let text = error.to_string();
+            let line = text.lines().last().unwrap_or_default();
+            line.strip_prefix("error: ").unwrap_or(line).to_owned().into()
+        }
+    })
+}
+
+fn ignored(text: &str) -> Result<String, Hint> {
+    if text.trim().is_empty() {
+        return Err(Hint(None));
+    }
+    let checked = GitignoreBuilder::new("/").add_line(None, text).map(drop);
+    checked.map_err(|error| Hint::from(error.to_string()))?;
+    content(text)
 }
 
 fn stop_signal(text: &str) -> Result<StopSignal, Hint> {
@@ -227,25 +304,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_seconds_unless_it_says_otherwise() {
-        for (text, milliseconds) in [
-            ("0", 0),
-            ("5", 5_000),
-            ("500ms", 500),
-            ("2s", 2_000),
-            ("2m", 120_000),
-            ("1h", 3_600_000),
-        ] {
-            assert_eq!(duration(text).unwrap(), Duration::from_millis(milliseconds), "{text}");
-        }
-        for text in
-            ["", "-1", "1.5", "5 minutes", "ms", "1d", "99999999999999999999", "9999999999999999h"]
-        {
-            assert!(duration(text).is_err(), "{text}");
-        }
+    fn a_time_has_its_bounds() {
         assert!((SHORT_DURATION.parse)("1m").is_ok());
         assert!((SHORT_DURATION.parse)("61").is_err());
         assert!((TIMEOUT.parse)("0").is_err());
+    }
+
+    #[test]
+    fn a_wrong_expression_is_told_in_one_line() {
+        for (text, reason) in [
+            ("a(b", "unclosed group"),
+            ("*", "repetition operator missing expression"),
+            ("[z-a]", "invalid character class range, the start must be <= the end"),
+            ("(a{1000}){1000}", "it needs too much memory"),
+            ("", "an empty one would match any line"),
+        ] {
+            assert_eq!(pattern(text).unwrap_err().0.as_deref(), Some(reason), "{text}");
+        }
+        assert!(pattern(r"^listening on \S+:\d+$").is_ok());
     }
 
     #[test]

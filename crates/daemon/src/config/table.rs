@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::error::{Problem, Site, Source, printable};
-use super::scalar::{Hint, Kind};
+use super::scalar::{self, Hint, Kind};
 use super::yaml::{Node, Value};
 
 /// A value and where it was written.
@@ -15,6 +15,13 @@ use super::yaml::{Node, Value};
 pub(super) struct Spot<T> {
     pub(super) value: T,
     pub(super) site: Site,
+}
+
+/// A key that holds keys of its own, or is switched on or off.
+#[derive(Debug)]
+pub(super) enum Switch<T> {
+    Flag(bool),
+    Table(T),
 }
 
 /// Whether `commandport` is `CommandPort`.
@@ -176,6 +183,23 @@ impl Table {
         Some(Spot { value, site })
     }
 
+    /// What `read` makes of the map under `key`, which may be `true` or `false` as well.
+    pub(super) fn take_switch<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Option<Switch<T>> {
+        let entry = self.entry(key)?;
+        if !matches!(entry.value.value, Value::Map(_)) {
+            let flag = self.scalar(key, &entry.value, &scalar::SWITCH)?;
+            return Some(Switch::Flag(flag.value));
+        }
+        let mut inner = self.inner(key, entry)?;
+        let value = read(&mut inner);
+        self.problems.extend(inner.finish());
+        Some(Switch::Table(value))
+    }
+
     /// Notes a problem that no kind of value knows of.
     pub(super) fn note(&mut self, problem: Problem) {
         self.problems.push(problem);
@@ -215,6 +239,11 @@ impl Table {
 
     fn table(&mut self, key: &'static str) -> Option<Self> {
         let entry = self.entry(key)?;
+        self.inner(key, entry)
+    }
+
+    /// The map that `entry` holds; anything else is a problem.
+    fn inner(&mut self, key: &'static str, entry: Entry) -> Option<Self> {
         let Value::Map(pairs) = entry.value.value else {
             self.refuse(key, &entry.value, "indented lines such as `key: value`", Hint(None));
             return None;

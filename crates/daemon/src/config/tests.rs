@@ -90,7 +90,7 @@ fn a_file_of_the_original_program_means_what_it_meant() {
     let [site, zyadmin] = &config.services[..] else { panic!("two services") };
     assert_eq!(zyadmin.name.as_str(), "zyadmin");
     assert_eq!(zyadmin.listen, "127.0.0.1:8085".parse().unwrap());
-    assert_eq!(zyadmin.instance_addr(Slot(1)), "127.0.0.1:8087".parse().unwrap());
+    assert_eq!((zyadmin.instance_ip, zyadmin.port(Slot(1))), ("127.0.0.1".parse().unwrap(), 8087));
     assert_eq!(zyadmin.delay_running_time, Duration::from_secs(5));
     assert_eq!(zyadmin.delay_update_time, Duration::from_secs(2));
     assert_eq!(zyadmin.args, ["-port={port}"]);
@@ -128,6 +128,59 @@ fn every_key_has_its_effect() {
     assert_eq!(service.limits.tunnel_grace, Duration::from_secs(10));
     assert_eq!(service.limits.hold_max, 50);
     assert!(!service.enabled && !service.auto_restart);
+    assert_eq!(service.limits.on_drain_timeout, OnDrainTimeout::Cut);
+    assert_eq!((service.restart_order, service.surge_port), (RestartOrder::StopFirst, 0));
+    assert_eq!(service.max_unavailable.get(), 3);
+    assert_eq!(service.watch_ignore, ["*.log", "!keep.log", "cache/"]);
+    assert!(!service.watch_gitignore);
+    let resources = Resources {
+        open_files: Some(4096),
+        file_size: Some(10_000_000_000),
+        memory: Some(512 << 20),
+    };
+    assert_eq!(service.resources, resources);
+    let liveness = Liveness {
+        probe: Readiness::Http { path: "/alive".into(), status: 204 },
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_millis(500),
+        failures: 10,
+    };
+    assert_eq!(service.liveness, Some(liveness));
+    let output = OutputConfig {
+        folder: folder.join("output"),
+        max_size: 1 << 20,
+        max_backups: 0,
+        max_age: None,
+        compress: false,
+        max_total: 10 << 20,
+    };
+    assert_eq!(config.output, Some(output));
+}
+
+#[test]
+fn a_new_run_that_starts_first_has_a_port_of_its_own() {
+    let config = valid("start_first");
+    let [far, near] = &config.services[..] else { panic!("two services") };
+    assert_eq!((far.restart_order, far.surge_port), (RestartOrder::StartFirst, 65535));
+    assert_eq!((near.restart_order, near.surge_port), (RestartOrder::StartFirst, 9002));
+    assert!(matches!(&far.ready, Readiness::Log(line) if line.matches(b"listening on 80")));
+    let liveness = far.liveness.as_ref().unwrap();
+    assert_eq!((&liveness.probe, liveness.failures), (&Readiness::Tcp, 3));
+    assert_eq!(config.output, None, "it is switched off");
+}
+
+#[test]
+fn the_output_of_instances_is_kept_unless_it_is_switched_off() {
+    let config = valid("original");
+    let output = OutputConfig {
+        folder: config.state_dir.join("smoothserve.logs"),
+        max_size: 10 << 20,
+        max_backups: 5,
+        max_age: Some(Duration::from_hours(14 * 24)),
+        compress: true,
+        max_total: 1024 << 20,
+    };
+    assert_eq!(config.output, Some(output));
 }
 
 #[test]
@@ -145,9 +198,13 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let copy = tempfile::tempdir().unwrap();
     fs::create_dir(copy.path().join("services")).unwrap();
+    // The account of the example need not exist here; the one that runs this test does.
+    let user = format!("user: {}", rustix::process::geteuid().as_raw());
+    let group = format!("group: {}", rustix::process::getegid().as_raw());
     for name in ["smoothserve.yaml", "services/hello.yaml"] {
-        let text = fs::read_to_string(root.join(name)).unwrap();
-        fs::write(copy.path().join(name), uncommented(&text)).unwrap();
+        let text = uncommented(&fs::read_to_string(root.join(name)).unwrap());
+        let text = text.replace("user: www-data", &user).replace("group: www-data", &group);
+        fs::write(copy.path().join(name), text).unwrap();
     }
     let shown = load(&root.join("smoothserve.yaml")).unwrap();
     let full = load(&copy.path().join("smoothserve.yaml")).unwrap_or_else(|e| panic!("{e}"));
@@ -159,8 +216,23 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     assert_eq!(hello.delay_update_time, shown_hello.delay_update_time);
     assert_eq!((hello.enabled, hello.auto_restart), (true, false));
     assert_eq!((hello.instance_ip, hello.stop_signal), (shown_hello.instance_ip, StopSignal::Term));
+    assert_eq!(hello.restart_order, shown_hello.restart_order);
+    assert_eq!(hello.max_unavailable, shown_hello.max_unavailable);
+    assert_eq!(hello.watch_gitignore, shown_hello.watch_gitignore);
+    let liveness = hello.liveness.as_ref().unwrap();
+    assert_eq!(
+        (liveness.interval, liveness.timeout),
+        (Duration::from_secs(10), Duration::from_secs(3))
+    );
+    assert_eq!(liveness.failures, 3);
+    let Resources { open_files, file_size, memory } = hello.resources;
+    assert!(open_files.is_some() && file_size.is_some() && memory.is_some());
     let log = full.log.unwrap();
     assert_eq!((log.max_size, log.max_backups, log.max_age), (100 << 20, 10, None));
+    let default = shown.output.unwrap();
+    assert_eq!(default.folder, shown.state_dir.join("smoothserve.logs"));
+    let folder = copy.path().join("smoothserve.logs");
+    assert_eq!(full.output.unwrap(), OutputConfig { folder, ..default });
     assert_eq!(hello.env, [("MODE".to_owned(), "production".to_owned())]);
 }
 

@@ -1,5 +1,6 @@
 //! Everything the supervisor can ask for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use smoothserve_protocol::event::EventKind;
@@ -8,6 +9,7 @@ use smoothserve_protocol::message::{Done, Refusal};
 use smoothserve_protocol::snapshot::Receipt;
 
 use super::input::{DrainId, Ticket};
+use crate::config::ServiceConfig;
 
 /// Something to be done by the shell around the core.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +18,12 @@ pub(crate) enum Effect {
     Launch {
         /// The run it begins.
         run: RunId,
-        /// The service.
-        service: ServiceName,
+        /// The service, as it is to run.
+        config: Arc<ServiceConfig>,
         /// The place.
         slot: Slot,
+        /// Where it is to listen.
+        port: u16,
         /// The generation it belongs to.
         generation: Generation,
     },
@@ -68,9 +72,9 @@ pub(crate) enum Effect {
     },
     /// Look whether a rollout can begin; answered by `Preflighted`.
     Preflight {
-        /// The service.
-        service: ServiceName,
-        /// The rollout.
+        /// The service, as it would run.
+        config: Arc<ServiceConfig>,
+        /// The rollout, or the question what one would do.
         operation: OperationId,
     },
     /// Begin the ledger of an operation: note the counts as they are now.
@@ -98,6 +102,11 @@ pub(crate) enum Effect {
         slot: Option<Slot>,
         /// What happened.
         kind: EventKind,
+    },
+    /// The service has ended and is gone.
+    Forget {
+        /// Which.
+        service: ServiceName,
     },
     /// Take no new connections and end the ones there are, politely; answered by `DoorsClosed`.
     CloseDoors,

@@ -1,10 +1,16 @@
 //! Everything that can happen to the supervisor.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::failure::{Exit, FailReason};
 use smoothserve_protocol::id::{Generation, OperationId, RunId, ServiceName};
+use smoothserve_protocol::message::Steer;
+use smoothserve_protocol::plan::ChangeKind;
+use smoothserve_protocol::snapshot::OnDrainTimeout;
+
+use crate::config::ServiceConfig;
 
 /// Pairs an [`Effect::Answer`](super::Effect::Answer) with the command that asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +18,7 @@ pub(crate) struct Ticket(pub(crate) u64);
 
 /// One closing of an instance's door. Given back by [`Input::Idle`], so that the late end of an
 /// earlier drain is not taken for the end of this one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct DrainId(pub(crate) u16);
 
 /// Something that happened.
@@ -83,8 +89,47 @@ pub(crate) enum Input {
         /// Its path.
         file: String,
     },
+    /// A run does not answer its liveness probe any more.
+    Unresponsive {
+        /// The run.
+        run: RunId,
+        /// What the last probe found.
+        error: String,
+    },
+    /// A run answers its liveness probe again.
+    Responsive {
+        /// The run.
+        run: RunId,
+    },
+    /// What the processes of a run use together.
+    MemoryUsed {
+        /// The run.
+        run: RunId,
+        /// Resident memory, in bytes.
+        rss_bytes: u64,
+    },
+    /// A new configuration was read.
+    Configured(Vec<Reconfigure>),
     /// The proxy took its last connection and answered its last request.
     DoorsClosed,
+}
+
+/// What a new configuration means for one service.
+#[derive(Clone, Debug)]
+pub(crate) enum Reconfigure {
+    /// It is new.
+    Add(Arc<ServiceConfig>),
+    /// It is different.
+    Change {
+        /// As it is to be.
+        config: Arc<ServiceConfig>,
+        /// What that needs.
+        kind: ChangeKind,
+        /// What differs, a line each.
+        what: Vec<String>,
+    },
+    /// It is gone.
+    Remove(ServiceName),
 }
 
 /// When a command is answered.
@@ -133,8 +178,26 @@ pub(crate) enum Command {
         join: bool,
         /// Instead of the service's own.
         drain_timeout: Option<Duration>,
+        /// Instead of the service's own.
+        on_drain_timeout: Option<OnDrainTimeout>,
         /// When to answer.
         answer: AnswerWhen,
+    },
+    /// Say what a restart would do.
+    PlanRestart {
+        /// The service.
+        service: ServiceName,
+    },
+    /// Change the course of a rolling restart.
+    Steer {
+        /// The service.
+        service: ServiceName,
+        /// Who asks.
+        cause: Cause,
+        /// Refuse unless this is the one that runs.
+        operation: Option<OperationId>,
+        /// What to do.
+        steer: Steer,
     },
     /// Stop everything, then halt. Asked a second time: within 5 s; a third time: at once.
     Shutdown {
@@ -151,6 +214,8 @@ impl Command {
         match self {
             Self::Start { service, .. }
             | Self::Stop { service, .. }
+            | Self::PlanRestart { service }
+            | Self::Steer { service, .. }
             | Self::Restart { service, .. } => Some(service),
             Self::Shutdown { .. } => None,
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use smoothserve_protocol::failure::{FailReason, Failure};
 use smoothserve_protocol::id::{Generation, RunId, Slot};
-use smoothserve_protocol::snapshot::InstanceState;
+use smoothserve_protocol::snapshot::{InstanceState, OnDrainTimeout};
 
 use super::input::DrainId;
 use super::settle;
@@ -30,6 +30,9 @@ pub(super) enum State {
     Starting { run: RunId, give_up_at: Instant, ready_at: Option<Instant> },
     /// May be chosen.
     Ready { run: RunId, since: Instant },
+    /// Does not answer its liveness probe: out of the choice, and soon to be replaced. `since` is
+    /// when it had become ready.
+    Unhealthy { run: RunId, since: Instant },
     /// Out of the choice, finishing what it has.
     Draining { run: RunId, drain: Drain, then: Next },
     /// Told to exit. `kill_at` is none once SIGKILL was sent.
@@ -47,6 +50,8 @@ pub(super) struct Drain {
     pub since: Instant,
     /// When to give up waiting; none: never.
     pub until: Option<Instant>,
+    /// What happens then, if the next run waits.
+    pub on_timeout: OnDrainTimeout,
     /// When to close tunnels; none: done already.
     pub tunnels_until: Option<Instant>,
     /// When the instance had become ready, to be itself again when it is reopened.
@@ -71,11 +76,17 @@ pub(super) struct Instance {
     pub state: State,
     /// Of the present run, or of the last one.
     pub generation: Generation,
+    /// Where the present run listens, or the last one did; 0 before the first.
+    pub port: u16,
     /// When the present run was asked for.
     pub launched: Option<Instant>,
     pub pid: Option<u32>,
     /// What the probe of the present run found last.
     pub probe_error: Option<String>,
+    /// Why the present run counts as not answering its liveness probe.
+    pub unresponsive: Option<String>,
+    /// Samples in a row in which the present run used more memory than it may, and how much.
+    pub over_memory: (u32, u64),
     /// Runs that failed in a row.
     pub failures: u32,
     /// When the last runs failed, for the "too many" rule.
@@ -91,9 +102,12 @@ impl Instance {
             slot,
             state: State::Stopped,
             generation: Generation::default(),
+            port: 0,
             launched: None,
             pid: None,
             probe_error: None,
+            unresponsive: None,
+            over_memory: (0, 0),
             failures: 0,
             failed_at: VecDeque::new(),
             failure: None,
@@ -106,6 +120,7 @@ impl Instance {
         match self.state {
             State::Starting { run, .. }
             | State::Ready { run, .. }
+            | State::Unhealthy { run, .. }
             | State::Draining { run, .. }
             | State::Stopping { run, .. } => Some(run),
             State::Stopped | State::BackingOff { .. } | State::Failed => None,
@@ -126,13 +141,17 @@ impl Instance {
         now: Instant,
         run: RunId,
         generation: Generation,
+        port: u16,
         limit: Duration,
     ) {
         self.state = State::Starting { run, give_up_at: now + limit, ready_at: None };
         self.generation = generation;
+        self.port = port;
         self.launched = Some(now);
         self.pid = None;
         self.probe_error = None;
+        self.unresponsive = None;
+        self.over_memory = (0, 0);
     }
 
     /// Forgets earlier failures: somebody wants a fresh try.
@@ -174,7 +193,7 @@ impl Instance {
     /// It has been ready long enough for earlier failures to be past.
     pub(super) fn served_long(&self, now: Instant) -> bool {
         let since = match &self.state {
-            State::Ready { since, .. } => *since,
+            State::Ready { since, .. } | State::Unhealthy { since, .. } => *since,
             State::Draining { drain, .. } => drain.ready_since,
             _ => return false,
         };
@@ -187,6 +206,7 @@ impl Instance {
             State::Stopped => InstanceState::Stopped,
             State::Starting { .. } => InstanceState::Starting,
             State::Ready { .. } => InstanceState::Ready,
+            State::Unhealthy { .. } => InstanceState::Unhealthy,
             State::Draining { .. } => InstanceState::Draining,
             State::Stopping { .. } => InstanceState::Stopping,
             State::BackingOff { .. } => InstanceState::Backoff,
@@ -203,7 +223,7 @@ impl Instance {
             State::Draining { drain, .. } => earliest(drain.until, drain.tunnels_until),
             State::Stopping { kill_at, .. } => *kill_at,
             State::BackingOff { retry_at } => Some(*retry_at),
-            State::Stopped | State::Ready { .. } | State::Failed => None,
+            State::Stopped | State::Ready { .. } | State::Unhealthy { .. } | State::Failed => None,
         }
     }
 }

@@ -27,11 +27,12 @@ use std::time::{Duration, Instant};
 use smoothserve_protocol::event::{Cause, EventKind};
 use smoothserve_protocol::id::{OperationId, Revision, RunId, ServiceName, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
+use smoothserve_protocol::plan::ChangeKind;
 
 pub(crate) use self::effect::{Effect, Signal, WhenNone};
-pub(crate) use self::input::{AnswerWhen, Command, DrainId, Input, Ticket};
+pub(crate) use self::input::{AnswerWhen, Command, DrainId, Input, Reconfigure, Ticket};
 use self::instance::earliest;
-use self::service::{Ctx, RestartOrder, Service, Waiter};
+use self::service::{Change, Ctx, Order, Service, Waiter};
 use crate::config::ServiceConfig;
 
 /// What is left to a shutdown that was asked for a second time.
@@ -96,6 +97,21 @@ impl Supervisor {
         supervisor
     }
 
+    /// Takes over what earlier daemons knew: numbers of operations are not given out twice, and a
+    /// first rollout has a guess of how long its turns take.
+    pub(crate) fn recall(
+        &mut self,
+        last_operation: OperationId,
+        turns: impl IntoIterator<Item = (ServiceName, Duration)>,
+    ) {
+        self.last_operation = self.last_operation.max(last_operation);
+        for (name, turn) in turns {
+            if let Some(service) = self.services.get_mut(&name) {
+                service.last_turn = Some(turn);
+            }
+        }
+    }
+
     /// Starts every enabled service.
     pub(crate) fn boot(&mut self, now: Instant) {
         self.each(now, |service, ctx| {
@@ -139,6 +155,24 @@ impl Supervisor {
                     self.on_service(now, &service, |service, ctx| {
                         service.files_changed(ctx, file);
                     });
+                }
+            }
+            Input::Unresponsive { run, error } => {
+                self.on_run(now, run, |service, ctx, slot| service.unresponsive(ctx, slot, error));
+            }
+            Input::Responsive { run } => {
+                self.on_run(now, run, |service, ctx, slot| service.responsive(ctx, slot));
+            }
+            Input::MemoryUsed { run, rss_bytes } => {
+                self.on_run(now, run, |service, ctx, slot| {
+                    service.memory_used(ctx, slot, rss_bytes);
+                });
+            }
+            Input::Configured(changes) => {
+                if self.shutdown.is_none() {
+                    for change in changes {
+                        self.configure(now, change);
+                    }
                 }
             }
             Input::DoorsClosed => self.stop_services(now),
@@ -203,14 +237,84 @@ impl Supervisor {
                     service.stop(ctx, cause, expected, limit, Some(waiter));
                 });
             }
-            Command::Restart { service, cause, expected, join, drain_timeout, answer } => {
+            Command::Restart {
+                service,
+                cause,
+                expected,
+                join,
+                drain_timeout,
+                on_drain_timeout,
+                answer,
+            } => {
                 let waiter = Waiter { ticket, when: answer };
-                let order = RestartOrder { cause, expected, join, drain_timeout };
+                let order = Order { cause, expected, join, drain_timeout, on_drain_timeout };
                 self.asked(now, service, ticket, |service, ctx| {
                     service.restart(ctx, order, Some(waiter));
                 });
             }
+            Command::PlanRestart { service } => {
+                self.asked(now, service, ticket, |service, ctx| service.plan(ctx, ticket));
+            }
+            Command::Steer { service, cause, operation, steer } => {
+                self.asked(now, service, ticket, |service, ctx| {
+                    service.steer(ctx, cause, operation, steer, ticket);
+                });
+            }
             Command::Shutdown { .. } => {}
+        }
+    }
+
+    // ---- a new configuration --------------------------------------------------------------
+
+    fn configure(&mut self, now: Instant, change: Reconfigure) {
+        match change {
+            Reconfigure::Add(config) => self.add(now, config),
+            Reconfigure::Change { config, kind, what } => {
+                let name = config.name.clone();
+                self.on_service(now, &name, |service, ctx| {
+                    service.reconfigure(ctx, Change { config, kind, what });
+                });
+            }
+            Reconfigure::Remove(name) => self.on_service(now, &name, |service, ctx| {
+                let cause = Cause::ConfigChanged(vec!["its file was removed".to_owned()]);
+                service.leaving = true;
+                service.stop(ctx, cause, None, None, None);
+            }),
+        }
+    }
+
+    /// A new service; or one that was on its way out and is wanted after all.
+    fn add(&mut self, now: Instant, config: Arc<ServiceConfig>) {
+        let (name, enabled) = (config.name.clone(), config.enabled);
+        let what = vec!["added".to_owned()];
+        match self.services.get_mut(&name) {
+            Some(service) => {
+                service.leaving = false;
+                self.on_service(now, &name, |service, ctx| {
+                    let kind = ChangeKind::Scale;
+                    service.reconfigure(ctx, Change { config, kind, what: what.clone() });
+                });
+            }
+            None => {
+                self.services.insert(name.clone(), Service::new(config, now));
+            }
+        }
+        self.on_service(now, &name, |service, ctx| {
+            service.refresh_route(ctx);
+            if enabled {
+                service.start(ctx, Cause::ConfigChanged(what), None);
+            }
+        });
+    }
+
+    /// Lets go of services that have ended for good.
+    fn forget(&mut self) {
+        let gone = |service: &Service| service.leaving && service.has_ended();
+        let names: Vec<_> =
+            self.services.values().filter(|s| gone(s)).map(|s| s.config.name.clone()).collect();
+        for service in names {
+            self.services.remove(&service);
+            self.effects.push_back(Effect::Forget { service });
         }
     }
 
@@ -295,6 +399,7 @@ impl Supervisor {
 
     /// After every input: has something changed, and is everything down that was to go down?
     fn settle_down(&mut self) {
+        self.forget();
         if let Some(shutdown) = &mut self.shutdown
             && shutdown.phase == Phase::Services
             && self.services.values().all(Service::is_down)
@@ -321,7 +426,7 @@ impl Supervisor {
         ticket: Ticket,
         ask: impl FnOnce(&mut Service, &mut Ctx<'_>),
     ) {
-        if self.services.contains_key(&name) {
+        if self.services.get(&name).is_some_and(|service| !service.leaving) {
             self.on_service(now, &name, ask);
         } else {
             let known = self.services.keys().cloned().collect();

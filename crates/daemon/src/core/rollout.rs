@@ -1,17 +1,21 @@
 //! The rolling restart: what to do next, given what every instance does now.
 //!
 //! A rollout is data. [`next_step`] reads it and the instances and says one step; the service takes
-//! it and asks again. One instance at a time is out because of a rollout, and an instance that
-//! serves nobody anyway goes first, because that costs nobody anything.
+//! it and asks again. At most `max_unavailable` instances are out because of a rollout, and an
+//! instance that serves nobody anyway goes first, because that costs nobody anything.
+//!
+//! With `start-first`, nobody is out: the new run begins in the *spare* seat, takes the slot's seat
+//! when it has proven itself, and the old run drains in the spare one.
 
 use std::time::{Duration, Instant};
 
 use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::id::{Generation, OperationId, Slot};
-use smoothserve_protocol::snapshot::{StepPhase, StepView};
+use smoothserve_protocol::plan::RestartOrder;
+use smoothserve_protocol::snapshot::{OnDrainTimeout, StepPhase, StepView};
 
 use super::instance::{Instance, State};
-use super::service::Waiter;
+use super::service::{Patience, Waiter};
 
 /// A rolling restart under way.
 #[derive(Clone, Debug)]
@@ -22,21 +26,40 @@ pub(super) struct Rollout {
     pub to: Generation,
     pub began: Instant,
     pub drain_timeout: Duration,
+    pub on_drain_timeout: OnDrainTimeout,
+    pub order: RestartOrder,
+    /// How many may be out at the same time.
+    pub width: usize,
     pub waiters: Vec<Waiter>,
     /// The check before the first step has not ended.
     pub preflight: bool,
     /// Not begun, in the order they will be taken unless one of them falls out first.
     pub queue: Vec<Slot>,
-    /// Whose turn it is.
-    pub current: Option<Slot>,
+    /// Whose turn it is, in the order it came.
+    pub current: Vec<Slot>,
     /// Begun, in order.
     pub turns: Vec<Turn>,
     /// The least instances that were ready at any moment since `began`.
     pub min_ready: u16,
     /// It waits for an instance that crashed meanwhile.
     pub waiting: bool,
+    /// No turn begins until it is resumed.
+    pub paused_by: Option<Cause>,
+    /// It ends as soon as the turns under way have ended.
+    pub ending: Option<Ending>,
+    /// How many instances it is about.
+    pub of: u16,
     /// Files changed since it began: one more rollout follows.
     pub again: Option<Cause>,
+}
+
+/// Why a rollout ends before it has replaced everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Somebody wants it to.
+    Aborted(Cause),
+    /// The configuration has changed: it is applied, and another rollout brings it.
+    Reconfigured,
 }
 
 /// One instance's turn, as it was measured.
@@ -44,9 +67,13 @@ pub(super) struct Rollout {
 pub(super) struct Turn {
     pub slot: Slot,
     pub began: Instant,
+    /// Its door closed.
+    pub closed: Option<Instant>,
     pub drained: Option<Instant>,
     pub exited: Option<Instant>,
+    pub killed: bool,
     pub launched: Option<Instant>,
+    pub answering: Option<Instant>,
     pub ready: Option<Instant>,
     pub ended: Option<Instant>,
     pub phase: StepPhase,
@@ -57,9 +84,12 @@ impl Turn {
         Self {
             slot,
             began: now,
+            closed: None,
             drained: None,
             exited: None,
+            killed: false,
             launched: None,
+            answering: None,
             ready: None,
             ended: None,
             phase: StepPhase::Running,
@@ -73,8 +103,10 @@ impl Turn {
         StepView {
             slot: self.slot,
             phase: self.phase,
-            drain_ms: between(Some(self.began), self.drained),
+            drain_ms: between(self.closed.or(Some(self.began)), self.drained),
             stop_ms: between(self.drained, self.exited),
+            killed: self.killed,
+            boot_ms: between(self.launched, self.answering),
             ready_ms: between(self.launched, self.ready),
         }
     }
@@ -91,50 +123,95 @@ pub(super) enum Step {
     Retire(Slot),
     /// This instance does not run: start it.
     Launch(Slot),
+    /// Start the next run of this instance in the spare seat.
+    LaunchSpare(Slot),
+    /// The run in the spare seat has proven itself: it takes this slot, and the old one drains.
+    Swap(Slot),
     /// Nobody else serves: give this one back to the choice, and take it later.
     Reopen(Slot),
     /// This instance is replaced.
     TurnDone(Slot),
     /// This instance failed: end the rollout.
     Halt(Slot),
+    /// Every turn is at a safe point, and no other is wanted: end the rollout.
+    EndEarly,
     /// Every instance is replaced.
     Finish,
 }
 
-/// What to do now. `min_ready_time` is how long a new run must have been ready to count.
-pub(super) fn next_step(
-    rollout: &Rollout,
-    instances: &[Instance],
-    now: Instant,
-    min_ready_time: Duration,
-) -> Step {
+/// The instances as the planner sees them.
+#[derive(Clone, Copy)]
+pub(super) struct Field<'a> {
+    /// By slot.
+    pub slots: &'a [Instance],
+    /// The seat beside them, for [`RestartOrder::StartFirst`].
+    pub spare: &'a Instance,
+    /// There is a port for a run in it.
+    pub has_port: bool,
+    pub now: Instant,
+    /// How long a new run must have been ready to count.
+    pub min_ready_time: Duration,
+}
+
+/// What to do now.
+pub(super) fn next_step(rollout: &Rollout, field: Field<'_>) -> Step {
     if rollout.preflight {
         return Step::Wait;
     }
-    let find = |slot: Slot| &instances[usize::from(slot.0)];
-    match rollout.current {
-        Some(slot) => in_turn(rollout, find(slot), instances, now, min_ready_time),
-        None => between_turns(rollout, instances),
+    let in_turn = rollout.current.iter().map(|slot| in_turn(rollout, *slot, field));
+    if let Some(step) = in_turn.into_iter().find(|step| *step != Step::Wait) {
+        return step;
+    }
+    if rollout.ending.is_some() {
+        return if rollout.current.is_empty() { Step::EndEarly } else { Step::Wait };
+    }
+    if rollout.current.len() >= rollout.width {
+        return Step::Wait;
+    }
+    match between_turns(rollout, field) {
+        // The end comes when the last turn has ended, and it needs no permission.
+        Step::Finish if rollout.current.is_empty() => Step::Finish,
+        Step::Finish => Step::Wait,
+        step @ Step::Halt(_) => step,
+        Step::WaitForOthers if !rollout.current.is_empty() => Step::Wait,
+        _ if rollout.paused_by.is_some() => Step::Wait,
+        step => step,
     }
 }
 
-fn in_turn(
-    rollout: &Rollout,
-    instance: &Instance,
-    instances: &[Instance],
-    now: Instant,
-    min_ready_time: Duration,
-) -> Step {
+fn in_turn(rollout: &Rollout, slot: Slot, field: Field<'_>) -> Step {
+    let instance = &field.slots[usize::from(slot.0)];
+    let is_new = instance.generation == rollout.to;
+    let proven = |since: Instant| field.now >= since + field.min_ready_time;
     match instance.state {
-        State::Draining { .. } if nobody_else_serves(instance, instances) => {
-            Step::Reopen(instance.slot)
-        }
+        State::Draining { .. } if nobody_else_serves(instance, field.slots) => Step::Reopen(slot),
         State::Draining { .. } | State::Stopping { .. } | State::Starting { .. } => Step::Wait,
-        State::Ready { since, .. } if instance.generation == rollout.to => {
-            if now >= since + min_ready_time { Step::TurnDone(instance.slot) } else { Step::Wait }
+        // The old run of a start-first turn is on its way out.
+        State::Ready { since, .. } if is_new && field.spare.is_at_rest() => {
+            if proven(since) {
+                Step::TurnDone(slot)
+            } else {
+                Step::Wait
+            }
         }
-        State::BackingOff { .. } | State::Failed => Step::Halt(instance.slot),
+        State::Ready { .. } | State::Unhealthy { .. } if !is_new => spare_turn(slot, field),
+        // The old run fell while the new one, in the spare seat, was on its way.
+        State::Stopped if !is_new => spare_turn(slot, field),
+        State::BackingOff { .. } | State::Failed | State::Unhealthy { .. } => Step::Halt(slot),
         State::Ready { .. } | State::Stopped => Step::Wait,
+    }
+}
+
+/// The old run serves; what of the new one, in the spare seat?
+fn spare_turn(slot: Slot, field: Field<'_>) -> Step {
+    match field.spare.state {
+        State::Ready { since, .. } if field.now >= since + field.min_ready_time => Step::Swap(slot),
+        State::BackingOff { .. } | State::Failed | State::Unhealthy { .. } => Step::Halt(slot),
+        State::Ready { .. }
+        | State::Starting { .. }
+        | State::Draining { .. }
+        | State::Stopping { .. }
+        | State::Stopped => Step::Wait,
     }
 }
 
@@ -145,11 +222,11 @@ fn nobody_else_serves(instance: &Instance, instances: &[Instance]) -> bool {
     others.peek().is_some() && !others.any(Instance::is_ready)
 }
 
-fn between_turns(rollout: &Rollout, instances: &[Instance]) -> Step {
+fn between_turns(rollout: &Rollout, field: Field<'_>) -> Step {
     let in_queue = |instance: &&Instance| rollout.queue.contains(&instance.slot);
     let is_new = |instance: &Instance| instance.generation == rollout.to;
 
-    let down = instances.iter().filter(in_queue).find(|instance| !instance.is_ready());
+    let down = field.slots.iter().filter(in_queue).find(|instance| !instance.is_ready());
     if let Some(instance) = down {
         return match instance.state {
             State::Stopped | State::BackingOff { .. } | State::Failed => {
@@ -157,21 +234,39 @@ fn between_turns(rollout: &Rollout, instances: &[Instance]) -> Step {
             }
             // Its start began before the rollout did, perhaps with the build that is to go.
             State::Starting { .. } if !is_new(instance) => Step::Retire(instance.slot),
+            State::Unhealthy { .. } => Step::Retire(instance.slot),
             _ => Step::WaitForOthers,
         };
     }
-    let fallen = instances.iter().find(|i| !in_queue(i) && !i.is_ready());
+    let has_turn = |instance: &Instance| rollout.current.contains(&instance.slot);
+    let fallen = field.slots.iter().find(|i| !in_queue(i) && !has_turn(i) && !i.is_ready());
     if let Some(instance) = fallen {
         return match instance.state {
+            State::Failed | State::Unhealthy { .. } if is_new(instance) => {
+                Step::Halt(instance.slot)
+            }
             State::Failed => Step::Halt(instance.slot),
             _ => Step::WaitForOthers,
         };
     }
     match rollout.queue.first() {
         None => Step::Finish,
-        Some(slot) if is_new(&instances[usize::from(slot.0)]) => Step::TurnDone(*slot),
-        Some(slot) => Step::Retire(*slot),
+        Some(slot) if is_new(&field.slots[usize::from(slot.0)]) => Step::TurnDone(*slot),
+        Some(slot) => match rollout.order {
+            // With several out at once, somebody must be left.
+            RestartOrder::StopFirst if would_be_the_last(rollout, field.slots) => Step::Wait,
+            RestartOrder::StopFirst => Step::Retire(*slot),
+            RestartOrder::StartFirst if field.spare.is_at_rest() && field.has_port => {
+                Step::LaunchSpare(*slot)
+            }
+            RestartOrder::StartFirst => Step::Wait,
+        },
     }
+}
+
+/// Others are out, and whoever is next is the last one that serves.
+fn would_be_the_last(rollout: &Rollout, instances: &[Instance]) -> bool {
+    !rollout.current.is_empty() && instances.iter().filter(|i| i.is_ready()).count() <= 1
 }
 
 impl Rollout {
@@ -180,7 +275,7 @@ impl Rollout {
         self.queue.retain(|waiting| *waiting != slot);
         self.turns.retain(|turn| turn.slot != slot);
         self.turns.push(Turn::new(slot, now));
-        self.current = Some(slot);
+        self.current.push(slot);
         self.waiting = false;
     }
 
@@ -188,7 +283,7 @@ impl Rollout {
     pub(super) fn give_back(&mut self, slot: Slot) {
         self.turns.retain(|turn| turn.slot != slot);
         self.queue.insert(0, slot);
-        self.current = None;
+        self.current.retain(|current| *current != slot);
     }
 
     /// The turn has ended.
@@ -201,12 +296,22 @@ impl Rollout {
             turn.phase = phase;
             turn.ended = Some(now);
         }
-        self.current = None;
+        self.current.retain(|current| *current != slot);
     }
 
     /// The turn of `slot`, if it has begun.
     pub(super) fn turn(&mut self, slot: Slot) -> Option<&mut Turn> {
         self.turns.iter_mut().find(|turn| turn.slot == slot)
+    }
+
+    /// How long its drains may last.
+    pub(super) fn patience(&self) -> Patience {
+        Patience { limit: Some(self.drain_timeout), on_timeout: self.on_drain_timeout }
+    }
+
+    /// Whether it is this instance's turn.
+    pub(super) fn has_turn(&self, slot: Slot) -> bool {
+        self.current.contains(&slot)
     }
 
     /// How many instances are replaced.
@@ -229,22 +334,15 @@ impl Rollout {
     /// A guess of the time still to go; `before` is the length of a turn last time.
     pub(super) fn eta(&self, now: Instant, before: Option<Duration>) -> Option<Duration> {
         let turn = self.mean_turn().or(before)?;
-        let spent = self
-            .current
-            .and_then(|slot| self.turns.iter().find(|turn| turn.slot == slot))
-            .map(|current| turn.saturating_sub(now.duration_since(current.began)));
-        Some(turn * self.queue.len() as u32 + spent.unwrap_or_default())
+        let current = self.turns.iter().filter(|turn| self.current.contains(&turn.slot));
+        let left = current.map(|current| turn.saturating_sub(now.duration_since(current.began)));
+        let rounds = self.queue.len().div_ceil(self.width.max(1)) as u32;
+        Some(turn * rounds + left.max().unwrap_or_default())
     }
 
     /// Every step, those begun first.
     pub(super) fn steps(&self) -> Vec<StepView> {
-        let waiting = self.queue.iter().map(|slot| StepView {
-            slot: *slot,
-            phase: StepPhase::Waiting,
-            drain_ms: None,
-            stop_ms: None,
-            ready_ms: None,
-        });
+        let waiting = self.queue.iter().map(|slot| StepView::new(*slot, StepPhase::Waiting));
         self.turns.iter().map(Turn::shown).chain(waiting).collect()
     }
 }

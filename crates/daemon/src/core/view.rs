@@ -30,13 +30,16 @@ impl Service {
                 name: config.name.clone(),
                 state: self.shown_state(),
                 generation: self.shown_generation(),
-                pips: self.instances.iter().map(|instance| self.pip(instance)).collect(),
+                pips: self.shown().map(|instance| self.pip(instance)).collect(),
                 traffic: Traffic::default(),
                 since_ms: millis(now.duration_since(self.shown.1)),
                 operation: operation.as_ref().map(|operation| operation.summary),
+                stale_config: false,
             },
             listen: config.listen.to_string(),
             server_names: config.routes.iter().map(ToString::to_string).collect(),
+            source: config.source.display().to_string(),
+            config_problem: None,
             executable: config.executable.display().to_string(),
             auto_restart: config.auto_restart,
             stopped_by: match &self.goal {
@@ -44,10 +47,22 @@ impl Service {
                 Goal::Stopped { by } => by.clone(),
             },
             ledger: Ledger::default(),
-            instances: self.instances.iter().map(|instance| self.instance(instance, now)).collect(),
+            instances: self.instances(now),
             operation,
             receipts: Vec::new(),
         }
+    }
+
+    /// Every instance by slot; behind them the one in the spare seat, while there is one.
+    fn shown(&self) -> impl Iterator<Item = &Instance> {
+        let spare = (!self.spare.is_at_rest()).then_some(&self.spare);
+        self.instances.iter().chain(spare)
+    }
+
+    fn instances(&self, now: Instant) -> Vec<InstanceView> {
+        let views = self.shown().map(|instance| self.instance(instance, now));
+        let in_order = |(index, view)| InstanceView { slot: Slot(index as u16), ..view };
+        views.enumerate().map(in_order).collect()
     }
 
     fn pip(&self, instance: &Instance) -> Pip {
@@ -63,13 +78,17 @@ impl Service {
         let until = |at: Instant| millis(at.saturating_duration_since(now));
         let (mut up_ms, mut drain, mut retry_ms) = (None, None, None);
         match &instance.state {
-            State::Ready { since: at, .. } => up_ms = Some(since(*at)),
+            State::Ready { since: at, .. } | State::Unhealthy { since: at, .. } => {
+                up_ms = Some(since(*at))
+            }
             State::Draining { drain: d, .. } => {
                 up_ms = Some(since(d.ready_since));
                 drain = Some(DrainView {
                     began_with: 0,
                     since_ms: since(d.since),
                     limit_ms: d.until.map(|until| millis(until.duration_since(d.since))),
+                    on_timeout: d.on_timeout,
+                    blockers: Vec::new(),
                 });
             }
             State::BackingOff { retry_at } => retry_ms = Some(until(*retry_at)),
@@ -82,7 +101,7 @@ impl Service {
             run: instance.run(),
             generation: instance.generation,
             pid: instance.pid,
-            port: self.config.port(instance.slot),
+            port: if instance.port == 0 { self.config.port(instance.slot) } else { instance.port },
             in_flight: 0,
             tunnels: 0,
             drain,
@@ -93,6 +112,8 @@ impl Service {
             failures: if over { 0 } else { instance.failures },
             retry_ms,
             failure: instance.failure.clone().filter(|_| !over),
+            cpu_permille: None,
+            rss_bytes: None,
         }
     }
 
@@ -106,7 +127,7 @@ impl Service {
                     id: rollout.operation,
                     kind,
                     done: rollout.replaced(),
-                    of: self.config.instances.get(),
+                    of: rollout.of,
                 },
                 cause: rollout.cause.clone(),
                 from: rollout.from,
@@ -114,6 +135,8 @@ impl Service {
                 elapsed_ms: elapsed(rollout.began),
                 eta_ms: rollout.eta(now, self.last_turn).map(millis),
                 waiting: rollout.waiting,
+                paused_by: rollout.paused_by.clone(),
+                aborting: rollout.ending.is_some(),
                 steps: rollout.steps(),
                 ledger: Ledger::default(),
                 min_ready: rollout.min_ready,
@@ -148,7 +171,7 @@ impl Service {
                     InstanceState::Backoff | InstanceState::Failed => StepPhase::Failed,
                     _ => StepPhase::Running,
                 };
-                StepView { slot: *slot, phase, drain_ms: None, stop_ms: None, ready_ms: None }
+                StepView::new(*slot, phase)
             })
             .collect();
         let done = steps.iter().filter(|step| step.phase == StepPhase::Done).count() as u16;
@@ -160,6 +183,8 @@ impl Service {
             elapsed_ms: 0,
             eta_ms: None,
             waiting: false,
+            paused_by: None,
+            aborting: false,
             steps,
             ledger: Ledger::default(),
             min_ready: self.ready_count(),

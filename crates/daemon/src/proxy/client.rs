@@ -21,9 +21,11 @@ use super::{Proxy, request};
 /// What the requests of one connection have in common.
 pub(crate) struct Client {
     proxy: Arc<Proxy>,
-    /// The address it came in on, as configured.
-    listen: SocketAddr,
-    /// The client's address, formatted once for all its requests.
+    /// Where it came in.
+    entrance: Arc<Entrance>,
+    /// Where the client connects from.
+    addr: SocketAddr,
+    /// Its address, formatted once for all its requests.
     peer: HeaderValue,
     cut: AtomicBool,
     /// Its request waits for an instance.
@@ -32,6 +34,20 @@ pub(crate) struct Client {
     waker: OnceLock<Waker>,
     /// Among the clients there may be at once; none for the last ones of a closing listener.
     _place: Option<Place>,
+}
+
+/// A listener, as those see it who came in by it.
+pub(crate) struct Entrance {
+    /// As configured.
+    pub(crate) listen: SocketAddr,
+    /// It is no longer an entrance: whoever is in is asked to leave.
+    pub(crate) closed: AtomicBool,
+}
+
+impl Entrance {
+    pub(crate) fn new(listen: SocketAddr) -> Arc<Self> {
+        Arc::new(Self { listen, closed: AtomicBool::new(false) })
+    }
 }
 
 /// While it lives, a request of the client waits for an instance.
@@ -69,15 +85,16 @@ static SERVER: LazyLock<http1::Builder> = LazyLock::new(|| {
 impl Client {
     pub(crate) fn new(
         proxy: Arc<Proxy>,
-        listen: SocketAddr,
+        entrance: Arc<Entrance>,
         peer: SocketAddr,
         place: Option<Place>,
     ) -> Arc<Self> {
-        let address = peer.ip().to_canonical().to_string();
-        let peer = HeaderValue::try_from(address).expect("an address is visible ASCII");
+        let addr = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let peer = HeaderValue::try_from(addr.ip().to_string());
+        let peer = peer.expect("an address is visible ASCII");
         let (cut, held) = (AtomicBool::new(false), AtomicBool::new(false));
         let waker = OnceLock::new();
-        Arc::new(Self { proxy, listen, peer, cut, held, waker, _place: place })
+        Arc::new(Self { proxy, entrance, addr, peer, cut, held, waker, _place: place })
     }
 
     /// From now until the guard is dropped, its connection is watched for a reset.
@@ -95,11 +112,20 @@ impl Client {
     }
 
     pub(crate) fn listen(&self) -> SocketAddr {
-        self.listen
+        self.entrance.listen
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     pub(crate) fn peer(&self) -> &HeaderValue {
         &self.peer
+    }
+
+    /// It is to leave after the request it has.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.proxy.doors().are_closing() || self.entrance.closed.load(Ordering::Relaxed)
     }
 
     /// Ends the connection at once; the request inside counts as cut.
@@ -149,7 +175,7 @@ pub(crate) async fn serve(client: Arc<Client>, stream: TcpStream) {
         if connection.as_mut().poll(cx).is_ready() || client.is_cut() {
             return Poll::Ready(());
         }
-        if told || !client.proxy.doors().are_closing() {
+        if told || !client.is_leaving() {
             return Poll::Pending;
         }
         let last = closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_REQUEST)));

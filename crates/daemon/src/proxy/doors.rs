@@ -3,6 +3,7 @@
 //! Connections look at one word after each step and are woken once when it changes; nothing here
 //! is locked but when a client comes or goes.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -52,6 +53,13 @@ impl Doors {
         self.state.fetch_max(CLOSING, Ordering::SeqCst);
         self.closing.cancel();
         for client in self.clients().iter() {
+            client.wake();
+        }
+    }
+
+    /// Whoever came in by `listen` is asked to leave.
+    pub(crate) fn close_one(&self, listen: SocketAddr) {
+        for client in self.clients().iter().filter(|client| client.listen() == listen) {
             client.wake();
         }
     }

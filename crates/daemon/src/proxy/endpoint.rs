@@ -3,18 +3,19 @@
 //! A new run gets a new endpoint, even on the same port.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use smoothserve_protocol::id::RunId;
+use smoothserve_protocol::snapshot::Blocker;
 use tokio_util::sync::CancellationToken;
 
-use super::client::Client;
 use super::gate::{Epoch, Gate};
 use super::link::Link;
 use super::pool::{Pool, Seat};
 use super::traffic::RunTraffic;
+use super::visit::Visit;
 use crate::config::Limits;
 
 type Ring = Box<dyn Fn(RunId, Epoch) + Send + Sync>;
@@ -28,6 +29,10 @@ pub struct Endpoint {
     tunnels: AtomicU32,
     pool: Pool,
     traffic: RunTraffic,
+    /// Requests that found a kept connection closed, and were sent again.
+    sent_again: AtomicU64,
+    /// Its process exited while it was open.
+    fell: AtomicBool,
     ring: Ring,
     /// Ends the tunnels that are open, and those that are about to open. Renewed by `reopen`.
     end_of_tunnels: Mutex<CancellationToken>,
@@ -61,6 +66,8 @@ impl Endpoint {
             tunnels: AtomicU32::new(0),
             pool: Pool::new(),
             traffic: RunTraffic::new(),
+            sent_again: AtomicU64::new(0),
+            fell: AtomicBool::new(false),
             ring: Box::new(ring),
             end_of_tunnels: Mutex::new(CancellationToken::new()),
         })
@@ -121,6 +128,7 @@ impl Endpoint {
     ///
     /// Requests inside end by themselves, because their connections do.
     pub fn dead(&self) {
+        self.fell.store(self.gate.load().is_some(), Ordering::Relaxed);
         self.gate.shut();
         self.pool.close();
     }
@@ -128,6 +136,19 @@ impl Endpoint {
     /// Who is inside.
     pub fn inside(&self) -> Inside {
         self.split(self.gate.inside())
+    }
+
+    /// Who of them has been inside the longest, in order, at most so many.
+    pub fn blockers(&self, now: Instant, at_most: usize) -> Vec<Blocker> {
+        self.pool.oldest(at_most).iter().map(|visit| visit.shown(now)).collect()
+    }
+
+    /// Requests that were sent again, because a connection kept from an earlier request was closed
+    /// before they were answered.
+    ///
+    /// None of a run that fell: its connections ended with it, and not because it ends them early.
+    pub fn sent_again(&self) -> u64 {
+        if self.fell.load(Ordering::Relaxed) { 0 } else { self.sent_again.load(Ordering::Relaxed) }
     }
 
     /// Its figures.
@@ -164,7 +185,7 @@ impl Endpoint {
 /// It goes where the last byte is: into the body of the answer, or into the tunnel.
 pub(crate) struct Pass {
     endpoint: Arc<Endpoint>,
-    /// Where `cut` finds the client.
+    /// Where `cut` and `blockers` find it.
     seat: Option<Seat>,
 }
 
@@ -196,14 +217,14 @@ impl Pass {
         &self.endpoint.traffic
     }
 
-    /// Sits down for `client`, and takes an idle connection if there is one young enough.
-    pub(crate) fn sit(&mut self, client: &Arc<Client>, now: Instant, age: Age) -> Option<Link> {
+    /// Sits down, and takes an idle connection if there is one young enough.
+    pub(crate) fn sit(&mut self, visit: Visit, now: Instant, age: Age) -> Option<Link> {
         let oldest = match age {
             Age::New => None,
             Age::Recent => Some(RECENT.min(self.endpoint.idle_timeout)),
             Age::Any => Some(self.endpoint.idle_timeout),
         };
-        let (seat, link) = self.endpoint.pool.sit(client, now, oldest);
+        let (seat, link) = self.endpoint.pool.sit(visit, now, oldest);
         self.seat = Some(seat);
         if let (Some(link), Age::Recent) = (&link, age) {
             link.suspect();
@@ -222,10 +243,15 @@ impl Pass {
         }
     }
 
+    /// The request is sent again, because the connection it took had been closed.
+    pub(crate) fn note_sent_again(&self) {
+        self.endpoint.sent_again.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The request became a tunnel: it no longer ends with its client's exchange.
-    pub(crate) fn into_tunnel(mut self) -> TunnelPass {
-        if let Some(seat) = self.seat.take() {
-            self.endpoint.pool.stand_up(seat);
+    pub(crate) fn into_tunnel(self) -> TunnelPass {
+        if let Some(seat) = &self.seat {
+            self.endpoint.pool.become_tunnel(seat);
         }
         self.endpoint.tunnels.fetch_add(1, Ordering::SeqCst);
         TunnelPass { pass: self }

@@ -12,6 +12,7 @@ use super::ledger::Outcome;
 use super::link::Link;
 use super::refusal::Refusal;
 use super::service::ServiceProxy;
+use super::visit::{RequestLine, Visit};
 
 /// A request that counts as accepted and in flight while this lives.
 pub(crate) struct Exchange {
@@ -62,11 +63,13 @@ impl Exchange {
     pub(crate) async fn enter(
         &mut self,
         pass: Pass,
+        line: RequestLine,
         now: Instant,
         age: Age,
     ) -> std::io::Result<Link> {
         let pass = self.pass.insert(pass);
-        if let Some(link) = pass.sit(&self.client, now, age) {
+        let visit = Visit::new(Arc::clone(&self.client), line, self.began);
+        if let Some(link) = pass.sit(visit, now, age) {
             return Ok(link);
         }
         let connected = pass.connect().await;
@@ -79,6 +82,13 @@ impl Exchange {
     /// Leaves the run; another one may be tried.
     pub(crate) fn leave(&mut self) {
         self.pass = None;
+    }
+
+    /// The connection it took was closed before it was answered; it is sent again.
+    pub(crate) fn found_closed(&self) {
+        if let Some(pass) = &self.pass {
+            pass.note_sent_again();
+        }
     }
 
     /// A second try begins.
@@ -127,7 +137,7 @@ impl Exchange {
     /// A loss that an operator caused by cutting is no news to the operator.
     fn report_loss(&self, reason: &str) {
         if !self.client.is_cut() {
-            self.service.losses().report(self.service.config().name.as_str(), reason);
+            self.service.losses().report(self.service.name().as_str(), reason);
         }
     }
 
@@ -146,7 +156,7 @@ impl Exchange {
         }
         self.service.traffic().add(took, failed);
         tracing::debug!(
-            service = %self.service.config().name,
+            service = %self.service.name(),
             run = ?self.pass.as_ref().map(Pass::run),
             ?outcome,
             ?took,

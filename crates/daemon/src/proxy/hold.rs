@@ -4,7 +4,7 @@
 //! woken in the order they came.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -18,13 +18,19 @@ use super::tries::Tries;
 
 /// The requests of one service that wait.
 pub(crate) struct WaitingRoom {
-    places: usize,
+    places: AtomicUsize,
     taken: AtomicUsize,
     changed: Notify,
+    /// The longest wait that has ended since [`WaitingRoom::forget`], in microseconds.
+    slowest_us: AtomicU64,
 }
 
 /// A place in the waiting room.
-struct Place<'a>(&'a WaitingRoom);
+struct Place<'a> {
+    room: &'a WaitingRoom,
+    /// When its request was first held.
+    since: Instant,
+}
 
 /// A run that refused connections may be about to listen, and nobody will tell: it is tried again
 /// this often.
@@ -32,7 +38,17 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 impl WaitingRoom {
     pub(crate) fn new(places: usize) -> Self {
-        Self { places, taken: AtomicUsize::new(0), changed: Notify::new() }
+        Self {
+            places: AtomicUsize::new(places),
+            taken: AtomicUsize::new(0),
+            changed: Notify::new(),
+            slowest_us: AtomicU64::new(0),
+        }
+    }
+
+    /// From now on so many may wait.
+    pub(crate) fn resize(&self, places: usize) {
+        self.places.store(places, Ordering::SeqCst);
     }
 
     /// Something changed: everybody looks again.
@@ -45,16 +61,32 @@ impl WaitingRoom {
         self.taken.load(Ordering::SeqCst) as u64
     }
 
-    fn take_place(&self) -> Option<Place<'_>> {
-        let more = |taken| if taken < self.places { Some(taken + 1) } else { None };
+    /// The longest wait that has ended since it was last [forgotten](Self::forget), however it
+    /// ended; none if none did.
+    pub(crate) fn slowest(&self) -> Option<Duration> {
+        let slowest = self.slowest_us.load(Ordering::Relaxed);
+        (slowest > 0).then_some(Duration::from_micros(slowest))
+    }
+
+    /// Forgets the waits that have ended.
+    pub(crate) fn forget(&self) {
+        self.slowest_us.store(0, Ordering::Relaxed);
+    }
+
+    fn take_place(&self, since: Instant) -> Option<Place<'_>> {
+        let places = self.places.load(Ordering::SeqCst);
+        let more = |taken| if taken < places { Some(taken + 1) } else { None };
         let taken = self.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
-        taken.is_ok().then(|| Place(self))
+        // Lazily: a place that is dropped gives itself back.
+        taken.is_ok().then(|| Place { room: self, since })
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::SeqCst);
+        self.room.taken.fetch_sub(1, Ordering::SeqCst);
+        let waited = self.since.elapsed().as_micros().max(1);
+        self.room.slowest_us.fetch_max(waited as u64, Ordering::Relaxed);
     }
 }
 
@@ -80,11 +112,11 @@ pub(crate) async fn wait(exchange: &Exchange, tries: &mut Tries) -> Result<Pass,
                 return Err(tries.nobody(format!("service {} is down: {reason}", name(exchange))));
             }
         };
+        let (began, first) = tries.held_since();
         if place.is_none() {
-            let free = service.waiting().take_place();
+            let free = service.waiting().take_place(began);
             place = Some(free.ok_or_else(|| full(exchange))?);
         }
-        let (began, first) = tries.held_since();
         if first {
             service.counts().held();
         }
@@ -106,5 +138,5 @@ fn full(exchange: &Exchange) -> Refusal {
 }
 
 fn name(exchange: &Exchange) -> &str {
-    exchange.service().config().name.as_str()
+    exchange.service().name().as_str()
 }

@@ -46,6 +46,8 @@ struct Ends {
     /// None: hung up.
     connection: Option<Connection<Wire, Upload>>,
     suspicion: Suspicion,
+    /// It has carried a request before.
+    is_kept: bool,
     /// The connection's future has resolved and must not be polled again.
     over: bool,
 }
@@ -62,13 +64,18 @@ impl Link {
         let wire = Wire::new(stream, suspicion.clone());
         let (sender, connection) = CLIENT.handshake(wire).await.map_err(io::Error::other)?;
         let connection = Some(connection);
-        Ok(Self(Box::new(Ends { sender, connection, suspicion, over: false })))
+        Ok(Self(Box::new(Ends { sender, connection, suspicion, is_kept: false, over: false })))
     }
 
     /// Has [`send`](Self::send) make sure that the instance has not closed, at the price of one
     /// more call to the kernel.
     pub(crate) fn suspect(&self) {
         self.0.suspicion.raise();
+    }
+
+    /// It was kept from an earlier request, which was answered.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.0.is_kept
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -85,7 +92,7 @@ impl Link {
         // must not be subject to tokio's budget then, for it would rely on being woken.
         let mut answer = pin!(unconstrained(self.0.sender.try_send_request(request)));
         let ends = &mut *self.0;
-        poll_fn(|cx| {
+        let answered = poll_fn(|cx| {
             ends.drive(cx);
             let mut deaf = Context::from_waker(Waker::noop());
             if let Poll::Ready(answered) = answer.as_mut().poll(&mut deaf) {
@@ -98,7 +105,9 @@ impl Link {
             ends.connection = None;
             answer.as_mut().poll(&mut deaf)
         })
-        .await
+        .await;
+        ends.is_kept |= answered.is_ok();
+        answered
     }
 
     /// Moves bytes both ways; whatever comes in is then found in the answer's body.

@@ -8,20 +8,27 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit as Place;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Proxy;
-use super::client::{self, Client};
+use super::client::{self, Client, Entrance};
 
 /// When there are no descriptors left, waiting for one beats asking for one in a circle.
 const BACK_OFF: Duration = Duration::from_millis(50);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 
-/// Accepts until the doors close, and then whoever had been waiting in the queue.
-pub(crate) async fn accept(proxy: Arc<Proxy>, listen: SocketAddr, listener: TcpListener) {
-    let mut complained = None;
+/// Accepts until `closing` or the doors close, and then whoever had been waiting in the queue.
+pub(crate) async fn accept(
+    proxy: Arc<Proxy>,
+    entrance: Arc<Entrance>,
+    listener: TcpListener,
+    closing: CancellationToken,
+) {
+    let (listen, mut complained) = (entrance.listen, None);
     loop {
         tokio::select! {
             accepted = next(&proxy, &listener, &mut complained) => match accepted {
-                Ok((stream, peer, place)) => admit(&proxy, listen, stream, peer, Some(place)),
+                Ok((stream, peer, place)) => admit(&proxy, &entrance, stream, peer, Some(place)),
                 Err(error) if is_clients_fault(&error) => {}
                 Err(error) => {
                     complain(&mut complained, listen, &error.to_string());
@@ -29,9 +36,10 @@ pub(crate) async fn accept(proxy: Arc<Proxy>, listen: SocketAddr, listener: TcpL
                 }
             },
             () = proxy.doors().closing() => break,
+            () = closing.cancelled() => break,
         }
     }
-    if let Err(error) = empty_queue(&proxy, listen, listener) {
+    if let Err(error) = empty_queue(&proxy, &entrance, listener) {
         tracing::warn!(%listen, %error, "clients in the queue of a closing listener are lost");
     }
 }
@@ -59,25 +67,29 @@ async fn next(
 
 fn admit(
     proxy: &Arc<Proxy>,
-    listen: SocketAddr,
+    entrance: &Arc<Entrance>,
     stream: TcpStream,
     peer: SocketAddr,
     place: Option<Place>,
 ) {
-    let client = Client::new(Arc::clone(proxy), listen, peer, place);
+    let client = Client::new(Arc::clone(proxy), Arc::clone(entrance), peer, place);
     proxy.tasks().spawn(client::serve(client, stream));
 }
 
 /// The kernel has completed these connections; closing the listener would reset them.
 ///
 /// Asked of the kernel itself, because the runtime may not have heard of the last ones yet.
-fn empty_queue(proxy: &Arc<Proxy>, listen: SocketAddr, listener: TcpListener) -> io::Result<()> {
+fn empty_queue(
+    proxy: &Arc<Proxy>,
+    entrance: &Arc<Entrance>,
+    listener: TcpListener,
+) -> io::Result<()> {
     let listener = listener.into_std()?;
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
                 stream.set_nonblocking(true)?;
-                admit(proxy, listen, TcpStream::from_std(stream)?, peer, None);
+                admit(proxy, entrance, TcpStream::from_std(stream)?, peer, None);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) if is_clients_fault(&error) => {}

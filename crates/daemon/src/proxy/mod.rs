@@ -4,10 +4,10 @@
 //! from. It never binds, spawns a process, reads the configuration's files or handles a signal, and
 //! it knows nothing of why runs come and go.
 //!
-//! Reading order: [`request`] (one request), [`service`] (what may be chosen), [`endpoint`] and
-//! [`gate`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to the last byte),
-//! [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what makes "no request
-//! lost" true), [`client`], [`listen`] and [`doors`] (connections from clients).
+//! Reading order: [`request`] (one request), [`service`] (what may be chosen), [`endpoint`],
+//! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
+//! the last byte), [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what
+//! makes "no request lost" true), [`client`], [`listen`] and [`doors`] (connections from clients).
 
 mod body;
 mod client;
@@ -37,12 +37,14 @@ mod tries;
 mod tunnel;
 mod upgrade;
 mod upload;
+mod visit;
 mod websocket;
 mod wire;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -51,6 +53,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::client::Entrance;
 use self::doors::Doors;
 pub use self::endpoint::{Endpoint, Inside};
 pub use self::gate::Epoch;
@@ -63,6 +66,8 @@ pub struct Proxy {
     table: ArcSwap<RouteTable>,
     doors: Doors,
     rejected: AtomicU64,
+    /// Where clients come in.
+    entrances: Mutex<HashMap<SocketAddr, (Arc<Entrance>, CancellationToken)>>,
     /// Accept loops, client connections and tunnels.
     tasks: TaskTracker,
     end_of_tunnels: CancellationToken,
@@ -83,6 +88,7 @@ impl Proxy {
             table: ArcSwap::from_pointee(table),
             doors: Doors::new(),
             rejected: AtomicU64::new(0),
+            entrances: Mutex::default(),
             tasks: TaskTracker::new(),
             end_of_tunnels: CancellationToken::new(),
             places: Arc::new(Semaphore::new(clients.clamp(1, Semaphore::MAX_PERMITS))),
@@ -90,18 +96,38 @@ impl Proxy {
         })
     }
 
-    /// Replaces the routes. A request that was routed already stays with its service.
-    pub fn swap(&self, table: RouteTable) {
+    /// Replaces the routes. A request that was routed already stays with its service, and clients
+    /// that came in by an address of `left` are routed there as before.
+    pub fn swap(&self, table: RouteTable, left: &[SocketAddr]) {
+        let old = self.table.load();
+        let table = left.iter().fold(table, |table, listen| table.keeping(&old, *listen));
         self.table.store(Arc::new(table));
     }
 
     /// Serves clients of `listener` by the routes of `listen`, the address as configured, until
-    /// [`close_doors`](Self::close_doors). To be called in a tokio runtime.
+    /// [`leave`](Self::leave) or [`close_doors`](Self::close_doors). To be called in a tokio runtime.
     pub fn serve(self: &Arc<Self>, listen: SocketAddr, listener: TcpListener) {
-        self.tasks.spawn(listen::accept(Arc::clone(self), listen, listener));
+        let entrance = Entrance::new(listen);
+        let closing = CancellationToken::new();
+        self.entrances().insert(listen, (Arc::clone(&entrance), closing.clone()));
+        self.tasks.spawn(listen::accept(Arc::clone(self), entrance, listener, closing));
         self.sweeping.call_once(|| {
             tokio::spawn(sweep(Arc::downgrade(self)));
         });
+    }
+
+    /// Stops accepting on `listen`, after those who already wait in its queue; whoever came in by it
+    /// is asked to leave, as at [`close_doors`](Self::close_doors).
+    pub fn leave(&self, listen: SocketAddr) {
+        let Some((entrance, closing)) = self.entrances().remove(&listen) else { return };
+        entrance.closed.store(true, Ordering::SeqCst);
+        closing.cancel();
+        self.doors.close_one(listen);
+    }
+
+    fn entrances(&self) -> MutexGuard<'_, HashMap<SocketAddr, (Arc<Entrance>, CancellationToken)>> {
+        // Nothing under this lock can panic half-way.
+        self.entrances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops accepting, after those who already wait in a queue; answers say `Connection: close`

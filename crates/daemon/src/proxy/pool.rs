@@ -4,21 +4,21 @@
 //! connection to a process that is gone. The lock is taken twice a request, for a few
 //! instructions, and is shared by nobody but the requests of this run.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::client::Client;
 use super::link::Link;
 use super::slots::Slots;
+use super::visit::Visit;
 
-/// Idle connections, newest last, and the clients whose requests are inside.
+/// Idle connections, newest last, and who is inside.
 pub(crate) struct Pool {
     state: Mutex<State>,
 }
 
 struct State {
     idle: Vec<Idle>,
-    users: Slots<Arc<Client>>,
+    visits: Slots<Visit>,
     /// A closed pool keeps nothing: its run is draining or gone.
     closed: bool,
     /// Whoever sits down now is cut too: it entered before the gate closed.
@@ -30,31 +30,31 @@ struct Idle {
     since: Instant,
 }
 
-/// A place among the users of the pool.
+/// A place among those inside.
 pub(crate) struct Seat(usize);
 
 impl Pool {
     pub(crate) fn new() -> Self {
-        let state = State { idle: Vec::new(), users: Slots::new(), closed: false, cut: false };
+        let state = State { idle: Vec::new(), visits: Slots::new(), closed: false, cut: false };
         Self { state: Mutex::new(state) }
     }
 
-    /// Notes that `client` is inside, and gives it the connection used last if that was not longer
-    /// ago than `oldest`; none: it wants none.
+    /// Notes who is inside, and gives it the connection used last if that was not longer ago than
+    /// `oldest`; none: it wants none.
     ///
     /// The newest first: the others grow old together and are closed together, and the newest is
     /// the least likely to be closed by the application at this moment.
     pub(crate) fn sit(
         &self,
-        client: &Arc<Client>,
+        visit: Visit,
         now: Instant,
         oldest: Option<Duration>,
     ) -> (Seat, Option<Link>) {
         let mut state = self.lock();
         if state.cut {
-            client.cut();
+            visit.cut();
         }
-        let seat = Seat(state.users.insert(Arc::clone(client)));
+        let seat = Seat(state.visits.insert(visit));
         let newest = oldest.and_then(|oldest| {
             let young = |idle: &mut Idle| now.saturating_duration_since(idle.since) <= oldest;
             state.idle.pop_if(young)
@@ -64,23 +64,47 @@ impl Pool {
 
     /// Gives the seat back, and the connection for the next one.
     pub(crate) fn give_back(&self, seat: Seat, link: Link, now: Instant) {
-        let refused = {
+        let left = {
             let mut state = self.lock();
-            state.users.remove(seat.0);
+            let visit = state.visits.remove(seat.0);
             if state.closed {
-                Some(link)
+                (visit, Some(link))
             } else {
                 state.idle.push(Idle { link, since: now });
-                None
+                (visit, None)
             }
         };
         // Closing a socket takes longer than the lock should be held.
-        drop(refused);
+        drop(left);
+    }
+
+    /// The request on this seat became a tunnel.
+    pub(crate) fn become_tunnel(&self, seat: &Seat) {
+        if let Some(visit) = self.lock().visits.get_mut(seat.0) {
+            visit.become_tunnel();
+        }
     }
 
     /// Gives the seat back; its connection is not worth keeping.
     pub(crate) fn stand_up(&self, seat: Seat) {
-        self.lock().users.remove(seat.0);
+        let visit = self.lock().visits.remove(seat.0);
+        // It may be the last that knows its client, and a client takes its time to go.
+        drop(visit);
+    }
+
+    /// The oldest of those inside, in order, at most so many.
+    pub(crate) fn oldest(&self, at_most: usize) -> Vec<Visit> {
+        let mut oldest: Vec<Visit> = {
+            let state = self.lock();
+            let mut visits: Vec<&Visit> = state.visits.iter().collect();
+            if at_most < visits.len() {
+                // The others need no order, and there may be thousands.
+                visits.select_nth_unstable_by_key(at_most, |visit| visit.began());
+            }
+            visits.into_iter().take(at_most).cloned().collect()
+        };
+        oldest.sort_by_key(Visit::began);
+        oldest
     }
 
     /// Drops what is idle and keeps nothing from now on.
@@ -114,8 +138,8 @@ impl Pool {
     pub(crate) fn cut(&self) {
         let mut state = self.lock();
         state.cut = true;
-        for client in state.users.iter() {
-            client.cut();
+        for visit in state.visits.iter() {
+            visit.cut();
         }
     }
 

@@ -23,6 +23,7 @@ use super::refusal::Refusal;
 use super::service::{ServiceProxy, WhenNone};
 use super::tries::{Head, Tries};
 use super::upload::{Upload, Uploading};
+use super::visit::RequestLine;
 use super::{forward, hold, target, upgrade};
 
 /// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
@@ -43,7 +44,7 @@ pub(crate) async fn answer(
     };
     let mut response = answered.unwrap_or_else(Refusal::into_response);
     let stays_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
-    if stays_http && client.proxy().doors().are_closing() {
+    if stays_http && client.is_leaving() {
         forward::close(response.headers_mut());
     }
     Ok(response)
@@ -140,7 +141,7 @@ fn admit(service: &ServiceProxy) -> Result<Option<Pass>, Refusal> {
     match service.when_none() {
         WhenNone::Stopped(reason) => {
             service.counts().refused();
-            let name = &service.config().name;
+            let name = service.name();
             Err(Refusal::unavailable(format!("service {name} is stopped: {reason}")))
         }
         WhenNone::Hold(_) | WhenNone::Failed(_) => Ok(None),
@@ -175,7 +176,7 @@ async fn send(
         };
         let run = pass.run();
         let age = if body.switches { Age::New } else { tries.age() };
-        let mut link = match exchange.enter(pass, now, age).await {
+        let mut link = match exchange.enter(pass, RequestLine::of(&request), now, age).await {
             Ok(link) => link,
             Err(error) => {
                 tries.refused_by(run, &error);
@@ -189,8 +190,8 @@ async fn send(
             Ok(answer) => return Ok((answer, link)),
             Err(error) => error,
         };
+        let was_kept = link.is_kept();
         drop(link);
-        exchange.leave();
         if body.uploading.is_broken() {
             return Err(Failure::BrokenOff);
         }
@@ -207,6 +208,10 @@ async fn send(
                 return Err(Failure::Lost(Refusal::bad_gateway(reason)));
             }
         };
+        if was_kept {
+            exchange.found_closed();
+        }
+        exchange.leave();
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::{Host, ServiceConfig};
 /// Every route of every address.
 pub struct RouteTable {
     /// By the address as configured: a listener on port 0 is found by that too.
-    listeners: HashMap<SocketAddr, Listener>,
+    listeners: HashMap<SocketAddr, Arc<Listener>>,
     services: Vec<Arc<ServiceProxy>>,
 }
 
@@ -39,16 +39,26 @@ impl RouteTable {
     pub fn new(
         services: impl IntoIterator<Item = (Arc<ServiceConfig>, Arc<ServiceProxy>)>,
     ) -> Self {
-        let mut table = Self { listeners: HashMap::new(), services: Vec::new() };
+        let (mut listeners, mut all) = (HashMap::<_, Listener>::new(), Vec::new());
         for (config, service) in services {
-            let listener = table.listeners.entry(config.listen).or_default();
-            listener.add(&config, &service);
-            table.services.push(service);
+            listeners.entry(config.listen).or_default().add(&config, &service);
+            all.push(service);
         }
-        for listener in table.listeners.values_mut() {
+        for listener in listeners.values_mut() {
             listener.sort();
         }
-        table
+        let listeners = listeners.into_iter().map(|(addr, routes)| (addr, Arc::new(routes)));
+        Self { listeners: listeners.collect(), services: all }
+    }
+
+    /// With the routes of `listen` as `old` has them, for the clients that are still connected
+    /// there.
+    #[must_use]
+    pub fn keeping(mut self, old: &Self, listen: SocketAddr) -> Self {
+        if let Some(routes) = old.listeners.get(&listen) {
+            self.listeners.entry(listen).or_insert_with(|| Arc::clone(routes));
+        }
+        self
     }
 
     /// The service for `path` on `host`, which came in on `listen`.
@@ -189,7 +199,7 @@ mod tests {
             ("", "/", "rest"),
         ] {
             let found = table.find(listen, host.as_bytes(), path).unwrap();
-            assert_eq!(found.config().name.as_str(), service, "{host}{path}");
+            assert_eq!(found.name().as_str(), service, "{host}{path}");
         }
         let long = "a".repeat(300);
         assert!(table.find(listen, long.as_bytes(), "/").is_some());

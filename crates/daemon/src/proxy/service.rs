@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use smoothserve_protocol::id::RunId;
+use smoothserve_protocol::id::{RunId, ServiceName};
 use smoothserve_protocol::snapshot::Ledger;
 
 use super::endpoint::{Endpoint, Pass};
@@ -17,7 +17,8 @@ use crate::config::ServiceConfig;
 
 /// The proxy's side of a service. It lives as long as the service, whatever its runs do.
 pub struct ServiceProxy {
-    config: Arc<ServiceConfig>,
+    name: ServiceName,
+    config: ArcSwap<ServiceConfig>,
     choice: ArcSwap<Choice>,
     /// Where the search for the least busy one begins, so that ties are taken in turn.
     turn: AtomicUsize,
@@ -52,7 +53,8 @@ impl ServiceProxy {
         let when_none = WhenNone::Stopped("it has not been started".into());
         Arc::new(Self {
             waiting: WaitingRoom::new(config.limits.hold_max),
-            config,
+            name: config.name.clone(),
+            config: ArcSwap::new(config),
             choice: ArcSwap::from_pointee(Choice { endpoints: Vec::new(), when_none }),
             turn: AtomicUsize::new(0),
             counts: Counts::default(),
@@ -77,6 +79,17 @@ impl ServiceProxy {
         self.waiting.now()
     }
 
+    /// The longest that a request waited for an instance, of those that have ended their wait since
+    /// [`forget_waits`](Self::forget_waits); none if none did.
+    pub fn slowest_wait(&self) -> Option<Duration> {
+        self.waiting.slowest()
+    }
+
+    /// Measures waits anew from now on.
+    pub fn forget_waits(&self) {
+        self.waiting.forget();
+    }
+
     /// Open tunnels at this moment.
     pub fn tunnels_now(&self) -> u64 {
         self.counts.tunnels()
@@ -87,8 +100,19 @@ impl ServiceProxy {
         &self.traffic
     }
 
-    pub(crate) fn config(&self) -> &ServiceConfig {
-        &self.config
+    /// Takes what a new configuration says of the proxy's side.
+    pub fn reconfigure(&self, config: Arc<ServiceConfig>) {
+        self.waiting.resize(config.limits.hold_max);
+        self.config.store(config);
+    }
+
+    /// As it is now.
+    pub fn config(&self) -> Arc<ServiceConfig> {
+        self.config.load_full()
+    }
+
+    pub(crate) fn name(&self) -> &ServiceName {
+        &self.name
     }
 
     pub(crate) fn counts(&self) -> &Counts {

@@ -30,6 +30,10 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut T> {
+        self.places.get_mut(place)?.as_mut()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.places.iter().flatten()
     }

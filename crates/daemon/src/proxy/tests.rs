@@ -6,6 +6,7 @@ mod framing;
 mod harness;
 mod plain;
 mod upgrade;
+mod visits;
 
 pub(crate) use harness::config;
 use harness::{Backend, House, header, until};

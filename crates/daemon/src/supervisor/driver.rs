@@ -4,22 +4,26 @@
 //! reports back.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use smoothserve_protocol::event::EventKind;
-use smoothserve_protocol::id::{Generation, OperationId, RunId, ServiceName, Slot};
+use smoothserve_protocol::id::{OperationId, RunId, ServiceName, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
+use smoothserve_protocol::snapshot::Receipt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
+use super::drain::{Door, WaitedFor};
 use super::journal::Journal;
+use super::preflight::{self, Leader};
 use super::process::{self, Launch};
 pub(crate) use super::publish::Fixed;
 use super::publish::Publisher;
-use super::{Handle, Inbox, Message, Records, meter, preflight, probe};
+use super::{Handle, History, Inbox, Message, Past, Records, meter, probe};
 use crate::config::ServiceConfig;
 use crate::core::{DrainId, Effect, Input, Signal, Supervisor, Ticket, WhenNone};
 use crate::proxy::{self, Choice, Endpoint, Epoch, Proxy, ServiceProxy};
@@ -34,7 +38,7 @@ pub(crate) struct Driver {
     core: Supervisor,
     inbox: mpsc::UnboundedReceiver<Message>,
     reports: Inbox,
-    services: BTreeMap<ServiceName, (Arc<ServiceConfig>, Arc<ServiceProxy>)>,
+    services: BTreeMap<ServiceName, Arc<ServiceProxy>>,
     runs: HashMap<RunId, Run>,
     records: Records,
     waiting: HashMap<Ticket, Waiting>,
@@ -43,6 +47,7 @@ pub(crate) struct Driver {
     publisher: Publisher,
     published: Option<Instant>,
     journal: Arc<Journal>,
+    history: History,
     watchers: Arc<AtomicUsize>,
     halted: bool,
 }
@@ -58,7 +63,11 @@ struct Waiting {
 struct Run {
     service: ServiceName,
     slot: Slot,
+    /// As it was launched.
+    config: Arc<ServiceConfig>,
+    addr: SocketAddr,
     endpoint: Arc<Endpoint>,
+    door: Door,
     /// To the task that owns the process.
     signals: mpsc::UnboundedSender<Signal>,
     leader: Option<u32>,
@@ -72,6 +81,7 @@ impl Driver {
         proxy: Arc<Proxy>,
         services: Vec<(Arc<ServiceConfig>, Arc<ServiceProxy>)>,
         records: Records,
+        history: History,
         shutdown_timeout: Duration,
     ) -> (Self, Handle) {
         let (sender, inbox) = mpsc::unbounded_channel();
@@ -86,13 +96,14 @@ impl Driver {
             inbox: reports.clone(),
             snapshots: publisher.snapshots(),
             journal: Arc::clone(&journal),
+            history: history.clone(),
             watchers: Arc::clone(&watchers),
         };
         let driver = Self {
             core,
             inbox,
             reports,
-            services: services.into_iter().map(|s| (s.0.name.clone(), s)).collect(),
+            services: services.into_iter().map(|(c, proxy)| (c.name.clone(), proxy)).collect(),
             runs: HashMap::new(),
             records,
             waiting: HashMap::new(),
@@ -101,10 +112,18 @@ impl Driver {
             publisher,
             published: None,
             journal,
+            history,
             watchers,
             halted: false,
         };
         (driver, handle)
+    }
+
+    /// Takes over what earlier daemons knew. To be called before [`run`](Self::run).
+    pub(crate) fn recall(&mut self, past: Past) {
+        let Past { receipts, turns, last_operation } = past;
+        self.core.recall(last_operation, turns);
+        self.publisher.recall(receipts);
     }
 
     /// Starts what is enabled, and goes on until everything has been stopped.
@@ -210,6 +229,10 @@ impl Driver {
             | Input::Preflighted { .. }
             | Input::FilesChanged { .. }
             | Input::Command { .. }
+            | Input::Unresponsive { .. }
+            | Input::Responsive { .. }
+            | Input::MemoryUsed { .. }
+            | Input::Configured(_)
             | Input::DoorsClosed => {}
         }
     }
@@ -226,22 +249,29 @@ impl Driver {
     /// Spawns or sends; never waits.
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Launch { run, service, slot, generation } => {
-                self.launch(run, &service, slot, generation);
+            Effect::Launch { run, config, slot, port, generation } => {
+                self.launch(Launch {
+                    run,
+                    config,
+                    slot,
+                    port,
+                    generation,
+                    records: self.records.clone(),
+                });
             }
             Effect::Probe { run } => self.probe(run),
             Effect::Route { service, runs, when_none } => self.route(&service, &runs, when_none),
             Effect::Drain { run, drain } => self.drain(run, drain),
-            Effect::Undrain { run } => self.with(run, |run| run.endpoint.reopen()),
+            Effect::Undrain { run } => self.undrain(run),
             Effect::EndTunnels { run } => self.with(run, |run| run.endpoint.end_tunnels()),
             Effect::Cut { run } => self.with(run, |run| run.endpoint.cut()),
             Effect::Signal { run, signal } => self.with(run, |run| {
                 // The task is gone: the process is too, and the report of that is on its way.
                 let _ = run.signals.send(signal);
             }),
-            Effect::Preflight { service, operation } => self.preflight(service, operation),
+            Effect::Preflight { config, operation } => self.preflight(config, operation),
             Effect::OpenLedger { service, operation } => self.publisher.open(&service, operation),
-            Effect::CloseLedger(receipt) => self.publisher.close(*receipt),
+            Effect::CloseLedger(receipt) => self.close_ledger(*receipt),
             Effect::Answer { ticket, result } => self.answer(ticket, result),
             Effect::Note { service, slot, kind } => {
                 let kind = self.counted(service.as_ref(), slot, kind);
@@ -249,6 +279,7 @@ impl Driver {
             }
             Effect::CloseDoors => self.close_doors(),
             Effect::CutDoors => self.proxy.cut_all(),
+            Effect::Forget { service } => self.forget(&service),
             Effect::Halt => self.halted = true,
         }
     }
@@ -259,37 +290,33 @@ impl Driver {
         }
     }
 
-    fn launch(&mut self, run: RunId, service: &ServiceName, slot: Slot, generation: Generation) {
-        let Some((config, _)) = self.services.get(service) else { return };
-        let config = Arc::clone(config);
+    fn launch(&mut self, launch: Launch) {
+        let (run, addr, config) = (launch.run, launch.addr(), Arc::clone(&launch.config));
         let reports = self.reports.clone();
         let ring = move |run, Epoch(epoch)| {
             reports.put(Input::Idle { run, drain: DrainId(epoch) });
         };
-        let endpoint = Endpoint::new(run, config.instance_addr(slot), &config.limits, ring);
-        self.publisher.add_run(run, Arc::clone(&endpoint));
+        let endpoint = Endpoint::new(run, addr, &config.limits, ring);
+        let (service, slot) = (config.name.clone(), launch.slot);
+        self.publisher.add_run(run, &service, Arc::clone(&endpoint));
         let (signals, signalled) = mpsc::unbounded_channel();
-        let service = service.clone();
-        self.runs.insert(run, Run { service, slot, endpoint, signals, leader: None, probe: None });
-        let records = self.records.clone();
-        let launch = Launch { run, config, slot, generation, records };
+        let (door, leader, probe) = (Door::Open, None, None);
+        let held = Run { service, slot, config, addr, endpoint, door, signals, leader, probe };
+        self.runs.insert(run, held);
         // It ends with its process, whose end the core waits for before it halts.
         tokio::spawn(process::live(launch, signalled, self.reports.clone()));
     }
 
     fn probe(&mut self, id: RunId) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let (Some(leader), Some((config, _))) = (run.leader, self.services.get(&run.service))
-        else {
-            return;
-        };
-        let (reports, config, slot) = (self.reports.clone(), Arc::clone(config), run.slot);
-        let asking = probe::until_answering(reports, id, config, slot, leader);
+        let Some(leader) = run.leader else { return };
+        let (reports, config) = (self.reports.clone(), Arc::clone(&run.config));
+        let asking = probe::until_answering(reports, id, config, run.addr, leader);
         run.probe = Some(tokio::spawn(asking).abort_handle());
     }
 
     fn route(&self, service: &ServiceName, runs: &[RunId], when_none: WhenNone) {
-        let Some((_, proxy)) = self.services.get(service) else { return };
+        let Some(proxy) = self.services.get(service) else { return };
         let endpoints =
             runs.iter().filter_map(|run| self.runs.get(run)).map(|run| Arc::clone(&run.endpoint));
         let when_none = match when_none {
@@ -304,7 +331,10 @@ impl Driver {
     }
 
     fn drain(&mut self, run: RunId, DrainId(epoch): DrainId) {
-        let Some(Run { service, slot, endpoint, .. }) = self.runs.get(&run) else { return };
+        let Some(Run { service, slot, endpoint, door, .. }) = self.runs.get_mut(&run) else {
+            return;
+        };
+        *door = Door::Closed;
         let inside = endpoint.close(Epoch(epoch));
         let in_flight = inside.requests + inside.tunnels;
         self.publisher.drain_began(run, in_flight);
@@ -312,20 +342,35 @@ impl Driver {
         self.journal.note(Some(service.clone()), Some(*slot), kind);
     }
 
-    fn preflight(&self, service: ServiceName, operation: OperationId) {
-        let Some((config, _)) = self.services.get(&service) else { return };
-        let config = Arc::clone(config);
-        let leaders: Vec<(Slot, u32)> = self
+    fn undrain(&mut self, run: RunId) {
+        let Some(Run { endpoint, door, .. }) = self.runs.get_mut(&run) else { return };
+        *door = Door::Reopened(WaitedFor::look(endpoint));
+        endpoint.reopen();
+    }
+
+    fn close_ledger(&mut self, receipt: Receipt) {
+        let receipt = self.publisher.close(receipt);
+        self.history.keep(receipt);
+    }
+
+    fn preflight(&self, config: Arc<ServiceConfig>, operation: OperationId) {
+        let service = config.name.clone();
+        let leaders: Vec<Leader> = self
             .runs
             .values()
             .filter(|run| run.service == service)
-            .filter_map(|run| Some((run.slot, run.leader?)))
+            .filter_map(|run| Some(Leader { slot: run.slot, addr: run.addr, pid: run.leader? }))
             .collect();
         let reports = self.reports.clone();
         tokio::task::spawn_blocking(move || {
             let problem = preflight::problem(&config, &leaders);
             reports.put(Input::Preflighted { service, operation, problem });
         });
+    }
+
+    fn forget(&mut self, service: &ServiceName) {
+        self.services.remove(service);
+        self.publisher.remove_service(service);
     }
 
     fn close_doors(&self) {
@@ -363,9 +408,10 @@ impl Driver {
                 Err(Refusal::Halted { slot, failure, receipt })
             }
             Err(Refusal::DrainTimedOut { slot, limit_ms, receipt, .. }) => {
-                let in_flight = self.inside(&receipt.service, slot);
+                let WaitedFor { requests, blockers, .. } = self.waited_for(&receipt.service, slot);
                 let receipt = Box::new(self.publisher.receipt(&receipt));
-                Err(Refusal::DrainTimedOut { slot, in_flight, limit_ms, receipt })
+                let in_flight = requests;
+                Err(Refusal::DrainTimedOut { slot, in_flight, limit_ms, blockers, receipt })
             }
             other => other,
         }
@@ -379,9 +425,13 @@ impl Driver {
         kind: EventKind,
     ) -> EventKind {
         match (kind, service, slot) {
-            (EventKind::Reopened { .. }, Some(service), Some(slot)) => {
-                EventKind::Reopened { in_flight: self.inside(service, slot) }
-            }
+            (
+                kind @ (EventKind::Reopened { .. }
+                | EventKind::DrainWaits { .. }
+                | EventKind::DrainCut { .. }),
+                Some(service),
+                Some(slot),
+            ) => self.waited_for(service, slot).complete(kind),
             (EventKind::RolloutDone { operation, took_ms, instances, .. }, Some(service), _) => {
                 let lost = self.publisher.lost_in(service, operation);
                 EventKind::RolloutDone { operation, took_ms, instances, lost }
@@ -390,13 +440,16 @@ impl Driver {
         }
     }
 
-    fn inside(&self, service: &ServiceName, slot: Slot) -> u32 {
-        let run = self.runs.values().find(|run| run.service == *service && run.slot == slot);
-        run.map_or(0, |run| run.endpoint.inside().requests)
+    /// Whom the drain in this place waits for, or waited for. While a new run starts beside the
+    /// old one, only one of them has drained.
+    fn waited_for(&self, service: &ServiceName, slot: Slot) -> WaitedFor {
+        let mut here = self.runs.values().filter(|run| run.service == *service && run.slot == slot);
+        here.find_map(|run| run.door.waited_for(&run.endpoint)).unwrap_or_default()
     }
 
     fn note_start(&self) {
-        let instances = self.services.values().map(|(c, _)| u32::from(c.instances.get())).sum();
+        let views = self.core.view(Instant::now());
+        let instances = views.iter().map(|service| service.instances.len() as u32).sum();
         let kind = EventKind::DaemonStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             services: self.services.len() as u32,

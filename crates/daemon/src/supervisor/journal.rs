@@ -89,6 +89,15 @@ fn log(service: Option<&ServiceName>, slot: Option<Slot>, kind: &EventKind) {
             tracing::error!("{who}: {operation} halted: {why}");
         }
         EventKind::Warning { text } => tracing::warn!("{who}: {text}"),
+        EventKind::DrainWaits { in_flight, .. } => {
+            tracing::warn!("{who}: the drain deadline has passed, waits on for {in_flight}");
+        }
+        EventKind::Unhealthy { error } => {
+            tracing::warn!("{who}: does not answer its liveness probe: {error}");
+        }
+        EventKind::ConfigRejected { problem } => {
+            tracing::error!("{who}: the former configuration stays: {problem}");
+        }
         EventKind::Killed { after_ms } => {
             tracing::warn!("{who}: ignored the stop signal for {after_ms} ms, killed");
         }
@@ -120,7 +129,7 @@ fn plain(kind: &EventKind) -> String {
             format!("draining, closed to new requests, {in_flight} in flight")
         }
         EventKind::Drained { took_ms } => format!("drained in {took_ms} ms"),
-        EventKind::Reopened { in_flight } => {
+        EventKind::Reopened { in_flight, .. } => {
             format!("reopened, {in_flight} still in flight at the deadline")
         }
         EventKind::Stopping => "told to exit".to_owned(),
@@ -128,10 +137,33 @@ fn plain(kind: &EventKind) -> String {
         EventKind::Launched { pid, generation } => format!("launched as pid {pid}, {generation}"),
         EventKind::Ready { took_ms, generation } => format!("ready in {took_ms} ms, {generation}"),
         EventKind::FilesChanged { files } => format!("changed: {}", files.join(", ")),
+        EventKind::FilesUnchanged { files } => {
+            format!("touched, same content, nothing follows: {}", files.join(", "))
+        }
+        EventKind::RolloutPaused { operation, by: cause } => {
+            format!("{operation}: paused, {}", by(cause))
+        }
+        EventKind::RolloutResumed { operation, by: cause } => {
+            format!("{operation}: resumed, {}", by(cause))
+        }
+        EventKind::AbortAsked { operation, by: cause } => {
+            format!("{operation}: ends at the nearest safe point, {}", by(cause))
+        }
+        EventKind::DrainExtended { by_ms, by: cause } => {
+            format!("drain given {by_ms} ms more, {}", by(cause))
+        }
+        EventKind::DrainCut { in_flight, by: cause } => {
+            format!("{in_flight} in flight cut, {}", by(cause))
+        }
+        EventKind::Healthy => "answers its liveness probe again".to_owned(),
+        EventKind::ConfigApplied { what } => format!("configuration: {}", what.join("; ")),
         EventKind::BackingOff { .. }
         | EventKind::GaveUp { .. }
         | EventKind::RolloutHalted { .. }
         | EventKind::Warning { .. }
+        | EventKind::DrainWaits { .. }
+        | EventKind::Unhealthy { .. }
+        | EventKind::ConfigRejected { .. }
         | EventKind::Killed { .. } => String::new(),
     }
 }
@@ -142,6 +174,14 @@ fn by(cause: &smoothserve_protocol::event::Cause) -> String {
         Cause::Daemon => "by the daemon".to_owned(),
         Cause::Operator(actor) => format!("by {}", actor.escape_debug()),
         Cause::FilesChanged(files) => format!("because {} changed", files.join(", ")),
+        Cause::ConfigChanged(what) => {
+            format!("because the configuration changed: {}", what.join(", "))
+        }
+        Cause::MemoryLimit { slot, rss_bytes, limit_bytes } => {
+            format!(
+                "because instance {slot} uses {rss_bytes} bytes of memory, {limit_bytes} allowed"
+            )
+        }
     }
 }
 

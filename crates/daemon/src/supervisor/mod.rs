@@ -3,10 +3,14 @@
 //! [`driver`] is the one task that owns the core. [`Handle`] is how everyone else reaches it.
 //! [`process`] starts and ends processes, [`group`] is what became of one, [`probe`] asks whether
 //! they answer, [`ports`] says who holds a port, [`records`] are for the daemon after this one,
-//! [`output`] keeps what they print, [`publish`] adds the traffic figures and tells consoles.
+//! [`output`] keeps what they print, [`drain`] says whom a drain waits for, [`publish`] adds the
+//! traffic figures and tells consoles, [`remarks`] says what an application makes harder,
+//! [`history`] keeps receipts on disk.
 
+mod drain;
 mod driver;
 mod group;
+mod history;
 mod journal;
 mod meter;
 mod output;
@@ -16,6 +20,7 @@ mod probe;
 mod process;
 mod publish;
 mod records;
+mod remarks;
 mod sockets;
 
 use std::sync::Arc;
@@ -30,6 +35,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::core::{Command, Input};
 
 pub(crate) use self::driver::{Driver, Fixed};
+pub(crate) use self::history::open as open_history;
+use self::history::{History, Past};
 use self::journal::Journal;
 pub(crate) use self::ports::holder_name as port_holder;
 pub(crate) use self::records::Records;
@@ -64,6 +71,7 @@ pub(crate) struct Handle {
     inbox: Inbox,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     journal: Arc<Journal>,
+    history: History,
     watchers: Arc<AtomicUsize>,
 }
 
@@ -128,6 +136,29 @@ impl Handle {
     /// The newest event's number, and each later one.
     pub(crate) fn event_numbers(&self) -> watch::Receiver<EventSeq> {
         self.journal.numbers()
+    }
+
+    /// Receipts of one service or of all, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The service does not exist, and has left nothing.
+    pub(crate) async fn history(
+        &self,
+        service: Option<ServiceName>,
+        limit: u32,
+    ) -> Result<Done, Refusal> {
+        let receipts = self.history.read(service.clone(), limit as usize).await;
+        let receipts = receipts.ok_or(Refusal::ShuttingDown)?;
+        if let Some(name) = service
+            && receipts.is_empty()
+        {
+            let snapshot = self.snapshots.borrow();
+            let known: Vec<_> = snapshot.services.iter().map(|s| s.row.name.clone()).collect();
+            if !known.contains(&name) {
+                return Err(Refusal::UnknownService { name, known });
+            }
+        }
+        Ok(Done::History(receipts))
     }
 
     /// Says that somebody looks.

@@ -1,5 +1,6 @@
 //! The look before a rollout: whatever is wrong now is found before anything is touched.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,9 +11,17 @@ use super::ports::{self, Holder};
 use super::process;
 use crate::config::ServiceConfig;
 
+/// A process that runs now.
+pub(super) struct Leader {
+    pub slot: Slot,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    pub pid: u32,
+}
+
 /// What stands in the way of replacing the runs of `config`; `leaders` are the process groups that
 /// run now. Reads files and /proc, so call it off the async threads.
-pub(super) fn problem(config: &ServiceConfig, leaders: &[(Slot, u32)]) -> Option<String> {
+pub(super) fn problem(config: &ServiceConfig, leaders: &[Leader]) -> Option<String> {
     executable_problem(&config.executable)
         .or_else(|| folder_problem(&config.working_dir))
         .or_else(|| process::read_env_file(config).err().map(|error| error.to_string()))
@@ -52,15 +61,11 @@ fn folder_problem(path: &Path) -> Option<String> {
     (!path.is_dir()).then(|| format!("working folder {} does not exist", path.display()))
 }
 
-fn port_problem(config: &ServiceConfig, leaders: &[(Slot, u32)]) -> Option<String> {
-    leaders.iter().find_map(|(slot, leader)| {
-        match ports::holder(config.instance_addr(*slot), Some(*leader)) {
-            Some(Holder::Stranger(who)) => Some(format!(
-                "port {} of {}-{slot} is held by {who}",
-                config.port(*slot),
-                config.name
-            )),
-            Some(Holder::Own) | None => None,
+fn port_problem(config: &ServiceConfig, leaders: &[Leader]) -> Option<String> {
+    leaders.iter().find_map(|Leader { slot, addr, pid }| match ports::holder(*addr, Some(*pid)) {
+        Some(Holder::Stranger(who)) => {
+            Some(format!("port {} of {}-{slot} is held by {who}", addr.port(), config.name))
         }
+        Some(Holder::Own) | None => None,
     })
 }

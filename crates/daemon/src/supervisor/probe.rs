@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smoothserve_protocol::id::{RunId, Slot};
+use smoothserve_protocol::id::RunId;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,12 +27,12 @@ pub(super) async fn until_answering(
     inbox: Inbox,
     run: RunId,
     config: Arc<ServiceConfig>,
-    slot: Slot,
+    addr: SocketAddr,
     leader: u32,
 ) {
     let (began, mut last_error) = (Instant::now(), String::new());
     loop {
-        match ask(&config, slot, leader).await {
+        match ask(&config, addr, leader).await {
             Ok(()) => return inbox.put(Input::Answering { run }),
             Err(error) if error != last_error => {
                 last_error.clone_from(&error);
@@ -44,14 +44,14 @@ pub(super) async fn until_answering(
     }
 }
 
-async fn ask(config: &ServiceConfig, slot: Slot, leader: u32) -> Result<(), String> {
-    let addr = config.instance_addr(slot);
+async fn ask(config: &ServiceConfig, addr: SocketAddr, leader: u32) -> Result<(), String> {
     let answer = async {
         let stream = TcpStream::connect(addr)
             .await
             .map_err(|error| format!("connecting to port {}: {error}", addr.port()))?;
         match &config.ready {
             Readiness::Tcp => Ok(()),
+            Readiness::Log(_) => Err("not asked".to_owned()),
             Readiness::Http { path, status } => http(stream, addr, path, *status).await,
         }
     };

@@ -5,6 +5,7 @@
 //! keeps its leader's number in use as long as it has a member, and the leader is reaped here only.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -38,8 +39,16 @@ pub(super) struct Launch {
     pub run: RunId,
     pub config: Arc<ServiceConfig>,
     pub slot: Slot,
+    pub port: u16,
     pub generation: Generation,
     pub records: Records,
+}
+
+impl Launch {
+    /// Where the instance is to listen.
+    pub(super) fn addr(&self) -> SocketAddr {
+        SocketAddr::new(self.config.instance_ip, self.port)
+    }
 }
 
 /// Lives as long as the run does: starts it, passes signals on, says how it ended.
@@ -149,7 +158,7 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 async fn wait_for_port(launch: &Launch) -> Result<(), FailReason> {
-    let addr = launch.config.instance_addr(launch.slot);
+    let addr = launch.addr();
     let deadline = Instant::now() + PORT_FREE_WITHIN;
     while ports::is_taken(addr) {
         if Instant::now() < deadline {
@@ -180,7 +189,7 @@ impl Process {
             .current_dir(&config.working_dir)
             .envs(read_env_file(config)?)
             .envs(config.env.iter().cloned())
-            .env("PORT", config.port(launch.slot).to_string())
+            .env("PORT", launch.port.to_string())
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -241,7 +250,7 @@ fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 fn fill_in(argument: &str, launch: &Launch) -> String {
     let config = &launch.config;
     argument
-        .replace("{port}", &config.port(launch.slot).to_string())
+        .replace("{port}", &launch.port.to_string())
         .replace("{slot}", &launch.slot.0.to_string())
         .replace("{name}", config.name.as_str())
         .replace("{generation}", &launch.generation.0.to_string())
@@ -295,7 +304,7 @@ mod tests {
         };
         let records = Records::new(std::path::Path::new("/nowhere"));
         let (run, config) = (RunId(1), Arc::new(config));
-        Launch { run, config, slot: Slot(0), generation: Generation(1), records }
+        Launch { run, config, slot: Slot(0), port: 1, generation: Generation(1), records }
     }
 
     /// Runs `script`, sends it `signals` once it has printed a line, and says how it ended.

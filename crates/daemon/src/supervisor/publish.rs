@@ -10,12 +10,14 @@ use smoothserve_protocol::snapshot::{
 };
 use tokio::sync::watch;
 
+use super::drain;
 use super::journal::unix_ms;
 use super::meter::{Figures, Meter};
+use super::remarks::remarks;
 use crate::proxy::{Endpoint, Proxy, ServiceProxy};
 
-/// Receipts kept of each service.
-const RECEIPTS: usize = 5;
+/// Receipts shown of each service.
+pub(super) const RECEIPTS: usize = 5;
 
 /// What does not change while the daemon runs.
 #[derive(Clone, Debug)]
@@ -31,12 +33,28 @@ struct ServiceFigures {
     proxy: Arc<ServiceProxy>,
     meter: Meter,
     receipts: VecDeque<Receipt>,
-    /// The ledger as it was when the operation under way began.
-    opened: Option<(OperationId, Ledger)>,
+    /// Requests that runs of earlier had sent again because a kept connection was closed.
+    sent_again: u64,
+    opened: Option<Opened>,
+}
+
+/// The counts as they were when the operation under way began.
+struct Opened {
+    operation: OperationId,
+    ledger: Ledger,
+    sent_again: u64,
+}
+
+impl ServiceFigures {
+    fn new(proxy: Arc<ServiceProxy>) -> Self {
+        let (meter, receipts) = (Meter::default(), VecDeque::new());
+        Self { proxy, meter, receipts, sent_again: 0, opened: None }
+    }
 }
 
 /// One run's share.
 struct RunFigures {
+    service: ServiceName,
     endpoint: Arc<Endpoint>,
     meter: Meter,
     drain_began_with: u32,
@@ -62,15 +80,7 @@ impl Publisher {
             daemon: DaemonView::default(),
             services: Vec::new(),
         };
-        let services = services.into_iter().map(|(name, proxy)| {
-            let figures = ServiceFigures {
-                proxy,
-                meter: Meter::default(),
-                receipts: VecDeque::new(),
-                opened: None,
-            };
-            (name, figures)
-        });
+        let services = services.into_iter().map(|(name, proxy)| (name, ServiceFigures::new(proxy)));
         Self {
             fixed,
             proxy,
@@ -89,13 +99,31 @@ impl Publisher {
         Arc::clone(&self.snapshots.borrow())
     }
 
-    pub(super) fn add_run(&mut self, run: RunId, endpoint: Arc<Endpoint>) {
-        let figures = RunFigures { endpoint, meter: Meter::default(), drain_began_with: 0 };
-        self.runs.insert(run, figures);
+    pub(super) fn add_service(&mut self, name: ServiceName, proxy: Arc<ServiceProxy>) {
+        self.services.insert(name, ServiceFigures::new(proxy));
+    }
+
+    pub(super) fn remove_service(&mut self, name: &ServiceName) {
+        self.services.remove(name);
+    }
+
+    /// Takes over the receipts of earlier daemons.
+    pub(super) fn recall(&mut self, mut receipts: BTreeMap<ServiceName, VecDeque<Receipt>>) {
+        for (name, figures) in &mut self.services {
+            figures.receipts = receipts.remove(name).unwrap_or_default();
+        }
+    }
+
+    pub(super) fn add_run(&mut self, run: RunId, service: &ServiceName, endpoint: Arc<Endpoint>) {
+        let (service, meter) = (service.clone(), Meter::default());
+        self.runs.insert(run, RunFigures { service, endpoint, meter, drain_began_with: 0 });
     }
 
     pub(super) fn remove_run(&mut self, run: RunId) {
-        self.runs.remove(&run);
+        let Some(gone) = self.runs.remove(&run) else { return };
+        if let Some(figures) = self.services.get_mut(&gone.service) {
+            figures.sent_again += gone.endpoint.sent_again();
+        }
     }
 
     pub(super) fn drain_began(&mut self, run: RunId, with: u32) {
@@ -106,8 +134,11 @@ impl Publisher {
 
     /// Notes the counts at the beginning of an operation.
     pub(super) fn open(&mut self, service: &ServiceName, operation: OperationId) {
+        let sent_again = self.sent_again(service);
         if let Some(figures) = self.services.get_mut(service) {
-            figures.opened = Some((operation, figures.proxy.ledger()));
+            let ledger = figures.proxy.ledger();
+            figures.opened = Some(Opened { operation, ledger, sent_again });
+            figures.proxy.forget_waits();
         }
     }
 
@@ -115,18 +146,32 @@ impl Publisher {
     pub(super) fn ledger_of(&self, service: &ServiceName) -> Ledger {
         let Some(figures) = self.services.get(service) else { return Ledger::default() };
         let now = figures.proxy.ledger();
-        figures.opened.as_ref().map_or(now, |(_, before)| now.since(before))
+        figures.opened.as_ref().map_or(now, |before| now.since(&before.ledger))
     }
 
-    /// Completes a receipt, and keeps it.
-    pub(super) fn close(&mut self, mut receipt: Receipt) {
+    /// Requests sent again because a kept connection was closed, since the daemon started. Less
+    /// than before when a run falls: its connections were not closed early.
+    fn sent_again(&self, service: &ServiceName) -> u64 {
+        let gone = self.services.get(service).map_or(0, |figures| figures.sent_again);
+        let here = self.runs.values().filter(|run| run.service == *service);
+        gone + here.map(|run| run.endpoint.sent_again()).sum::<u64>()
+    }
+
+    /// Completes a receipt, shows it from now on, and gives it back.
+    pub(super) fn close(&mut self, mut receipt: Receipt) -> Receipt {
         receipt.ledger = self.ledger_of(&receipt.service);
         receipt.unix_ms = unix_ms();
+        let sent_again = self.sent_again(&receipt.service);
         if let Some(figures) = self.services.get_mut(&receipt.service) {
-            figures.opened = None;
+            let before = figures.opened.take().map_or(sent_again, |opened| opened.sent_again);
+            let sent_again = sent_again.saturating_sub(before);
+            receipt.remarks = remarks(&receipt, &figures.proxy.config(), sent_again);
+            let slowest = figures.proxy.slowest_wait();
+            receipt.slowest_held_us = slowest.map(|wait| wait.as_micros() as u64);
             figures.receipts.truncate(RECEIPTS - 1);
-            figures.receipts.push_front(receipt);
+            figures.receipts.push_front(receipt.clone());
         }
+        receipt
     }
 
     /// The completed receipt of an operation.
@@ -164,22 +209,24 @@ impl Publisher {
         mut views: Vec<ServiceDetail>,
     ) {
         for view in &mut views {
-            self.complete(view);
+            self.complete(view, now);
         }
         let daemon = self.daemon(now, stopping, &views);
         self.snapshots.send_replace(Arc::new(Snapshot { revision, daemon, services: views }));
     }
 
-    fn complete(&self, view: &mut ServiceDetail) {
+    fn complete(&self, view: &mut ServiceDetail, now: Instant) {
         for instance in &mut view.instances {
-            self.complete_instance(instance);
+            self.complete_instance(instance, now);
         }
         let Some(figures) = self.services.get(&view.row.name) else { return };
         view.ledger = figures.proxy.ledger();
         view.receipts = figures.receipts.iter().cloned().collect();
         if let Some(operation) = &mut view.operation {
             operation.ledger = match &figures.opened {
-                Some((id, before)) if *id == operation.summary.id => view.ledger.since(before),
+                Some(opened) if opened.operation == operation.summary.id => {
+                    view.ledger.since(&opened.ledger)
+                }
                 _ => Ledger::default(),
             };
         }
@@ -196,13 +243,14 @@ impl Publisher {
         };
     }
 
-    fn complete_instance(&self, instance: &mut InstanceView) {
+    fn complete_instance(&self, instance: &mut InstanceView, now: Instant) {
         let Some(figures) = instance.run.and_then(|run| self.runs.get(&run)) else { return };
         let inside = figures.endpoint.inside();
         instance.in_flight = inside.requests;
         instance.tunnels = inside.tunnels;
         if let Some(drain) = &mut instance.drain {
             drain.began_with = figures.drain_began_with;
+            drain.blockers = figures.endpoint.blockers(now, drain::NAMED);
         }
         let measured = figures.meter.figures();
         instance.milli_rps = measured.milli_rps;
@@ -231,6 +279,7 @@ impl Publisher {
             wanted: wanted_count,
             traffic: sum(views),
             rejected: self.proxy.rejected(),
+            config_problem: None,
         }
     }
 }

@@ -5,11 +5,15 @@ use smoothserve_protocol::failure::{Exit, FailReason, Failure};
 use smoothserve_protocol::id::{
     EventSeq, Generation, OperationId, RequestId, Revision, RunId, ServiceName, Slot,
 };
-use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
+use smoothserve_protocol::log::{LogBatch, LogLine, Stream};
+use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request, Steer};
+use smoothserve_protocol::plan::{
+    ChangeKind, PlannedStep, ReloadReport, RestartOrder, RestartPlan, ServicePlan,
+};
 use smoothserve_protocol::snapshot::{
-    DaemonView, DrainView, InstanceState, InstanceView, Ledger, OperationKind, OperationSummary,
-    OperationView, Overview, Pip, Receipt, ServiceDetail, ServiceRow, ServiceState, Snapshot,
-    StepPhase, StepView, Traffic,
+    Blocker, DaemonView, DrainView, InstanceState, InstanceView, Ledger, OnDrainTimeout,
+    OperationKind, OperationSummary, OperationView, Overview, Pip, Receipt, ServiceDetail,
+    ServiceRow, ServiceState, Snapshot, StepPhase, StepView, Traffic,
 };
 
 fn name() -> ServiceName {
@@ -66,7 +70,19 @@ fn step() -> StepView {
         phase: StepPhase::Running,
         drain_ms: Some(11),
         stop_ms: None,
+        killed: true,
+        boot_ms: Some(32),
         ready_ms: Some(12),
+    }
+}
+
+fn blocker() -> Blocker {
+    Blocker {
+        method: "GET".into(),
+        path: "/export".into(),
+        age_ms: 33,
+        client: "127.0.0.1:40000".into(),
+        tunnel: true,
     }
 }
 
@@ -85,6 +101,9 @@ fn receipt() -> Receipt {
         steps: vec![step()],
         ledger: ledger(),
         min_ready: 2,
+        slowest_held_us: Some(34),
+        failure: Some((Slot(0), failure())),
+        remarks: vec!["shop-1 ignored SIGTERM".into()],
         unix_ms: 1_700_000_000_000,
     }
 }
@@ -98,6 +117,7 @@ fn row() -> ServiceRow {
         traffic: traffic(),
         since_ms: 13,
         operation: Some(summary()),
+        stale_config: true,
     }
 }
 
@@ -106,6 +126,8 @@ fn detail() -> ServiceDetail {
         row: row(),
         listen: "127.0.0.1:8085".into(),
         server_names: vec!["example.com/admin".into()],
+        source: "/etc/shop.yaml".into(),
+        config_problem: Some("shop.yaml:3".into()),
         executable: "/srv/shop".into(),
         auto_restart: true,
         stopped_by: Some(Cause::Daemon),
@@ -119,7 +141,13 @@ fn detail() -> ServiceDetail {
             port: 8086,
             in_flight: 2,
             tunnels: 1,
-            drain: Some(DrainView { began_with: 14, since_ms: 15, limit_ms: Some(16) }),
+            drain: Some(DrainView {
+                began_with: 14,
+                since_ms: 15,
+                limit_ms: Some(16),
+                on_timeout: OnDrainTimeout::Wait,
+                blockers: vec![blocker()],
+            }),
             milli_rps: 17,
             p50_us: Some(18),
             p99_us: Some(19),
@@ -127,6 +155,8 @@ fn detail() -> ServiceDetail {
             failures: 20,
             retry_ms: Some(21),
             failure: Some(failure()),
+            cpu_permille: Some(35),
+            rss_bytes: Some(36),
         }],
         operation: Some(OperationView {
             summary: summary(),
@@ -136,6 +166,8 @@ fn detail() -> ServiceDetail {
             elapsed_ms: 22,
             eta_ms: Some(23),
             waiting: true,
+            paused_by: Some(operator()),
+            aborting: true,
             steps: vec![step()],
             ledger: ledger(),
             min_ready: 2,
@@ -157,6 +189,7 @@ fn daemon() -> DaemonView {
         wanted: 3,
         traffic: traffic(),
         rejected: 25,
+        config_problem: Some("smoothserve.yaml:1".into()),
     }
 }
 
@@ -179,7 +212,7 @@ fn batch() -> EventBatch {
         EventKind::ServiceStopped { took_ms: 2 },
         EventKind::Draining { in_flight: 14 },
         EventKind::Drained { took_ms: 3 },
-        EventKind::Reopened { in_flight: 4 },
+        EventKind::Reopened { in_flight: 4, blockers: vec![blocker()] },
         EventKind::Stopping,
         EventKind::Killed { after_ms: 10_000 },
         EventKind::Exited { exit: Exit::Signal { signal: 15, core: false } },
@@ -189,6 +222,20 @@ fn batch() -> EventBatch {
         EventKind::GaveUp { failure: failure(), failures: 10 },
         EventKind::FilesChanged { files: vec!["/srv/shop".into()] },
         EventKind::Warning { text: "text".into() },
+        EventKind::FilesUnchanged { files: vec!["/srv/shop".into()] },
+        EventKind::RolloutPaused { operation: OperationId(17), by: operator() },
+        EventKind::RolloutResumed { operation: OperationId(17), by: operator() },
+        EventKind::AbortAsked { operation: OperationId(17), by: operator() },
+        EventKind::DrainExtended { by_ms: 60_000, by: operator() },
+        EventKind::DrainCut {
+            in_flight: 3,
+            by: Cause::MemoryLimit { slot: Slot(1), rss_bytes: 2, limit_bytes: 1 },
+        },
+        EventKind::DrainWaits { in_flight: 3, blockers: vec![blocker()] },
+        EventKind::Unhealthy { error: "timed out".into() },
+        EventKind::Healthy,
+        EventKind::ConfigApplied { what: vec!["shop: env.X changed".into()] },
+        EventKind::ConfigRejected { problem: "shop.yaml:3".into() },
     ];
     let event = |(index, kind)| Event {
         seq: EventSeq(index as u64 + 1),
@@ -198,6 +245,63 @@ fn batch() -> EventBatch {
         kind,
     };
     EventBatch { missed: 12, events: kinds.into_iter().enumerate().map(event).collect() }
+}
+
+fn steer(steer: Steer) -> Request {
+    Request::Steer { service: name(), operation: Some(OperationId(17)), steer }
+}
+
+fn restart_plan() -> RestartPlan {
+    RestartPlan {
+        service: name(),
+        problem: Some("no such file".into()),
+        from: Generation(1),
+        to: Generation(2),
+        order: RestartOrder::StartFirst,
+        max_unavailable: 1,
+        drain_timeout_ms: 60_000,
+        on_drain_timeout: OnDrainTimeout::Cut,
+        eta_ms: Some(37),
+        steps: vec![PlannedStep {
+            slot: Slot(0),
+            state: InstanceState::Unhealthy,
+            port: 8086,
+            in_flight: 38,
+            tunnels: 39,
+        }],
+    }
+}
+
+fn reload_report() -> ReloadReport {
+    let kinds = [
+        ChangeKind::Live,
+        ChangeKind::Scale,
+        ChangeKind::Restart,
+        ChangeKind::Added,
+        ChangeKind::Removed,
+    ];
+    let plan = |kind| ServicePlan { service: name(), kind, what: vec!["env.X changed".into()] };
+    ReloadReport {
+        applied: true,
+        problems: vec!["shop.yaml:3".into()],
+        daemon: vec!["CommandPort 8000 -> 8001".into()],
+        services: kinds.map(plan).into(),
+        unchanged: 40,
+    }
+}
+
+fn log_batch() -> LogBatch {
+    let line = |stream, bytes: &[u8]| LogLine {
+        unix_ms: 1_700_000_000_003,
+        slot: Slot(0),
+        generation: Generation(2),
+        stream,
+        bytes: bytes.into(),
+    };
+    LogBatch {
+        missed: 41,
+        lines: vec![line(Stream::Out, b"GET /"), line(Stream::Err, &[0xff, 0x00])],
+    }
 }
 
 /// What a tool may send.
@@ -214,6 +318,7 @@ pub(crate) fn from_tool() -> Vec<FromTool> {
         Request::Restart {
             service: name(),
             drain_timeout_ms: Some(30_000),
+            on_drain_timeout: Some(OnDrainTimeout::Cut),
             expected: None,
             join: true,
             wait: true,
@@ -222,6 +327,21 @@ pub(crate) fn from_tool() -> Vec<FromTool> {
         Request::Status,
         Request::Events { after: Some(EventSeq(3)), limit: 100 },
         Request::Subscribe { focus: Some(name()), events_after: None },
+        Request::PlanRestart { service: name() },
+        steer(Steer::Pause),
+        steer(Steer::Resume),
+        steer(Steer::Abort),
+        steer(Steer::Extend { by_ms: 60_000 }),
+        steer(Steer::Cut),
+        Request::Reload { plan: true },
+        Request::History { service: Some(name()), limit: 20 },
+        Request::Logs {
+            service: name(),
+            slot: Some(Slot(1)),
+            lines: 200,
+            grep: Some("error".into()),
+            follow: true,
+        },
     ];
     let asked = requests
         .into_iter()
@@ -241,6 +361,7 @@ pub(crate) fn from_daemon() -> Vec<FromDaemon> {
         FailReason::NotReady { after_ms: 30_000, probe_error: Some("refused".into()) },
         FailReason::ExitedTooSoon(Exit::Signal { signal: 11, core: true }),
         FailReason::Crashed(Exit::Code(1)),
+        FailReason::Unhealthy { probe_error: "timed out".into() },
     ];
     let failures =
         failures.into_iter().map(|reason| (Slot(1), Failure { reason, ..failure() })).collect();
@@ -255,6 +376,11 @@ pub(crate) fn from_daemon() -> Vec<FromDaemon> {
         Ok(Done::Status(Box::new(snapshot))),
         Ok(Done::Events(batch())),
         Ok(Done::Subscribed),
+        Ok(Done::RestartPlan(Box::new(restart_plan()))),
+        Ok(Done::Steered { operation: OperationId(17) }),
+        Ok(Done::Reloaded(Box::new(reload_report()))),
+        Ok(Done::History(vec![*receipt()])),
+        Ok(Done::Logs(log_batch())),
         Err(Refusal::UnknownService { name: name(), known: vec![name()] }),
         Err(Refusal::Preflight { problem: "no such file".into() }),
         Err(Refusal::Halted { slot: Slot(0), failure: failure(), receipt: receipt() }),
@@ -262,6 +388,7 @@ pub(crate) fn from_daemon() -> Vec<FromDaemon> {
             slot: Slot(0),
             in_flight: 2,
             limit_ms: 60_000,
+            blockers: vec![blocker()],
             receipt: receipt(),
         }),
         Err(Refusal::StartFailed { failures }),
@@ -271,6 +398,9 @@ pub(crate) fn from_daemon() -> Vec<FromDaemon> {
         Err(Refusal::NotRunning),
         Err(Refusal::NotPermitted),
         Err(Refusal::ShuttingDown),
+        Err(Refusal::Aborted { by: "ops@bastion".into(), receipt: receipt() }),
+        Err(Refusal::NothingToSteer { why: "no rolling restart runs".into() }),
+        Err(Refusal::BadPattern { error: "unclosed group".into() }),
     ];
     let answers = results
         .into_iter()
@@ -281,6 +411,7 @@ pub(crate) fn from_daemon() -> Vec<FromDaemon> {
         Push::Service(Some(Box::new(detail()))),
         Push::Service(None),
         Push::Events(batch()),
+        Push::Logs(log_batch()),
         Push::Bye { reason: "the daemon has stopped".into() },
     ];
     answers.chain(pushes.into_iter().map(FromDaemon::Push)).collect()

@@ -1,14 +1,14 @@
 //! The command line: every verb and option, as clap reads them.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand, ValueEnum};
-use smoothserve_protocol::id::{NameError, OperationId, ServiceName};
+use smoothserve_protocol::id::{OperationId, ServiceName};
 
 use super::target::Place;
+use super::values::{Awaited, Name, Printer, Until, addr, operation, port_flag, size, span};
 use crate::console::GlyphChoice;
 
 const STYLES: Styles = Styles::styled()
@@ -95,17 +95,33 @@ pub(crate) enum Verb {
     Stop(Stop),
     /// Replace the instances of services, one at a time, without losing a request
     Restart(Restart),
+    /// Begin no further turn of a rolling restart
+    Pause(Steer),
+    /// Go on with a rolling restart that was paused
+    Resume(Steer),
+    /// End a rolling restart at the nearest safe point
+    Abort(Steer),
+    /// Give the drain of a rolling restart more time, or cut what it waits for
+    Drain(Drain),
     /// Show what runs
     Status(Status),
     /// Show what happened
     Events(Events),
+    /// Show past rolling restarts
+    History(History),
+    /// Show what instances print
+    Logs(Logs),
     /// Wait for a service or an operation
     Wait(Wait),
     /// Explain why a service is not ready
     Why(Why),
+    /// Read the configuration again, and make it so
+    Reload(Reload),
     /// Look at the daemon's configuration
     #[command(subcommand)]
     Config(Config),
+    /// Print what a shell needs to complete smoothtool's words
+    Completions(Completions),
     /// See a rolling restart under traffic, in a throw-away daemon
     Demo(Demo),
     /// Open the console
@@ -174,12 +190,62 @@ pub(crate) struct Restart {
     /// How long the requests inside an instance may take to end [default: the service's]
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub(crate) drain_timeout: Option<Duration>,
+    /// What happens to requests that outlive it [default: the service's]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_drain_timeout: Option<DrainTimeout>,
     /// Go on with the next service when one fails
     #[arg(long)]
     pub(crate) keep_going: bool,
+    /// Show what would be done, and do nothing; exit with 3 if something stands in the way
+    #[arg(long)]
+    #[arg(conflicts_with_all = ["no_wait", "no_join", "drain_timeout"])]
+    #[arg(conflicts_with_all = ["on_drain_timeout", "keep_going"])]
+    pub(crate) plan: bool,
     /// Answer in JSON, one object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What happens to requests that outlive the drain deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DrainTimeout {
+    /// The instance goes back to work, and the restart ends
+    Abort,
+    /// They are waited for as long as they take
+    Wait,
+    /// They are cut
+    Cut,
+}
+
+/// `pause`, `resume`, `abort`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Steer {
+    /// A service, or an operation such as op-17
+    #[arg(value_name = "NAME|OPERATION")]
+    pub(crate) what: Awaited,
+    /// Refuse unless this is the one that runs
+    #[arg(long, value_name = "OPERATION", value_parser = operation)]
+    pub(crate) operation: Option<OperationId>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `drain`
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("change").required(true))]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    pub(crate) steer: Steer,
+    /// Add this much to its deadline
+    #[arg(long, value_name = "TIME", value_parser = span, group = "change")]
+    pub(crate) extend: Option<Duration>,
+    /// Cut the requests that it waits for; needs --yes
+    #[arg(long, requires = "yes", group = "change")]
+    pub(crate) cut: bool,
+    /// Yes, cut them
+    #[arg(short, long, conflicts_with = "extend")]
+    pub(crate) yes: bool,
 }
 
 /// `status`
@@ -222,6 +288,51 @@ pub(crate) struct Events {
     pub(crate) json: bool,
 }
 
+/// `history`
+#[derive(Debug, clap::Args)]
+pub(crate) struct History {
+    /// Only those of this service
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<ServiceName>,
+    /// At most so many, the newest
+    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(crate) number: u32,
+    /// The last one alone, with its whole receipt
+    #[arg(long, requires = "name", conflicts_with = "number")]
+    pub(crate) last: bool,
+    /// The whole receipt of each
+    #[arg(long, group = "form")]
+    pub(crate) wide: bool,
+    /// One JSON object a line
+    #[arg(long, group = "form")]
+    pub(crate) json: bool,
+}
+
+/// `logs`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Logs {
+    /// A service, or one instance of it, counted from 1
+    #[arg(value_name = "NAME[/INSTANCE]")]
+    pub(crate) whose: Printer,
+    /// Go on with the lines that come
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// At most so many of those there are, the newest
+    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=5_000))]
+    pub(crate) number: u32,
+    /// Only lines that match this regular expression
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) grep: Option<String>,
+    /// On a terminal too: the bytes as they were written, without time and name
+    #[arg(long, group = "form")]
+    pub(crate) raw: bool,
+    /// One JSON object a line
+    #[arg(long, group = "form")]
+    pub(crate) json: bool,
+}
+
 /// `wait`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Wait {
@@ -245,11 +356,41 @@ pub(crate) struct Why {
     pub(crate) name: ServiceName,
 }
 
+/// `reload`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reload {
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `config`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     /// Check the daemon's configuration without starting it
     Check,
+}
+
+/// `completions`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+/// A shell whose completions are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// Put it into /etc/bash_completion.d/smoothtool
+    Bash,
+    /// Put it into a folder of fpath, as _smoothtool
+    Zsh,
+    /// Put it into ~/.config/fish/completions/smoothtool.fish
+    Fish,
 }
 
 /// `demo`
@@ -299,122 +440,10 @@ pub(crate) struct DemoApp {
     pub(crate) port: u16,
 }
 
-/// The name of a service, or the word `all`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Name {
-    /// Every service.
-    All,
-    /// This one.
-    Service(ServiceName),
-}
-
-impl FromStr for Name {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        match text {
-            "all" => Ok(Self::All),
-            name => ServiceName::new(name).map(Self::Service),
-        }
-    }
-}
-
-/// Which services a command is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Selection {
-    /// None was named.
-    Unnamed,
-    /// Every one.
-    All,
-    /// These, in this order.
-    Named(Vec<ServiceName>),
-}
-
-impl Selection {
-    /// From the names given and whether `--all` was. The word `all` among names means all.
-    pub(crate) fn new(names: &[Name], all: bool) -> Self {
-        if all || names.contains(&Name::All) {
-            return Self::All;
-        }
-        let mut named: Vec<ServiceName> = Vec::new();
-        for name in names {
-            match name {
-                Name::Service(name) if !named.contains(name) => named.push(name.clone()),
-                Name::Service(_) | Name::All => {}
-            }
-        }
-        if named.is_empty() { Self::Unnamed } else { Self::Named(named) }
-    }
-}
-
-/// What `wait` waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    /// A service.
-    Service(ServiceName),
-    /// An operation.
-    Operation(OperationId),
-}
-
-impl FromStr for Awaited {
-    type Err = NameError;
-
-    /// `op-17` is an operation, anything else a service.
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        match text.strip_prefix("op-").map(str::parse) {
-            Some(Ok(number)) => Ok(Self::Operation(OperationId(number))),
-            _ => ServiceName::new(text).map(Self::Service),
-        }
-    }
-}
-
-/// The state to wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Until {
-    /// Every instance is ready
-    Ready,
-    /// Every instance is stopped
-    Stopped,
-    /// No operation runs
-    Done,
-}
-
-/// A length of time: `30s`, `5m`, `1h30m`, `500ms`; a bare number is seconds.
-fn span(text: &str) -> Result<Duration, String> {
-    let expected = || "a time such as 30s, 5m or 1h30m is expected".to_owned();
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let span: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
-    Duration::try_from(span).map_err(|_| expected())
-}
-
-/// `host:port`.
-fn addr(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0) => {
-            Ok(text.to_owned())
-        }
-        _ => Err("an address such as 127.0.0.1:8000 is expected".to_owned()),
-    }
-}
-
-/// `-port=8086`.
-fn port_flag(text: &str) -> Result<u16, String> {
-    let port = text.trim_start_matches('-').strip_prefix("port=");
-    port.and_then(|port| port.parse().ok()).ok_or_else(|| "-port=N is expected".to_owned())
-}
-
-/// `120x40`.
-fn size(text: &str) -> Result<(u16, u16), String> {
-    let parts = text.split_once('x');
-    let parts = parts.and_then(|(columns, rows)| Some((columns.parse().ok()?, rows.parse().ok()?)));
-    parts.ok_or_else(|| "a size such as 120x40 is expected".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::values::Selection;
 
     fn parse(line: &str) -> Result<Args, clap::error::ErrorKind> {
         let words = std::iter::once("smoothtool").chain(line.split_whitespace());
@@ -464,21 +493,28 @@ mod tests {
             "--addr nowhere status",
             "events -n some",
             "demo --clients 0",
-            "pause api",
-            "logs api",
+            "pause",
+            "pause api --operation 1.5",
+            "drain api",
+            "drain api --cut",
+            "drain api --extend 60s --yes",
+            "drain api --extend 60s --cut --yes",
+            "restart api --plan --no-wait",
+            "restart api --on-drain-timeout kill",
+            "completions",
+            "completions csh",
+            "history --last",
+            "history api --last -n 3",
+            "history api --wide --json",
+            "history -n 501",
+            "logs",
+            "logs api/0",
+            "logs api/one",
+            "logs api --raw --json",
+            "logs api -n 5001",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
-    }
-
-    #[test]
-    fn times_are_read_with_their_units() {
-        for (text, seconds) in
-            [("30", 30.0), ("30s", 30.0), ("5m", 300.0), ("1h30m", 5400.0), ("500ms", 0.5)]
-        {
-            assert_eq!(span(text).unwrap().as_secs_f64(), seconds, "{text}");
-        }
-        assert!(span("soon").is_err());
     }
 
     #[test]
@@ -494,13 +530,5 @@ mod tests {
     fn the_demo_app_takes_the_flag_that_every_service_takes() {
         let Verb::DemoApp(app) = parse("demo-app -port=8086").unwrap().verb else { panic!() };
         assert_eq!(app.port, 8086);
-    }
-
-    #[test]
-    fn an_operation_is_told_from_a_service() {
-        assert_eq!("op-17".parse(), Ok(Awaited::Operation(OperationId(17))));
-        let service = |text| Ok(Awaited::Service(ServiceName::new(text).unwrap()));
-        assert_eq!("op-ed".parse(), service("op-ed"));
-        assert_eq!("17".parse(), service("17"));
     }
 }

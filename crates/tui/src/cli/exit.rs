@@ -110,7 +110,10 @@ impl From<&Refusal> for Exit {
     fn from(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::UnknownService { .. } => Self::Unknown,
+            Refusal::BadPattern { .. } => Self::Usage,
+            Refusal::NothingToSteer { .. } => Self::NotSo,
             Refusal::Preflight { .. }
+            | Refusal::Aborted { .. }
             | Refusal::Halted { .. }
             | Refusal::DrainTimedOut { .. }
             | Refusal::StartFailed { .. } => Self::Failed,
@@ -183,6 +186,8 @@ mod tests {
             (Refusal::NotRunning, 5),
             (Refusal::ShuttingDown, 5),
             (Refusal::NotPermitted, 6),
+            (Refusal::NothingToSteer { why: String::new() }, 3),
+            (Refusal::BadPattern { error: String::new() }, 2),
         ] {
             assert_eq!(Exit::from(&refusal).code(), code, "{refusal:?}");
         }

@@ -4,24 +4,31 @@
 //! operation it watches goes on without it.
 
 mod args;
+mod completions;
 mod config_check;
 mod daemon;
 mod events;
 mod exit;
 mod follow;
+mod history;
 mod legacy;
+mod logs;
 mod out;
+mod plan;
 mod problem;
 mod progress;
+mod reload;
 mod restart;
 mod session;
 mod start;
 mod status;
+mod steer;
 mod stop;
 mod target;
 #[cfg(test)]
 mod tests;
 mod tui;
+mod values;
 mod wait;
 mod why;
 
@@ -29,6 +36,8 @@ use std::ffi::OsString;
 
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
+
+use smoothserve_protocol::message::Steer;
 
 use args::{Args, Color, Config, Verb};
 pub use exit::Exit;
@@ -76,11 +85,19 @@ async fn perform(session: &mut Session, verb: Verb) -> Exit {
         Verb::Start(args) => start::run(session, &args).await,
         Verb::Stop(args) => stop::run(session, &args).await,
         Verb::Restart(args) => restart::run(session, &args).await,
+        Verb::Pause(args) => steer::run(session, &args, Steer::Pause).await,
+        Verb::Resume(args) => steer::run(session, &args, Steer::Resume).await,
+        Verb::Abort(args) => steer::run(session, &args, Steer::Abort).await,
+        Verb::Drain(args) => steer::drain(session, &args).await,
         Verb::Status(args) => status::run(session, &args).await,
         Verb::Events(args) => events::run(session, &args).await,
+        Verb::History(args) => history::run(session, &args).await,
+        Verb::Logs(args) => logs::run(session, &args).await,
         Verb::Wait(args) => wait::run(session, &args).await,
         Verb::Why(args) => why::run(session, &args).await,
+        Verb::Reload(args) => reload::run(session, &args).await,
         Verb::Config(Config::Check) => config_check::run(session).await,
+        Verb::Completions(args) => completions::run(session, &args),
         Verb::Demo(args) => crate::demo::run(session, &args).await,
         Verb::Tui(args) => tui::run(session, &args).await,
         Verb::DemoApp(args) => crate::demo::app::run(args.port).await,
@@ -117,11 +134,17 @@ impl Verb {
             Self::Start(args) => args.json,
             Self::Stop(args) => args.json,
             Self::Restart(args) => args.json,
+            Self::Pause(args) | Self::Resume(args) | Self::Abort(args) => args.json,
+            Self::Drain(args) => args.steer.json,
             Self::Status(args) => args.json,
             Self::Events(args) => args.json,
+            Self::History(args) => args.json,
+            Self::Logs(args) => args.json,
+            Self::Reload(args) => args.json,
             Self::Wait(_)
             | Self::Why(_)
             | Self::Config(_)
+            | Self::Completions(_)
             | Self::Demo(_)
             | Self::Tui(_)
             | Self::DemoApp(_) => false,
@@ -131,16 +154,25 @@ impl Verb {
     /// The options that mean nothing to it. The environment may hold them all the same.
     fn unused(&self) -> &'static [&'static str] {
         match self {
-            Self::Demo(_) | Self::DemoApp(_) => &["addr", "config", "token_file"],
+            Self::Completions(_) | Self::Demo(_) | Self::DemoApp(_) => {
+                &["addr", "config", "token_file"]
+            }
             Self::Config(_) => &["addr", "token_file"],
-            Self::Restart(args) if args.no_wait => &["timeout"],
+            Self::Restart(args) if args.no_wait || args.plan => &["timeout"],
             Self::Start(_)
             | Self::Stop(_)
             | Self::Restart(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Abort(_)
+            | Self::Drain(_)
             | Self::Status(_)
             | Self::Events(_)
             | Self::Wait(_)
+            | Self::History(_)
+            | Self::Logs(_)
             | Self::Why(_)
+            | Self::Reload(_)
             | Self::Tui(_) => &[],
         }
     }

@@ -48,9 +48,9 @@ impl Problem {
     /// The daemon refused a command about `service`; none: about itself.
     pub(crate) fn refused(service: Option<&ServiceName>, refusal: &Refusal) -> Self {
         let receipt = match refusal {
-            Refusal::Halted { receipt, .. } | Refusal::DrainTimedOut { receipt, .. } => {
-                Some(receipt.clone())
-            }
+            Refusal::Halted { receipt, .. }
+            | Refusal::DrainTimedOut { receipt, .. }
+            | Refusal::Aborted { receipt, .. } => Some(receipt.clone()),
             _ => None,
         };
         Self { exit: refusal.into(), explained: words::refusal(service, refusal), receipt }

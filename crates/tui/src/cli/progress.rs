@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::out::text::pips;
 use crate::fmt::{count, duration};
 use crate::style::Glyphs;
-use crate::words::{doing, under_way};
+use crate::words::{blockers, doing, under_way};
 
 /// On a terminal, at most 5 lines a second.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -79,14 +79,18 @@ impl Progress {
     }
 }
 
+/// After so long, what a drain waits for is worth a name.
+const WORTH_A_NAME: u64 = 2_000;
+
 /// What `service` shows of its operation; none: none runs.
 pub(crate) fn seen(service: &ServiceDetail, glyphs: &Glyphs) -> Option<Seen> {
     let operation = service.operation.as_ref()?;
     let summary = operation.summary;
-    let doing = doing(service, operation);
-    let left = still_inside(service, operation).unwrap_or_default();
+    let mut doing = doing(service, operation);
+    let Inside { left, waits } = inside(service, operation).unwrap_or_default();
+    let waits_for = waits.as_ref().map(|who| format!(", waiting for {who}")).unwrap_or_default();
     let mut line = format!(
-        "{}  {}  {} of {}   {doing}{left}   in flight {}   lost {}",
+        "{}  {}  {} of {}   {doing}{left}{waits_for}   in flight {}   lost {}",
         service.row.name,
         pips(&service.row.pips, glyphs),
         summary.done,
@@ -97,20 +101,39 @@ pub(crate) fn seen(service: &ServiceDetail, glyphs: &Glyphs) -> Option<Seen> {
     if let Some(eta_ms) = operation.eta_ms {
         line += &format!("   eta {}", duration(eta_ms));
     }
+    if waits.is_some() {
+        // Not by name: the oldest may change many times a second, and that is no other state.
+        doing += ", waiting for requests";
+    }
     Some(Seen { doing, line })
 }
 
-/// How far the only drain is.
-fn still_inside(service: &ServiceDetail, operation: &OperationView) -> Option<String> {
+/// The only drain there is.
+#[derive(Default)]
+struct Inside {
+    /// How far it is.
+    left: String,
+    /// What it waits for, when that takes long.
+    waits: Option<String>,
+}
+
+fn inside(service: &ServiceDetail, operation: &OperationView) -> Option<Inside> {
     let [one] = under_way(service, operation)[..] else { return None };
-    let drain = one.drain?;
-    let inside = u64::from(one.in_flight) + u64::from(one.tunnels);
-    Some(format!(": {} of {} left", count(inside), count(u64::from(drain.began_with))))
+    let drain = one.drain.as_ref()?;
+    let inside = one.in_flight.saturating_add(one.tunnels);
+    let (left, of) = (count(u64::from(inside)), count(u64::from(drain.began_with)));
+    let long = drain.since_ms > WORTH_A_NAME;
+    let waits = if long { blockers(&drain.blockers, inside) } else { None };
+    Some(Inside { left: format!(": {left} of {of} left"), waits })
 }
 
 #[cfg(test)]
 mod tests {
+    use smoothserve_protocol::snapshot::StepPhase;
+
     use super::*;
+    use crate::cli::tests::samples::{paused, restarting};
+    use crate::style::glyphs::UNICODE;
 
     fn seen(doing: &str, line: &str) -> Seen {
         Seen { doing: doing.into(), line: line.into() }
@@ -145,5 +168,33 @@ mod tests {
         assert_eq!(told(&mut progress, start + SILENCE).as_deref(), Some("a 2"));
         progress.see(seen("b", "b 3"));
         assert_eq!(told(&mut progress, start + SILENCE).as_deref(), Some("b 3"));
+    }
+
+    #[test]
+    fn a_drain_that_takes_long_names_what_it_waits_for() {
+        let shown = |since_ms| {
+            let mut service = restarting();
+            service.instances[1].drain.as_mut().unwrap().since_ms = since_ms;
+            super::seen(&service, &UNICODE).unwrap()
+        };
+        let (early, late, later) = (shown(2_000), shown(2_001), shown(30_000));
+        assert_eq!(early.doing, "draining api-2");
+        assert!(early.line.contains("draining api-2: 3 of 14 left   in flight"), "{}", early.line);
+        let waits = "draining api-2: 3 of 14 left, waiting for GET /export 41s from 10.0.0.7:4312 and 2 more";
+        assert!(late.line.contains(waits), "{}", late.line);
+        assert_ne!(late.doing, early.doing, "a pipe hears of it");
+        assert_eq!(late.doing, later.doing, "once");
+    }
+
+    #[test]
+    fn a_restart_that_is_paused_or_ended_says_so() {
+        let seen = |service: &ServiceDetail| super::seen(service, &UNICODE).unwrap().doing;
+        let mut service = paused();
+        let then = "draining api-2, then paused by ops@bastion, waiting for requests";
+        assert_eq!(seen(&service), then);
+        service.operation.as_mut().unwrap().steps[1].phase = StepPhase::Done;
+        assert_eq!(seen(&service), "paused by ops@bastion");
+        service.operation.as_mut().unwrap().aborting = true;
+        assert_eq!(seen(&service), "aborting");
     }
 }

@@ -5,15 +5,17 @@ use std::time::Duration;
 use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::message::{Done, Request};
-use smoothserve_protocol::snapshot::{Receipt, ServiceState};
+use smoothserve_protocol::snapshot::{OnDrainTimeout, Receipt, ServiceState};
 
-use super::args::{Restart, Selection};
+use super::args::{DrainTimeout, Restart};
 use super::exit::Exit;
 use super::follow::{Command, follow};
 use super::out::human;
 use super::out::json::{self, Outcome};
+use super::plan;
 use super::problem::Problem;
 use super::session::{Link, Session, unexpected};
+use super::values::Selection;
 
 pub(super) async fn run(session: &mut Session, args: &Restart) -> Result<Exit, Problem> {
     let mut link = session.connect().await?;
@@ -22,6 +24,9 @@ pub(super) async fn run(session: &mut Session, args: &Restart) -> Result<Exit, P
         Selection::All | Selection::Unnamed => running(session, &mut link).await?,
     };
     let mut worst = Exit::Done;
+    if args.plan {
+        return plan::show(session, &mut link, &names, args.json).await;
+    }
     for name in names {
         let Err(problem) = restart(session, &mut link, args, name).await else { continue };
         let of_the_service = matches!(problem.exit, Exit::Failed | Exit::Unknown | Exit::Conflict);
@@ -54,6 +59,7 @@ async fn restart(
     let request = Request::Restart {
         service: service.clone(),
         drain_timeout_ms: args.drain_timeout.map(milliseconds),
+        on_drain_timeout: args.on_drain_timeout.map(OnDrainTimeout::from),
         expected: None,
         join: !args.no_join,
         wait: !args.no_wait,
@@ -81,7 +87,7 @@ async fn restart(
 
 fn show(session: &mut Session, link: &Link, receipt: &Receipt, json: bool) -> Result<(), Problem> {
     if json {
-        return session.out.answer(&json::receipt(receipt));
+        return session.out.answer(&json::receipt("restart", receipt));
     }
     match &receipt.cause {
         Cause::Operator(actor) if *actor == link.target.actor => {}
@@ -98,6 +104,16 @@ fn show(session: &mut Session, link: &Link, receipt: &Receipt, json: bool) -> Re
         }
     }
     Ok(())
+}
+
+impl From<DrainTimeout> for OnDrainTimeout {
+    fn from(asked: DrainTimeout) -> Self {
+        match asked {
+            DrainTimeout::Abort => Self::Abort,
+            DrainTimeout::Wait => Self::Wait,
+            DrainTimeout::Cut => Self::Cut,
+        }
+    }
 }
 
 /// As the wire has it.

@@ -7,11 +7,11 @@ use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::message::{Done, Request};
 use smoothserve_protocol::snapshot::Snapshot;
 
-use super::args::Selection;
 use super::exit::Exit;
 use super::out::Out;
 use super::problem::Problem;
 use super::target::{Place, Surroundings};
+use super::values::Selection;
 use crate::client::{Client, Target};
 
 /// Resolves when the operator no longer wants to wait.

@@ -3,13 +3,14 @@
 use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::message::{Done, Request};
 
-use super::args::{Selection, Start};
+use super::args::Start;
 use super::daemon;
 use super::exit::Exit;
 use super::follow::{Command, follow};
 use super::out::json::{self, Outcome};
 use super::problem::Problem;
 use super::session::{Link, Session, unexpected};
+use super::values::Selection;
 use crate::fmt::{plural, took};
 
 pub(super) async fn run(session: &mut Session, args: &Start) -> Result<Exit, Problem> {

@@ -7,12 +7,13 @@ use smoothserve_protocol::message::Refusal;
 use smoothserve_protocol::snapshot::{ServiceState, Snapshot};
 use tokio::time::sleep;
 
-use super::args::{Selection, Status};
+use super::args::Status;
 use super::exit::Exit;
 use super::out::human::{self, Width};
 use super::out::{Out, json, plain};
 use super::problem::Problem;
 use super::session::{Link, Session};
+use super::values::Selection;
 
 /// How often `--watch` looks again.
 const AGAIN: Duration = Duration::from_secs(1);

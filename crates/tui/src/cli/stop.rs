@@ -8,7 +8,7 @@ use smoothserve_protocol::snapshot::{InstanceState, ServiceDetail, Snapshot};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use super::args::{Selection, Stop};
+use super::args::Stop;
 use super::exit::Exit;
 use super::follow::{self, Command, at, follow};
 use super::out::json::{self, Outcome};
@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::progress::{Progress, Seen};
 use super::restart::milliseconds;
 use super::session::{Link, Session, unexpected};
+use super::values::Selection;
 use crate::client::{Client, ClientError, Said};
 use crate::fmt::{count, plural, rate, took};
 use crate::words::ready;

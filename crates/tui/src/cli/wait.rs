@@ -6,13 +6,14 @@ use smoothserve_protocol::message::{Done, Push, Refusal, Request};
 use smoothserve_protocol::snapshot::{OperationKind, ServiceDetail, ServiceState};
 use tokio::time::Instant;
 
-use super::args::{Awaited, Until, Wait};
+use super::args::Wait;
 use super::exit::Exit;
 use super::follow::{self, at};
 use super::out::human;
 use super::problem::Problem;
 use super::progress::{self, Progress};
 use super::session::{Link, Session, unexpected};
+use super::values::{Awaited, Until};
 use crate::client::Said;
 use crate::words::{escape, operation_kind, service_state};
 
@@ -203,7 +204,10 @@ fn began(kind: &EventKind, id: OperationId) -> Option<OperationKind> {
         EventKind::RolloutStarted { operation, .. }
         | EventKind::RolloutDone { operation, .. }
         | EventKind::RolloutHalted { operation, .. }
-        | EventKind::RolloutWaits { operation } => (operation, OperationKind::Restart),
+        | EventKind::RolloutWaits { operation }
+        | EventKind::RolloutPaused { operation, .. }
+        | EventKind::RolloutResumed { operation, .. }
+        | EventKind::AbortAsked { operation, .. } => (operation, OperationKind::Restart),
         EventKind::StartAsked { operation, .. } => (operation, OperationKind::Start),
         EventKind::StopAsked { operation, .. } => (operation, OperationKind::Stop),
         // The others belong to no operation.

@@ -27,6 +27,7 @@ pub(super) async fn run(
     let request = Request::Restart {
         service: service.clone(),
         drain_timeout_ms: None,
+        on_drain_timeout: None,
         expected: None,
         join: false,
         wait: true,

@@ -24,6 +24,8 @@ pub struct Glyphs {
     pub failed: &'static str,
     /// Waiting for the next try.
     pub backoff: &'static str,
+    /// Not answering its liveness probe.
+    pub unhealthy: &'static str,
     /// The cursor, and a beginning.
     pub cursor: &'static str,
     /// Done.
@@ -52,6 +54,7 @@ pub const UNICODE: Glyphs = Glyphs {
     stopped: "▫",
     failed: "✗",
     backoff: "◌",
+    unhealthy: "?",
     cursor: "▸",
     check: "✓",
     rule: "╌",
@@ -72,6 +75,7 @@ pub const ASCII: Glyphs = Glyphs {
     stopped: ".",
     failed: "X",
     backoff: "~",
+    unhealthy: "?",
     cursor: ">",
     check: "+",
     rule: "-",
@@ -94,6 +98,7 @@ impl Glyphs {
             InstanceState::Stopping => self.stopping,
             InstanceState::Backoff => self.backoff,
             InstanceState::Failed => self.failed,
+            InstanceState::Unhealthy => self.unhealthy,
         };
         (mark, Role::of_instance(pip.state))
     }

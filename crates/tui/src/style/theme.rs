@@ -47,7 +47,7 @@ impl Role {
             InstanceState::Draining | InstanceState::Stopping | InstanceState::Backoff => {
                 Self::Moving
             }
-            InstanceState::Failed => Self::Bad,
+            InstanceState::Failed | InstanceState::Unhealthy => Self::Bad,
         }
     }
 }

@@ -29,6 +29,8 @@ pub fn report(model: &mut Model, report: Report) -> Vec<Effect> {
         Report::Push(Push::Overview(overview)) => return apply(model, overview),
         Report::Push(Push::Service(detail)) => apply_detail(model, detail),
         Report::Push(Push::Events(batch)) | Report::History(batch) => add_events(model, &batch),
+        // The console follows no output.
+        Report::Push(Push::Logs(_)) => {}
         Report::Push(Push::Bye { reason }) => {
             model.connection.goodbye(model.clock.now, words::escape(&reason).into_owned());
         }

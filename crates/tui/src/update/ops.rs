@@ -137,7 +137,9 @@ fn request(question: &Question) -> Request {
     match question.verb {
         // Not joined: an operator who asks for a restart must not get one that began before.
         Verb::Restart => {
-            Request::Restart { service, drain_timeout_ms: None, expected, join: false, wait: false }
+            let (drain_timeout_ms, on_drain_timeout) = (None, None);
+            let (join, wait) = (false, false);
+            Request::Restart { service, drain_timeout_ms, on_drain_timeout, expected, join, wait }
         }
         Verb::Stop => {
             Request::Stop { service, force: false, timeout_ms: None, expected, wait: false }

@@ -40,7 +40,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, down: usize) {
         let lines: Vec<Line> = left.into_iter().chain(right).collect();
         column(model, canvas, below, first, &lines, down);
     } else {
-        let keys = Rect { height: below.height.saturating_sub(3), ..below };
+        let keys = Rect { height: below.height.saturating_sub(4), ..below };
         column(model, canvas, keys, first, &left, down);
         column(model, canvas, keys, second, &right, down);
         legend(canvas, below);
@@ -99,25 +99,32 @@ fn key(model: &Model, binding: &Binding, pen: &mut Pen<'_>) {
     };
 }
 
-/// Every state an instance can be in.
-const PIPS: [(InstanceState, bool, &str); 8] = [
-    (InstanceState::Ready, true, "new"),
-    (InstanceState::Ready, false, "ready"),
-    (InstanceState::Starting, false, "starting"),
-    (InstanceState::Draining, false, "draining"),
-    (InstanceState::Stopping, false, "stopping"),
-    (InstanceState::Stopped, false, "stopped"),
-    (InstanceState::Failed, false, "failed"),
-    (InstanceState::Backoff, false, "backoff"),
+/// Every state an instance can be in, in two lines.
+const PIPS: [&[(InstanceState, bool, &str)]; 2] = [
+    &[
+        (InstanceState::Ready, true, "new"),
+        (InstanceState::Ready, false, "ready"),
+        (InstanceState::Starting, false, "starting"),
+        (InstanceState::Draining, false, "draining"),
+        (InstanceState::Stopping, false, "stopping"),
+    ],
+    &[
+        (InstanceState::Stopped, false, "stopped"),
+        (InstanceState::Failed, false, "failed"),
+        (InstanceState::Backoff, false, "backoff"),
+        (InstanceState::Unhealthy, false, "unhealthy"),
+    ],
 ];
 
 fn legend(canvas: &mut Canvas<'_>, area: Rect) {
-    let mut pen = canvas.pen(area, area.height.saturating_sub(2));
-    let glyphs = pen.look().glyphs;
-    pen.to(2);
-    for (state, new, word) in PIPS {
-        let (mark, role) = glyphs.pip(Pip { state, new });
-        pen.say(mark, role).skip(1).say(word, Role::Plain).skip(1);
+    for (row, states) in (area.height.saturating_sub(3)..).zip(PIPS) {
+        let mut pen = canvas.pen(area, row);
+        let glyphs = pen.look().glyphs;
+        pen.to(2);
+        for &(state, new, word) in states {
+            let (mark, role) = glyphs.pip(Pip { state, new });
+            pen.say(mark, role).skip(1).say(word, Role::Plain).skip(1);
+        }
     }
 }
 

@@ -82,7 +82,7 @@ fn row(
     pen.to(3).left(columns.name, &instance_name(&detail.row, instance.slot), emphasis).skip(2);
     pen.left(4, &instance.generation.to_string(), Role::Plain).skip(1);
     let (state, role) = (instance_state(instance.state), Role::of_instance(instance.state));
-    pen.left(8, state, role).skip(2);
+    pen.left(9, state, role).skip(1);
     if columns.all {
         let pid = or_dash(instance.pid, |pid| pid.to_string());
         pen.left(7, &pid, Role::Plain).skip(1).left(7, &instance.port.to_string(), Role::Plain);
@@ -122,8 +122,12 @@ fn note(instance: &InstanceView, pen: &mut Pen<'_>) {
         pen.say(&text, drain_role(drain.since_ms, drain.limit_ms));
         let left = instance.in_flight.saturating_add(instance.tunnels);
         let done = drain.began_with.saturating_sub(left);
-        let text = format!(", {done} done, {left} to go");
-        if pen.room() >= text_columns(&text) {
+        let oldest = drain.blockers.first().map(|one| format!(", oldest {}", so_far(one.age_ms)));
+        let more = [format!(", {done} done, {left} to go"), oldest.unwrap_or_default()];
+        for text in more {
+            if pen.room() < text_columns(&text) {
+                break;
+            }
             pen.say(&text, Role::Plain);
         }
     } else if let Some(retry) = instance.retry_ms {

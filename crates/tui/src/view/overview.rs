@@ -96,6 +96,10 @@ fn row(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
     if selected {
         pen.to(1).say(model.look.glyphs.cursor, Role::Strong);
     }
+    if row.stale_config {
+        // What runs is not what its file says.
+        pen.to(2).say("!", Role::Bad);
+    }
     pen.to(3).left(columns.name - 1, name, if selected { Role::Strong } else { Role::Plain });
     pen.skip(1).left(columns.state, service_state(row.state), Role::of_service(row.state));
     pips(pen, &row.pips, columns.pips);

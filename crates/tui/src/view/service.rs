@@ -27,6 +27,7 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     rule(&mut canvas.pen(body, 0), &heading(detail, true), "esc back");
     summary(detail, &mut canvas.pen(body, 1));
     progress(detail, &mut canvas.pen(body, 2));
+    stale(detail, &mut canvas.pen(body, 3));
     let narrow = width == Width::Narrow;
     let mut row = 4;
     ledger(canvas, body, row, sum(detail), model.world.is_unaccounted());
@@ -145,6 +146,13 @@ fn progress(detail: &ServiceDetail, pen: &mut Pen<'_>) {
     let width = pen.room().saturating_sub(9);
     bar(pen, width, part, whole, Role::Plain);
     pen.right(6, &format!("{percent}%"), Role::Plain);
+}
+
+/// What is wrong with its file, when the former configuration runs.
+fn stale(detail: &ServiceDetail, pen: &mut Pen<'_>) {
+    if let Some(problem) = &detail.config_problem {
+        pen.to(1).say("! config: ", Role::Bad).say(&words::problem_line(problem), Role::Plain);
+    }
 }
 
 fn minute(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) {

@@ -85,7 +85,11 @@ fn under_way(step: &StepView, instance: &InstanceView) -> String {
     };
     let left = instance.in_flight.saturating_add(instance.tunnels);
     let done = drain.began_with.saturating_sub(left);
-    format!("draining, {done} done, {left} to go   {}", so_far(drain.since_ms))
+    let text = format!("draining, {done} done, {left} to go   {}", so_far(drain.since_ms));
+    match words::blockers(&drain.blockers, left) {
+        Some(who) => format!("{text}   waits for {who}"),
+        None => text,
+    }
 }
 
 fn why(instance: Option<&InstanceView>) -> String {

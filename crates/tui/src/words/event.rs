@@ -1,9 +1,10 @@
 //! One line of the event log.
 
 use smoothserve_protocol::event::{Cause, Event, EventKind};
+use smoothserve_protocol::snapshot::Blocker;
 
-use super::{escape, exit, failure_line};
-use crate::fmt::{count, plural, took};
+use super::{blockers, escape, exit, failure_line, problem_line};
+use crate::fmt::{bytes, count, plural, took};
 
 /// What kind of news an event is; glyph and colour are those of [`crate::style`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,14 @@ pub fn cause(cause: &Cause) -> String {
     match cause {
         Cause::Daemon => "by the daemon".to_owned(),
         Cause::Operator(actor) => format!("by {}", escape(actor)),
-        Cause::FilesChanged(files) => format!("because files changed: {}", paths(files)),
+        Cause::FilesChanged(files) => format!("because files changed: {}", first_of(files)),
+        Cause::ConfigChanged(what) => {
+            format!("because the configuration changed: {}", first_of(what))
+        }
+        Cause::MemoryLimit { slot, rss_bytes, limit_bytes } => {
+            let (used, limit) = (bytes(*rss_bytes), bytes(*limit_bytes));
+            format!("because instance {slot} used {used}, more than {limit}")
+        }
     }
 }
 
@@ -85,9 +93,9 @@ pub fn event_line(event: &Event) -> (Mark, String) {
             (Mark::Draining, format!("draining, closed to new requests, {in_flight} in flight"))
         }
         EventKind::Drained { took_ms } => (Mark::Good, format!("drained in {}", took(*took_ms))),
-        EventKind::Reopened { in_flight } => {
-            let what = format!("not drained in time, {in_flight} in flight; open again");
-            (Mark::Warning, what)
+        EventKind::Reopened { in_flight, blockers } => {
+            let waited = waited_for(blockers, *in_flight);
+            (Mark::Warning, format!("not drained in time, open again; {waited}"))
         }
         EventKind::Stopping => (Mark::Stopping, "told to exit".to_owned()),
         EventKind::Killed { after_ms } => {
@@ -114,17 +122,61 @@ pub fn event_line(event: &Event) -> (Mark, String) {
             (Mark::Bad, format!("gave up after {runs}: {}", failure_line(failure)))
         }
         EventKind::FilesChanged { files } => {
-            (Mark::Note, format!("watched files changed: {}", paths(files)))
+            (Mark::Note, format!("watched files changed: {}", first_of(files)))
         }
         EventKind::Warning { text } => (Mark::Warning, escape(text).into_owned()),
+        EventKind::FilesUnchanged { files } => {
+            (Mark::Note, format!("touched, same content, skipped: {}", first_of(files)))
+        }
+        EventKind::RolloutPaused { by, .. } => {
+            (Mark::Warning, format!("rolling restart paused, {}", cause(by)))
+        }
+        EventKind::RolloutResumed { by, .. } => {
+            (Mark::Began, format!("rolling restart goes on, {}", cause(by)))
+        }
+        EventKind::AbortAsked { by, .. } => {
+            (Mark::Warning, format!("rolling restart to end at a safe point, {}", cause(by)))
+        }
+        EventKind::DrainExtended { by_ms, by } => {
+            (Mark::Note, format!("given {} more to drain, {}", took(*by_ms), cause(by)))
+        }
+        EventKind::DrainCut { in_flight, by } => {
+            (Mark::Bad, format!("{in_flight} in flight cut, {}", cause(by)))
+        }
+        EventKind::DrainWaits { in_flight, blockers } => {
+            let waits = waited_for(blockers, *in_flight);
+            (Mark::Warning, format!("not drained in time, waits on; {waits}"))
+        }
+        EventKind::Unhealthy { error } => {
+            (Mark::Bad, format!("does not answer its liveness probe: {}", escape(error)))
+        }
+        EventKind::Healthy => (Mark::Good, "answers its liveness probe again".to_owned()),
+        EventKind::ConfigApplied { what } if what.is_empty() => {
+            (Mark::Good, "configuration read, nothing changed".to_owned())
+        }
+        EventKind::ConfigApplied { what } => {
+            (Mark::Good, format!("configuration applied: {}", first_of(what)))
+        }
+        EventKind::ConfigRejected { problem } => {
+            let what = problem_line(problem);
+            (Mark::Bad, format!("configuration not applied: {what}"))
+        }
     }
 }
 
-/// The first few of a list of paths.
-fn paths(files: &[String]) -> String {
+/// How many were inside, and what the oldest of them was.
+fn waited_for(known: &[Blocker], in_flight: u32) -> String {
+    match blockers(known, in_flight) {
+        Some(named) => format!("{in_flight} in flight: {named}"),
+        None => format!("{in_flight} in flight"),
+    }
+}
+
+/// The first few lines of a list, such as paths.
+fn first_of(lines: &[String]) -> String {
     const SHOWN: usize = 3;
-    let shown: Vec<_> = files.iter().take(SHOWN).map(|file| escape(file)).collect();
-    match files.len().saturating_sub(SHOWN) {
+    let shown: Vec<_> = lines.iter().take(SHOWN).map(|line| escape(line)).collect();
+    match lines.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
@@ -154,12 +206,33 @@ mod tests {
         }
     }
 
+    fn blocker() -> Blocker {
+        Blocker {
+            method: "GET".into(),
+            path: "/export".into(),
+            age_ms: 41_000,
+            client: "10.0.0.7:4312".into(),
+            tunnel: false,
+        }
+    }
+
+    /// As the daemon renders it.
+    fn rejected() -> String {
+        "error: `prot` is not a key of a service\n --> /srv/api.yaml:3:5\n  |\n3 | prot: 80".into()
+    }
+
     #[test]
     fn every_event_is_one_line() {
         let operation = OperationId(17);
         let (from, to) = (Generation(41), Generation(42));
         let ops = Cause::Operator("ops@bastion".into());
         let files = vec!["a".into(), "b\n".into(), "c".into(), "d".into(), "e".into()];
+        let config = Cause::ConfigChanged(vec!["env.LEVEL changed".into()]);
+        let memory = Cause::MemoryLimit {
+            slot: Slot(2),
+            rss_bytes: 1_600_000_000,
+            limit_bytes: 1_073_741_824,
+        };
         let lines = [
             line(
                 None,
@@ -180,7 +253,7 @@ mod tests {
             ),
             line(None, EventKind::RolloutHalted { operation, why: "api-2 crashed".into() }),
             line(None, EventKind::RolloutWaits { operation }),
-            line(None, EventKind::StartAsked { operation, cause: ops }),
+            line(None, EventKind::StartAsked { operation, cause: ops.clone() }),
             line(
                 None,
                 EventKind::StopAsked { operation, cause: Cause::FilesChanged(files.clone()) },
@@ -188,7 +261,8 @@ mod tests {
             line(None, EventKind::ServiceStopped { took_ms: 3_210 }),
             line(Some(2), EventKind::Draining { in_flight: 14 }),
             line(Some(2), EventKind::Drained { took_ms: 9_000 }),
-            line(Some(2), EventKind::Reopened { in_flight: 1 }),
+            line(Some(2), EventKind::Reopened { in_flight: 3, blockers: vec![blocker()] }),
+            line(Some(2), EventKind::DrainWaits { in_flight: 2, blockers: Vec::new() }),
             line(Some(2), EventKind::Stopping),
             line(Some(2), EventKind::Killed { after_ms: 10_000 }),
             line(Some(2), EventKind::Exited { exit: Exit::Code(0) }),
@@ -205,6 +279,19 @@ mod tests {
             line(Some(2), EventKind::GaveUp { failure: failure(), failures: 10 }),
             line(None, EventKind::FilesChanged { files }),
             line(None, EventKind::Warning { text: "\u{1b}[2J".into() }),
+            line(None, EventKind::FilesUnchanged { files: vec!["bin/api".into()] }),
+            line(None, EventKind::RolloutPaused { operation, by: ops.clone() }),
+            line(None, EventKind::RolloutResumed { operation, by: ops.clone() }),
+            line(None, EventKind::AbortAsked { operation, by: ops.clone() }),
+            line(Some(2), EventKind::DrainExtended { by_ms: 60_000, by: ops.clone() }),
+            line(Some(2), EventKind::DrainCut { in_flight: 2, by: Cause::Daemon }),
+            line(Some(2), EventKind::Unhealthy { error: "status 503\n".into() }),
+            line(Some(2), EventKind::Healthy),
+            line(None, EventKind::ConfigApplied { what: Vec::new() }),
+            line(None, EventKind::ConfigApplied { what: vec!["instance_count 3 -> 5".into()] }),
+            line(None, EventKind::ConfigRejected { problem: rejected() }),
+            line(None, EventKind::StartAsked { operation, cause: config }),
+            line(None, EventKind::StartAsked { operation, cause: memory }),
         ];
         insta::assert_snapshot!(lines.join("\n"));
     }

@@ -36,6 +36,9 @@ pub fn failure_reason(failure: &Failure) -> String {
             format!("{} {after} after its launch, too soon after it was ready", exit(*how))
         }
         FailReason::Crashed(how) => format!("{} after {after}", exit(*how)),
+        FailReason::Unhealthy { probe_error } => {
+            format!("no longer answered its liveness probe after {after}: {}", escape(probe_error))
+        }
     }
 }
 
@@ -99,6 +102,7 @@ mod tests {
             FailReason::NotReady { after_ms: 30_000, probe_error: None },
             FailReason::ExitedTooSoon(killed),
             FailReason::Crashed(crashed),
+            FailReason::Unhealthy { probe_error: "status 503".into() },
         ];
         let lines: Vec<_> = reasons.map(|reason| failure_reason(&failure(reason))).into();
         insta::assert_snapshot!(lines.join("\n"), @r"
@@ -109,6 +113,7 @@ mod tests {
         was not ready within 30s
         was ended by signal 9 (KILL) 412ms after its launch, too soon after it was ready
         was ended by signal 11 (SEGV), core written after 412ms
+        no longer answered its liveness probe after 412ms: status 503
         ");
         let line = failure_line(&failure(FailReason::Crashed(Exit::Code(1))));
         assert_eq!(line, r"exited with code 1 after 412ms; last output: no \x1b[31mdatabase");

@@ -3,19 +3,23 @@
 //! Knows no colour, no width and no terminal. Whatever came from a process or a file is escaped
 //! here, so that no text of a service can steer the terminal it is shown on.
 
+mod blocker;
 mod escape;
 mod event;
 mod failure;
 mod nearest;
 mod operation;
+mod problem;
 mod reason;
 mod refusal;
 mod state;
 
+pub use blocker::{blocker, blockers, on_drain_timeout};
 pub use escape::escape;
 pub use event::{Mark, cause, event_line, subject};
 pub use failure::{exit, failure_line, failure_reason, last_output};
-pub use operation::{doing, operation_kind, step_parts, step_state, under_way};
+pub use operation::{doing, operation_kind, step_parts, step_state, step_times, under_way};
+pub use problem::problem_line;
 pub use reason::reason;
 pub use refusal::{Explained, refusal};
 pub use state::{instance_name, instance_state, ready, service_state};

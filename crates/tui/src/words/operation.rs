@@ -4,7 +4,7 @@ use smoothserve_protocol::snapshot::{
     InstanceState, InstanceView, OperationKind, OperationView, ServiceDetail, StepPhase, StepView,
 };
 
-use super::instance_name;
+use super::{cause, instance_name};
 use crate::fmt::took;
 
 /// What an operation is called inside a sentence.
@@ -21,12 +21,26 @@ pub fn doing(service: &ServiceDetail, operation: &OperationView) -> String {
     if operation.waiting {
         return "waits for an instance that crashed".to_owned();
     }
-    match under_way(service, operation).as_slice() {
-        [] => match operation.summary.kind {
+    let turn = turn(service, operation);
+    let paused = operation.paused_by.as_ref().map(|by| format!("paused {}", cause(by)));
+    match (operation.aborting, turn, paused) {
+        (true, Some(turn), _) => format!("aborting, {turn}"),
+        (true, None, _) => "aborting".to_owned(),
+        (false, Some(turn), Some(paused)) => format!("{turn}, then {paused}"),
+        (false, None, Some(paused)) => paused,
+        (false, Some(turn), None) => turn,
+        (false, None, None) => match operation.summary.kind {
             OperationKind::Restart => "restarting".to_owned(),
             OperationKind::Start => "starting".to_owned(),
             OperationKind::Stop => "stopping".to_owned(),
         },
+    }
+}
+
+/// What is done to the instances whose turn it is; none: it is nobody's.
+fn turn(service: &ServiceDetail, operation: &OperationView) -> Option<String> {
+    Some(match under_way(service, operation).as_slice() {
+        [] => return None,
         [one] => format!("{} {}", step_state(one.state), instance_name(&service.row, one.slot)),
         [first, others @ ..] => {
             // The one that is behind tells best what is waited for.
@@ -37,7 +51,7 @@ pub fn doing(service: &ServiceDetail, operation: &OperationView) -> String {
             let plural = if number == 1 { "" } else { "s" };
             format!("{} {number} instance{plural}", step_state(slowest))
         }
-    }
+    })
 }
 
 /// The instances whose turn it is.
@@ -60,6 +74,7 @@ pub const fn step_state(state: InstanceState) -> &'static str {
         InstanceState::Ready => "watching",
         InstanceState::Backoff => "trying again with",
         InstanceState::Failed => "failed:",
+        InstanceState::Unhealthy => "waiting for",
     }
 }
 
@@ -69,14 +84,28 @@ const fn behind(state: InstanceState) -> u8 {
         InstanceState::Stopping => 1,
         InstanceState::Stopped => 2,
         InstanceState::Backoff | InstanceState::Failed => 3,
-        InstanceState::Starting => 4,
+        InstanceState::Starting | InstanceState::Unhealthy => 4,
         InstanceState::Ready => 5,
     }
 }
 
 /// How long each part of a step took, as far as it went: `drained in 6.1s`, `ready in 84ms`.
 pub fn step_parts(step: &StepView) -> Vec<String> {
-    let parts = [("drained", step.drain_ms), ("stopped", step.stop_ms), ("ready", step.ready_ms)];
-    let known = parts.into_iter().filter_map(|(word, millis)| Some((word, millis?)));
-    known.map(|(word, millis)| format!("{word} in {}", took(millis))).collect()
+    let parts = [("drained in", step.drain_ms), end(step), ("ready in", step.ready_ms)];
+    timed(&parts)
+}
+
+/// The same, with the time until it first answered the probe.
+pub fn step_times(step: &StepView) -> Vec<String> {
+    let (boot, ready) = (("answered in", step.boot_ms), ("ready in", step.ready_ms));
+    timed(&[("drained in", step.drain_ms), end(step), boot, ready])
+}
+
+const fn end(step: &StepView) -> (&'static str, Option<u64>) {
+    (if step.killed { "killed after" } else { "stopped in" }, step.stop_ms)
+}
+
+fn timed(parts: &[(&str, Option<u64>)]) -> Vec<String> {
+    let known = parts.iter().filter_map(|(word, millis)| Some((word, (*millis)?)));
+    known.map(|(word, millis)| format!("{word} {}", took(millis))).collect()
 }

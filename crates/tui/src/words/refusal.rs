@@ -3,10 +3,10 @@
 use smoothserve_protocol::failure::Failure;
 use smoothserve_protocol::id::{ServiceName, Slot};
 use smoothserve_protocol::message::Refusal;
-use smoothserve_protocol::snapshot::Receipt;
+use smoothserve_protocol::snapshot::{Blocker, Receipt};
 
 use super::nearest::nearest;
-use super::{escape, failure_reason, last_output};
+use super::{blocker, escape, failure_reason, last_output};
 use crate::fmt::{count, plural, took};
 
 /// Something that went wrong, in lines.
@@ -31,16 +31,13 @@ pub fn refusal(service: Option<&ServiceName>, refusal: &Refusal) -> Explained {
             next: Vec::new(),
         },
         Refusal::Halted { slot, failure, receipt } => halted(name, *slot, failure, receipt),
-        Refusal::DrainTimedOut { slot, in_flight, limit_ms, receipt } => Explained {
+        Refusal::DrainTimedOut { slot, in_flight, limit_ms, blockers, receipt } => Explained {
             what: format!(
                 "{name}-{slot} was not drained within {}: {} still in flight; the restart stopped",
                 took(*limit_ms),
                 plural(*in_flight, "request"),
             ),
-            details: vec![
-                format!("{name}-{slot} takes requests again; its process was not signalled"),
-                standing(receipt, 0),
-            ],
+            details: not_drained(name, *slot, blockers, receipt),
             next: vec![format!("smoothtool restart {name} --drain-timeout 10m")],
         },
         Refusal::StartFailed { failures } => start_failed(name, failures),
@@ -70,6 +67,15 @@ pub fn refusal(service: Option<&ServiceName>, refusal: &Refusal) -> Explained {
         Refusal::ShuttingDown => {
             Explained { what: "smoothserve is shutting down".to_owned(), ..Explained::default() }
         }
+        Refusal::Aborted { by, receipt } => Explained {
+            what: format!("the restart of {name} was ended by {}", escape(by)),
+            details: vec![standing(receipt, 0)],
+            next: vec![format!("smoothtool restart {name}")],
+        },
+        Refusal::NothingToSteer { why } => {
+            Explained { what: format!("{name}: {}", escape(why)), ..Explained::default() }
+        }
+        Refusal::BadPattern { error } => bad_pattern(error),
     }
 }
 
@@ -81,6 +87,29 @@ fn unknown(name: &ServiceName, known: &[ServiceName]) -> Explained {
     Explained {
         what: format!("no service is named {name}{hint}"),
         details: vec![format!("known: {list}")],
+        next: Vec::new(),
+    }
+}
+
+/// What outlived the deadline, and what was done about it.
+fn not_drained(name: &str, slot: Slot, blockers: &[Blocker], receipt: &Receipt) -> Vec<String> {
+    let waited = blockers.iter().map(|one| format!("waited for {}", blocker(one)));
+    let end = [
+        format!("{name}-{slot} takes requests again; its process was not signalled"),
+        standing(receipt, 0),
+    ];
+    waited.chain(end).collect()
+}
+
+/// What the author of the pattern is told ends with a line that says what is wrong; those before
+/// point at the place.
+fn bad_pattern(error: &str) -> Explained {
+    let mut lines: Vec<_> = error.lines().collect();
+    let what = lines.pop().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(what);
+    Explained {
+        what: format!("the pattern is no regular expression: {}", escape(what)),
+        details: lines.into_iter().map(|line| escape(line).into_owned()).collect(),
         next: Vec::new(),
     }
 }
@@ -162,6 +191,9 @@ mod tests {
             steps: Vec::new(),
             ledger: Ledger::default(),
             min_ready: 3,
+            slowest_held_us: None,
+            failure: None,
+            remarks: Vec::new(),
             unix_ms: 0,
         })
     }
@@ -171,12 +203,23 @@ mod tests {
         let (slot, failure, receipt) = (Slot(1), failure(), receipt());
         let (expected, found) = (Generation(41), Generation(42));
         let known = vec![name("api"), name("billing")];
+        let export = Blocker {
+            method: "GET".into(),
+            path: "/export".into(),
+            age_ms: 75_000,
+            client: "10.0.0.7:4312".into(),
+            tunnel: false,
+        };
+        let socket = Blocker { path: "/socket".into(), tunnel: true, ..export.clone() };
+        let blockers = vec![export, socket];
+        let pattern = "regex parse error:\n    (a\n    ^\nerror: unclosed group";
         let refusals = [
             Refusal::UnknownService { name: name("apu"), known },
             Refusal::UnknownService { name: name("shop"), known: Vec::new() },
             Refusal::Preflight { problem: "/srv/api is not executable".into() },
             Refusal::Halted { slot, failure: failure.clone(), receipt: receipt.clone() },
-            Refusal::DrainTimedOut { slot, in_flight: 2, limit_ms: 60_000, receipt },
+            Refusal::Aborted { by: "ops@b".into(), receipt: receipt.clone() },
+            Refusal::DrainTimedOut { slot, in_flight: 2, limit_ms: 60_000, blockers, receipt },
             Refusal::StartFailed { failures: vec![(slot, failure.clone())] },
             Refusal::StartFailed { failures: vec![(Slot(0), failure.clone()), (slot, failure)] },
             Refusal::Conflict { operation: OperationId(17), what: "stop, by ops@b, 4s ago".into() },
@@ -185,6 +228,8 @@ mod tests {
             Refusal::NotRunning,
             Refusal::NotPermitted,
             Refusal::ShuttingDown,
+            Refusal::NothingToSteer { why: "no rolling restart runs".into() },
+            Refusal::BadPattern { error: pattern.into() },
         ];
         let mut text = String::new();
         for asked in &refusals {

@@ -26,6 +26,7 @@ pub const fn instance_state(state: InstanceState) -> &'static str {
         InstanceState::Stopping => "stopping",
         InstanceState::Backoff => "backoff",
         InstanceState::Failed => "failed",
+        InstanceState::Unhealthy => "unhealthy",
     }
 }
 

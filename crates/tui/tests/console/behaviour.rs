@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::id::{Generation, OperationId, ServiceName};
 use smoothserve_protocol::message::{Done, Push, Refusal, Request};
-use smoothserve_protocol::snapshot::ServiceState;
+use smoothserve_protocol::snapshot::{InstanceState, ServiceState};
 use smoothtool::effect::{Effect, Order};
 use smoothtool::input::Key;
 use smoothtool::keymap::Context;
@@ -80,6 +81,7 @@ fn a_restart_asks_for_one_key_and_carries_what_was_seen() {
         Request::Restart {
             service: world::name("search"),
             drain_timeout_ms: None,
+            on_drain_timeout: None,
             expected: Some(Generation(13)),
             join: false,
             wait: false,
@@ -348,6 +350,45 @@ fn a_ledger_that_does_not_add_up_is_shown_after_three_samples() {
     }
     let frame = stage.text(80, 24);
     assert!(frame.contains("unaccounted 5"), "{frame}");
+}
+
+#[test]
+fn a_restart_that_is_paused_or_ended_says_so() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let mut detail = world::api();
+    let operation = detail.operation.as_mut().unwrap();
+    operation.paused_by = Some(Cause::Operator("ops@bastion".into()));
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail.clone())))));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("draining api-3, then paused by ops@bas"), "{frame}");
+    detail.operation.as_mut().unwrap().aborting = true;
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("aborting, draining api-3"), "{frame}");
+}
+
+#[test]
+fn what_is_unhealthy_or_stale_is_marked_and_named() {
+    let mut stage = Stage::live();
+    let mut overview = world::overview();
+    let row = &mut overview.services[2];
+    row.stale_config = true;
+    row.pips[1].state = InstanceState::Unhealthy;
+    stage.overview(overview);
+    stage.select("auth");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains(" ▸!auth             ready       ▪?▪"), "{frame}");
+    stage.press("\r");
+    let mut detail = world::detail("auth");
+    detail.instances[1].state = InstanceState::Unhealthy;
+    let problem = "error: unknown key `prot`\n --> /srv/auth.yaml:3:5\n  |";
+    detail.config_problem = Some(problem.into());
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("! config: /srv/auth.yaml:3:5: unknown key `prot`"), "{frame}");
+    assert!(frame.contains("g13  unhealthy "), "{frame}");
 }
 
 #[test]

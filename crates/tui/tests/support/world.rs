@@ -30,6 +30,7 @@ fn pips(states: &str) -> Vec<Pip> {
                 't' => InstanceState::Stopping,
                 '0' => InstanceState::Stopped,
                 'b' => InstanceState::Backoff,
+                'u' => InstanceState::Unhealthy,
                 _ => InstanceState::Failed,
             };
             Pip { state, new: c == 'n' }
@@ -57,6 +58,7 @@ fn row(text: &str, state: ServiceState, states: &str, traffic: Traffic, since: u
         traffic,
         since_ms: since,
         operation: None,
+        stale_config: false,
     }
 }
 
@@ -89,6 +91,7 @@ pub(crate) fn overview() -> Overview {
             wanted: 23,
             traffic: traffic(69, 3_430_000, 23_000, 84_000, 100),
             rejected: 3,
+            config_problem: None,
         },
         services,
     }
@@ -115,6 +118,8 @@ fn instance(slot: u16, state: InstanceState, generation: u64, in_flight: u32) ->
         failures: 0,
         retry_ms: None,
         failure: None,
+        cpu_permille: Some(62),
+        rss_bytes: Some(49_600_000),
     }
 }
 
@@ -122,7 +127,20 @@ fn instance(slot: u16, state: InstanceState, generation: u64, in_flight: u32) ->
 pub(crate) fn api() -> ServiceDetail {
     let overview = overview();
     let mut draining = instance(2, InstanceState::Draining, 41, 3);
-    draining.drain = Some(DrainView { began_with: 14, since_ms: 2_400, limit_ms: Some(30_000) });
+    let export = Blocker {
+        method: "GET".into(),
+        path: "/v1/export".into(),
+        age_ms: 1_900,
+        client: "10.0.0.7:4312".into(),
+        tunnel: false,
+    };
+    draining.drain = Some(DrainView {
+        began_with: 14,
+        since_ms: 2_400,
+        limit_ms: Some(30_000),
+        on_timeout: OnDrainTimeout::Abort,
+        blockers: vec![export],
+    });
     let ledger = Ledger {
         accepted: 18_402,
         completed: 18_360,
@@ -131,11 +149,10 @@ pub(crate) fn api() -> ServiceDetail {
         ..Ledger::default()
     };
     let step = |slot: u16, phase, times: Option<(u64, u64, u64)>| StepView {
-        slot: Slot(slot),
-        phase,
         drain_ms: times.map(|times| times.0),
         stop_ms: times.map(|times| times.1),
         ready_ms: times.map(|times| times.2),
+        ..StepView::new(Slot(slot), phase)
     };
     let steps = vec![
         step(0, StepPhase::Done, Some((6_100, 400, 4_400))),
@@ -147,6 +164,8 @@ pub(crate) fn api() -> ServiceDetail {
         row: overview.services[0].clone(),
         listen: "0.0.0.0:80".into(),
         server_names: vec!["api.example.com".into()],
+        source: "/etc/smoothserve/services/api.yaml".into(),
+        config_problem: None,
         executable: "/opt/api/bin/api".into(),
         auto_restart: true,
         stopped_by: None,
@@ -165,6 +184,8 @@ pub(crate) fn api() -> ServiceDetail {
             elapsed_ms: 29_000,
             eta_ms: Some(25_000),
             waiting: false,
+            paused_by: None,
+            aborting: false,
             steps: steps.clone(),
             ledger,
             min_ready: 3,
@@ -218,12 +239,17 @@ pub(crate) fn quiet(text: &str) -> ServiceDetail {
         steps: Vec::new(),
         ledger,
         min_ready: 3,
+        slowest_held_us: None,
+        failure: None,
+        remarks: Vec::new(),
         unix_ms: NOON - 2 * HOUR,
     };
     ServiceDetail {
         row,
         listen: "0.0.0.0:80".into(),
         server_names: vec![format!("{text}.example.com"), "a.example".into(), "b.example".into()],
+        source: format!("/etc/smoothserve/services/{text}.yaml"),
+        config_problem: None,
         executable: format!("/opt/{text}/bin/{text}"),
         auto_restart: false,
         stopped_by: None,

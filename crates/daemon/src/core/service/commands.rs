@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use smoothserve_protocol::event::{Cause, EventKind};
 use smoothserve_protocol::id::{Generation, OperationId, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
+use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::super::effect::Effect;
 use super::super::input::AnswerWhen;
 use super::super::instance::{Instance, Next, State, earliest};
-use super::{Ctx, Goal, RestartOrder, Service, Start, Stop, Waiter, Work};
+use super::work::who;
+use super::{Ctx, Goal, Order, Patience, Service, Start, Stop, Waiter, Work};
 
 impl Service {
     pub(in crate::core) fn start(
@@ -19,6 +21,7 @@ impl Service {
         cause: Cause,
         waiter: Option<Waiter>,
     ) {
+        let all_ready = self.wanted().iter().all(Instance::is_ready);
         match &mut self.work {
             Work::Start(start) => {
                 let operation = start.operation;
@@ -26,9 +29,7 @@ impl Service {
                 return;
             }
             Work::Rollout(_) => return answer_if(ctx, waiter, Ok(Done::AlreadySo)),
-            Work::None
-                if self.goal == Goal::Run && self.instances.iter().all(Instance::is_ready) =>
-            {
+            Work::None if self.goal == Goal::Run && all_ready => {
                 return answer_if(ctx, waiter, Ok(Done::AlreadySo));
             }
             Work::Stop(_) => self.supersede(ctx, "it was started again"),
@@ -46,6 +47,7 @@ impl Service {
             slots: self.not_ready(),
             failed: BTreeMap::new(),
             again: None,
+            waiters_after: Vec::new(),
         };
         join(ctx, &mut start.waiters, waiter, operation);
         let slots = start.slots.clone();
@@ -65,7 +67,7 @@ impl Service {
             }
             State::Draining { .. } => self.reopen(ctx, slot),
             State::Stopping { then, .. } => *then = Next::Relaunch,
-            State::Starting { .. } | State::Ready { .. } => {}
+            State::Starting { .. } | State::Ready { .. } | State::Unhealthy { .. } => {}
         }
     }
 
@@ -86,9 +88,7 @@ impl Service {
             self.hasten(ctx.now, limit);
             return self.advance(ctx);
         }
-        if matches!(self.goal, Goal::Stopped { .. })
-            && self.instances.iter().all(Instance::is_at_rest)
-        {
+        if matches!(self.goal, Goal::Stopped { .. }) && self.is_down() {
             return answer_if(ctx, waiter, Ok(Done::AlreadySo));
         }
         self.supersede(ctx, "the service was stopped");
@@ -98,12 +98,13 @@ impl Service {
         self.note(ctx, None, EventKind::StopAsked { operation, cause: cause.clone() });
         ctx.push(Effect::OpenLedger { service: self.config.name.clone(), operation });
         let slots: Vec<Slot> =
-            self.instances.iter().filter(|i| i.run().is_some()).map(|i| i.slot).collect();
+            self.wanted().iter().filter(|i| i.run().is_some()).map(|i| i.slot).collect();
         let mut stop = Stop { operation, cause, began: ctx.now, waiters: Vec::new(), slots };
         join(ctx, &mut stop.waiters, waiter, operation);
         self.work = Work::Stop(stop);
-        for slot in self.config.slots() {
-            self.retire(ctx, slot, Next::Rest, limit);
+        let patience = Patience { limit, on_timeout: OnDrainTimeout::Cut };
+        for seat in self.seats() {
+            self.retire(ctx, seat, Next::Rest, patience);
         }
         self.advance(ctx);
     }
@@ -111,9 +112,10 @@ impl Service {
     /// A second, more urgent stop: the drains under way get its limit.
     pub(super) fn hasten(&mut self, now: Instant, limit: Option<Duration>) {
         let Some(until) = limit.map(|limit| now + limit) else { return };
-        for instance in &mut self.instances {
-            if let State::Draining { drain, .. } = &mut instance.state {
+        for seat in self.seats() {
+            if let State::Draining { drain, .. } = &mut self.at(seat).state {
                 drain.until = earliest(drain.until, Some(until));
+                drain.on_timeout = OnDrainTimeout::Cut;
             }
         }
     }
@@ -121,7 +123,7 @@ impl Service {
     pub(in crate::core) fn restart(
         &mut self,
         ctx: &mut Ctx<'_>,
-        order: RestartOrder,
+        order: Order,
         waiter: Option<Waiter>,
     ) {
         if let Goal::Stopped { .. } = self.goal
@@ -150,7 +152,8 @@ impl Service {
             return answer_if(ctx, waiter, Err(refusal));
         }
         self.settle.resume();
-        self.begin_rollout(ctx, order.cause, order.drain_timeout, waiter);
+        let slots = self.config.slots().collect();
+        self.roll_out(ctx, slots, order, waiter.into_iter().collect());
     }
 
     /// Ends whatever work is under way, because something else takes its place.
@@ -166,7 +169,7 @@ impl Service {
                 }
                 rollout.waiters
             }
-            Work::Start(start) => start.waiters,
+            Work::Start(start) => [start.waiters, start.waiters_after].concat(),
             Work::Stop(stop) => stop.waiters,
         };
         for waiter in waiters {
@@ -187,11 +190,7 @@ impl Service {
             Work::Stop(s) => (s.operation, "a stop", &s.cause, s.began),
             Work::None => return Refusal::ShuttingDown,
         };
-        let by = match cause {
-            Cause::Daemon => "the daemon".to_owned(),
-            Cause::Operator(actor) => actor.clone(),
-            Cause::FilesChanged(_) => "a file change".to_owned(),
-        };
+        let by = who(cause);
         let seconds = now.duration_since(began).as_secs();
         Refusal::Conflict { operation, what: format!("{word} by {by}, begun {seconds}s ago") }
     }

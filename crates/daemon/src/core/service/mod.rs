@@ -1,12 +1,20 @@
 //! One service: its goal, its instances, the piece of work under way, and what the proxy is told.
 //!
-//! [`commands`] says which commands are taken when, [`runs`] what is made of the news of processes,
-//! [`steps`] changes the state of one instance, [`work`] takes a rollout, a start or a stop further.
+//! [`commands`] says which commands are taken when, [`steer`] how a rollout changes its course,
+//! [`runs`] what is made of the news of processes, [`health`] of those that do not answer or use too
+//! much memory, [`steps`] changes the state of one instance, [`spare`] is the seat beside the slots,
+//! [`work`] takes a rollout, a start or a stop further, [`change`] takes a new configuration.
 
+mod change;
 mod commands;
+mod health;
 mod runs;
+mod spare;
+mod steer;
 mod steps;
 mod work;
+
+pub(in crate::core) use self::change::Change;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,18 +24,21 @@ use smoothserve_protocol::event::{Cause, EventKind};
 use smoothserve_protocol::failure::Failure;
 use smoothserve_protocol::id::{Generation, OperationId, RunId, ServiceName, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
-use smoothserve_protocol::snapshot::{OperationKind, ServiceState};
+use smoothserve_protocol::snapshot::{OnDrainTimeout, OperationKind, ServiceState};
 
 use super::effect::{Effect, WhenNone};
 use super::input::{AnswerWhen, Ticket};
 use super::instance::{Instance, State, earliest};
-use super::rollout::{Rollout, Turn};
+use super::rollout::{Field, Rollout, Turn};
 use super::settle::Settle;
 use crate::config::ServiceConfig;
 
 /// How long requests are held while the service is expected back, if its file does not say.
 const HOLD_AT_WORK: Duration = Duration::from_secs(30);
 const HOLD_ELSE: Duration = Duration::from_secs(5);
+
+/// The seat beside the slots.
+pub(in crate::core) const SPARE: Slot = Slot(u16::MAX);
 
 /// What a service needs from the supervisor while it handles one input.
 pub(in crate::core) struct Ctx<'a> {
@@ -63,11 +74,27 @@ pub(in crate::core) struct Waiter {
 
 /// What is asked of a rolling restart.
 #[derive(Clone, Debug)]
-pub(in crate::core) struct RestartOrder {
+pub(in crate::core) struct Order {
     pub cause: Cause,
     pub expected: Option<Generation>,
     pub join: bool,
     pub drain_timeout: Option<Duration>,
+    pub on_drain_timeout: Option<OnDrainTimeout>,
+}
+
+impl Order {
+    /// As the configuration says, for this reason.
+    fn plain(cause: Cause) -> Self {
+        Self { cause, expected: None, join: true, drain_timeout: None, on_drain_timeout: None }
+    }
+}
+
+/// How long a drain may last, and what happens then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::core) struct Patience {
+    /// None: as long as it needs.
+    pub limit: Option<Duration>,
+    pub on_timeout: OnDrainTimeout,
 }
 
 /// Whether the service is meant to run.
@@ -102,6 +129,8 @@ pub(in crate::core) struct Start {
     pub failed: BTreeMap<Slot, Failure>,
     /// Files changed since it began: a rollout follows.
     pub again: Option<Cause>,
+    /// Those who wait for that rollout.
+    pub waiters_after: Vec<Waiter>,
 }
 
 /// A stop under way.
@@ -122,13 +151,26 @@ pub(in crate::core) struct Service {
     /// The last one given out.
     pub generation: Generation,
     pub goal: Goal,
+    /// By slot. More than the configuration wants while those above it drain and stop.
     pub instances: Vec<Instance>,
+    /// A run that is to take a slot, or that has given it up; see [`spare`].
+    pub spare: Instance,
     pub work: Work,
     pub settle: Settle,
     /// When the shown state became what it is.
     pub shown: (ServiceState, Instant),
     /// Mean turn of the last rollout that succeeded.
     pub last_turn: Option<Duration>,
+    /// Questions what a restart would do, whose preflight has not ended.
+    plans: Vec<(OperationId, Ticket)>,
+    /// A configuration that waits for the work under way.
+    pending: Option<change::Change>,
+    /// It is to end: its file is gone.
+    pub leaving: bool,
+    /// Every instance fails its liveness probe, and that was said.
+    nobody_answers: bool,
+    /// When instances were replaced for the memory they used, lately.
+    memory: health::MemoryRestarts,
     /// What the proxy was told last.
     routed: Option<(Vec<RunId>, WhenNone)>,
 }
@@ -137,6 +179,7 @@ impl Service {
     pub(in crate::core) fn new(config: Arc<ServiceConfig>, now: Instant) -> Self {
         Self {
             instances: config.slots().map(Instance::new).collect(),
+            spare: Instance::new(Slot(0)),
             config,
             generation: Generation::default().next(),
             goal: Goal::Stopped { by: None },
@@ -144,14 +187,19 @@ impl Service {
             settle: Settle::default(),
             shown: (ServiceState::Stopped, now),
             last_turn: None,
+            plans: Vec::new(),
+            pending: None,
+            leaving: false,
+            nobody_answers: false,
+            memory: health::MemoryRestarts::default(),
             routed: None,
         }
     }
 
     /// Does what is due.
     pub(in crate::core) fn timeout(&mut self, ctx: &mut Ctx<'_>) {
-        for slot in self.config.slots() {
-            self.look_at(ctx, slot);
+        for seat in self.seats() {
+            self.look_at(ctx, seat);
         }
         if let Some(files) = self.settle.take(ctx.now) {
             self.files_settled(ctx, Cause::FilesChanged(files));
@@ -161,8 +209,8 @@ impl Service {
 
     /// The next moment at which something is due.
     pub(in crate::core) fn deadline(&self) -> Option<Instant> {
-        let instances = self.instances.iter().filter_map(Instance::deadline).min();
-        earliest(instances, earliest(self.settle.deadline(), self.proven_at()))
+        let instances = self.everyone().filter_map(Instance::deadline).min();
+        earliest(instances, earliest(self.settle.deadline(), self.next_proof()))
     }
 
     /// Tells the proxy who may be chosen, if that changed.
@@ -171,8 +219,7 @@ impl Service {
         if let Work::Rollout(rollout) = &mut self.work {
             rollout.min_ready = rollout.min_ready.min(ready);
         }
-        let runs =
-            self.instances.iter().filter(|i| i.is_ready()).filter_map(Instance::run).collect();
+        let runs = self.everyone().filter(|i| i.is_ready()).filter_map(Instance::run).collect();
         let route = (runs, self.when_none());
         if self.routed.as_ref() != Some(&route) {
             self.routed = Some(route.clone());
@@ -185,7 +232,7 @@ impl Service {
         if matches!(self.goal, Goal::Stopped { .. }) {
             return WhenNone::Stopped;
         }
-        if self.instances.iter().all(|i| i.state == State::Failed) {
+        if self.wanted().iter().all(|i| i.state == State::Failed) && !self.spare.is_ready() {
             return WhenNone::Failed;
         }
         let by_default = if matches!(self.work, Work::None) { HOLD_ELSE } else { HOLD_AT_WORK };
@@ -193,9 +240,9 @@ impl Service {
     }
 
     pub(in crate::core) fn shown_state(&self) -> ServiceState {
-        let all = |test: fn(&Instance) -> bool| self.instances.iter().all(test);
+        let all = |test: fn(&Instance) -> bool| self.wanted().iter().all(test);
         match (&self.goal, &self.work) {
-            (Goal::Stopped { .. }, _) if all(Instance::is_at_rest) => ServiceState::Stopped,
+            (Goal::Stopped { .. }, _) if self.is_down() => ServiceState::Stopped,
             (Goal::Stopped { .. }, _) | (_, Work::Stop(_)) => ServiceState::Stopping,
             (Goal::Run, Work::Rollout(r)) if !r.preflight => ServiceState::Restarting,
             (Goal::Run, Work::Start(_)) => ServiceState::Starting,
@@ -224,36 +271,81 @@ impl Service {
     }
 
     pub(in crate::core) fn serving(&self) -> Generation {
-        let ready = self.instances.iter().filter(|instance| instance.is_ready());
+        let ready = self.everyone().filter(|instance| instance.is_ready());
         ready.map(|instance| instance.generation).min().unwrap_or(self.generation)
     }
 
     pub(in crate::core) fn is_down(&self) -> bool {
-        self.instances.iter().all(Instance::is_at_rest)
+        self.everyone().all(Instance::is_at_rest)
+    }
+
+    /// It is down, and nothing is left to do.
+    pub(in crate::core) fn has_ended(&self) -> bool {
+        matches!(self.work, Work::None) && self.plans.is_empty() && self.is_down()
     }
 
     pub(in crate::core) fn ready_count(&self) -> u16 {
-        self.instances.iter().filter(|i| i.is_ready()).count() as u16
+        self.everyone().filter(|i| i.is_ready()).count() as u16
+    }
+
+    /// The instances that the configuration wants.
+    pub(in crate::core) fn wanted(&self) -> &[Instance] {
+        let count = usize::from(self.config.instances.get()).min(self.instances.len());
+        &self.instances[..count]
+    }
+
+    /// Every instance there is, wanted or on its way out.
+    pub(in crate::core) fn everyone(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().chain(std::iter::once(&self.spare))
+    }
+
+    /// Where [`everyone`](Self::everyone) sits.
+    fn seats(&self) -> impl Iterator<Item = Slot> + use<> {
+        (0..self.instances.len() as u16).map(Slot).chain(std::iter::once(SPARE))
+    }
+
+    fn field(&self, now: Instant) -> Field<'_> {
+        Field {
+            slots: self.wanted(),
+            spare: &self.spare,
+            has_port: self.free_port(SPARE).is_some(),
+            now,
+            min_ready_time: self.config.limits.min_ready_time,
+        }
     }
 
     fn not_ready(&self) -> Vec<Slot> {
-        self.instances.iter().filter(|i| !i.is_ready()).map(|i| i.slot).collect()
+        self.wanted().iter().filter(|i| !i.is_ready()).map(|i| i.slot).collect()
     }
 
-    pub(in crate::core) fn at(&mut self, slot: Slot) -> &mut Instance {
-        &mut self.instances[usize::from(slot.0)]
+    /// The instance in a seat.
+    pub(in crate::core) fn at(&mut self, seat: Slot) -> &mut Instance {
+        if seat == SPARE { &mut self.spare } else { &mut self.instances[usize::from(seat.0)] }
     }
 
-    fn measure(&mut self, slot: Slot, measure: impl FnOnce(&mut Turn)) {
+    /// The slot that a seat is about: the spare one stands in for another.
+    fn slot_of(&self, seat: Slot) -> Slot {
+        if seat == SPARE { self.spare.slot } else { seat }
+    }
+
+    /// It is its turn in the rollout under way.
+    fn has_turn(&self, seat: Slot) -> bool {
+        let slot = self.slot_of(seat);
+        matches!(&self.work, Work::Rollout(rollout) if rollout.has_turn(slot))
+    }
+
+    fn measure(&mut self, seat: Slot, measure: impl FnOnce(&mut Turn)) {
+        let slot = self.slot_of(seat);
         if let Work::Rollout(rollout) = &mut self.work
-            && rollout.current == Some(slot)
+            && rollout.has_turn(slot)
             && let Some(turn) = rollout.turn(slot)
         {
             measure(turn);
         }
     }
 
-    fn note(&self, ctx: &mut Ctx<'_>, slot: Option<Slot>, kind: EventKind) {
+    fn note(&self, ctx: &mut Ctx<'_>, seat: Option<Slot>, kind: EventKind) {
+        let slot = seat.map(|seat| self.slot_of(seat));
         ctx.push(Effect::Note { service: Some(self.config.name.clone()), slot, kind });
     }
 }

@@ -9,7 +9,7 @@ use smoothserve_protocol::id::{RunId, Slot};
 use super::super::effect::Effect;
 use super::super::input::DrainId;
 use super::super::instance::{Next, State};
-use super::{Ctx, Goal, Service, Work, millis};
+use super::{Ctx, Goal, SPARE, Service, Work, millis};
 
 impl Service {
     pub(in crate::core) fn launched(
@@ -31,6 +31,8 @@ impl Service {
         let delay = self.config.delay_running_time;
         if let State::Starting { ready_at: ready_at @ None, .. } = &mut self.at(slot).state {
             *ready_at = Some(ctx.now + delay);
+            let now = ctx.now;
+            self.measure(slot, |turn| turn.answering = Some(now));
             self.look_at(ctx, slot);
         }
         self.advance(ctx);
@@ -75,7 +77,12 @@ impl Service {
                 let failure = failed(FailReason::ExitedTooSoon(exit));
                 self.fail(ctx, slot, run, failure);
             }
-            State::Stopping { then: Next::Retry(reason), .. } => {
+            State::Unhealthy { .. } => {
+                let failure = failed(FailReason::Crashed(exit));
+                self.fail(ctx, slot, run, failure);
+            }
+            State::Stopping { then: Next::Retry(reason), .. }
+            | State::Draining { then: Next::Retry(reason), .. } => {
                 let failure = failed(reason);
                 self.fail(ctx, slot, run, failure);
             }
@@ -127,9 +134,13 @@ impl Service {
     }
 
     /// Whether an exit now would be a crash, rather than a failure of the rollout under way.
-    pub(super) fn is_proven(&self, now: Instant, slot: Slot) -> bool {
-        let in_turn = matches!(&self.work, Work::Rollout(r) if r.current == Some(slot));
-        !in_turn || self.proven_at().is_none_or(|at| at <= now)
+    pub(super) fn is_proven(&self, now: Instant, seat: Slot) -> bool {
+        !self.has_turn(seat) || self.proven_at(seat).is_none_or(|at| at <= now)
+    }
+
+    /// The next run of `slot` is on its way, in the spare seat.
+    fn is_being_replaced(&self, slot: Slot) -> bool {
+        self.has_turn(slot) && self.spare.slot == slot && self.spare.run().is_some()
     }
 
     pub(super) fn fail(&mut self, ctx: &mut Ctx<'_>, slot: Slot, run: RunId, failure: Failure) {
@@ -141,7 +152,11 @@ impl Service {
         let instance = self.at(slot);
         instance.fail(ctx.now, run, failure.clone());
         let failures = instance.failures;
-        let kind = match instance.state {
+        if slot == SPARE || self.is_being_replaced(slot) {
+            // It is not tried again: whoever serves in its stead, or is about to, is enough.
+            self.at(slot).state = State::Stopped;
+        }
+        let kind = match self.at(slot).state {
             State::BackingOff { retry_at } => {
                 let retry_ms = millis(retry_at.duration_since(ctx.now));
                 EventKind::BackingOff { failure, retry_ms, failures }

@@ -1,15 +1,16 @@
 //! What is done to one instance, and when it is due.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use smoothserve_protocol::event::EventKind;
+use smoothserve_protocol::event::{Cause, EventKind};
 use smoothserve_protocol::failure::FailReason;
 use smoothserve_protocol::id::{RunId, Slot};
+use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::super::effect::{Effect, Signal};
 use super::super::input::DrainId;
 use super::super::instance::{Drain, Instance, Next, State};
-use super::{Ctx, Service, Work, millis};
+use super::{Ctx, Patience, Service, Work, millis};
 
 impl Service {
     /// Does what is due for one instance.
@@ -24,7 +25,7 @@ impl Service {
                 self.give_up(ctx, slot, run);
             }
             State::Draining { run, drain, then } if due(&drain.until) => {
-                self.drain_timed_out(ctx, slot, run, then);
+                self.drain_timed_out(ctx, slot, run, drain.on_timeout, then);
             }
             State::Draining { run, drain, .. } if due(&drain.tunnels_until) => {
                 if let State::Draining { drain, .. } = &mut self.at(slot).state {
@@ -37,6 +38,7 @@ impl Service {
                     *kill_at = None;
                 }
                 ctx.push(Effect::Signal { run, signal: Signal::Kill });
+                self.measure(slot, |turn| turn.killed = true);
                 let after_ms = millis(now.duration_since(since));
                 self.note(ctx, Some(slot), EventKind::Killed { after_ms });
             }
@@ -73,19 +75,30 @@ impl Service {
         ctx: &mut Ctx<'_>,
         slot: Slot,
         run: RunId,
+        policy: OnDrainTimeout,
         then: Next,
     ) {
-        match then {
-            // A stop with a limit was asked for: what is left is cut.
-            Next::Rest => {
+        // Without a rollout to end, there is nothing to give up: its old run is left to finish.
+        let in_turn = self.has_turn(slot);
+        match policy {
+            OnDrainTimeout::Cut => {
+                let kind = EventKind::DrainCut { in_flight: 0, by: Cause::Daemon };
+                self.note(ctx, Some(slot), kind);
                 ctx.push(Effect::Cut { run });
                 self.tell_to_exit(ctx, slot, run, then);
             }
-            // A restart is not worth a request: the process was not signalled, so nothing is lost.
-            Next::Relaunch | Next::Retry(_) => {
-                self.reopen(ctx, slot);
-                self.note(ctx, Some(slot), EventKind::Reopened { in_flight: 0 });
+            OnDrainTimeout::Abort if in_turn => {
+                let slot = self.slot_of(slot);
+                // A restart is not worth a request: the process was not signalled, so nothing is
+                // lost.
                 self.halt_for_drain(ctx, slot);
+            }
+            OnDrainTimeout::Wait | OnDrainTimeout::Abort => {
+                if let State::Draining { drain, .. } = &mut self.at(slot).state {
+                    drain.until = None;
+                }
+                let kind = EventKind::DrainWaits { in_flight: 0, blockers: Vec::new() };
+                self.note(ctx, Some(slot), kind);
             }
         }
     }
@@ -95,25 +108,26 @@ impl Service {
         let run = *ctx.last_run;
         ctx.runs.insert(run, (self.config.name.clone(), slot));
         let (generation, limit) = (self.generation, self.config.limits.ready_timeout);
-        self.at(slot).begin(ctx.now, run, generation, limit);
+        // One that is still taken is waited for by whoever launches.
+        let own = self.config.port(self.slot_of(slot));
+        let port = self.free_port(slot).unwrap_or(own);
+        self.at(slot).begin(ctx.now, run, generation, port, limit);
         let now = ctx.now;
         self.measure(slot, |turn| turn.launched = Some(now));
-        ctx.push(Effect::Launch { run, service: self.config.name.clone(), slot, generation });
+        let (config, slot) = (self.config.clone(), self.slot_of(slot));
+        ctx.push(Effect::Launch { run, config, slot, port, generation });
     }
 
     /// Takes an instance out, politely: drain, then exit, then `then`.
-    pub(super) fn retire(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        slot: Slot,
-        then: Next,
-        limit: Option<Duration>,
-    ) {
+    pub(super) fn retire(&mut self, ctx: &mut Ctx<'_>, slot: Slot, then: Next, patience: Patience) {
         match self.at(slot).state.clone() {
-            State::Ready { run, since } => self.drain(ctx, slot, run, since, then, limit),
+            State::Ready { run, since } | State::Unhealthy { run, since } => {
+                self.drain(ctx, slot, run, since, then, patience);
+            }
             State::Starting { run, .. } => self.tell_to_exit(ctx, slot, run, then),
             State::Draining { run, mut drain, .. } => {
-                drain.until = limit.map(|limit| ctx.now + limit);
+                drain.until = patience.limit.map(|limit| ctx.now + limit);
+                drain.on_timeout = patience.on_timeout;
                 self.at(slot).state = State::Draining { run, drain, then };
             }
             State::Stopping { run, since, kill_at, .. } => {
@@ -135,7 +149,7 @@ impl Service {
         run: RunId,
         ready_since: Instant,
         then: Next,
-        limit: Option<Duration>,
+        Patience { limit, on_timeout }: Patience,
     ) {
         let now = ctx.now;
         // Tunnels go before the deadline does, so that they alone never make it pass.
@@ -147,11 +161,13 @@ impl Service {
             id: instance.last_drain,
             since: now,
             until: limit.map(|limit| now + limit),
+            on_timeout,
             tunnels_until: Some(now + tunnels),
             ready_since,
         };
         let id = drain.id;
         instance.state = State::Draining { run, drain, then };
+        self.measure(slot, |turn| turn.closed = Some(now));
         // Out of the choice first: a request that comes now must go elsewhere, or be held.
         self.refresh_route(ctx);
         ctx.push(Effect::Drain { run, drain: id });
@@ -179,7 +195,7 @@ impl Service {
 
     /// SIGKILL to everything that runs: the third request to shut down.
     pub(in crate::core) fn kill_all(&mut self, ctx: &mut Ctx<'_>) {
-        for slot in self.config.slots() {
+        for slot in self.seats() {
             if let Some(run) = self.at(slot).run() {
                 let since = ctx.now;
                 self.at(slot).state =
@@ -193,7 +209,7 @@ impl Service {
 
     /// Closes every tunnel, drained or not: the daemon goes.
     pub(in crate::core) fn end_tunnels(&mut self, ctx: &mut Ctx<'_>) {
-        for run in self.instances.iter().filter_map(Instance::run) {
+        for run in self.everyone().filter_map(Instance::run) {
             ctx.push(Effect::EndTunnels { run });
         }
     }

@@ -1,6 +1,6 @@
 //! The piece of work under way, taken as far as it can go after each input.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use smoothserve_protocol::event::{Cause, EventKind};
 use smoothserve_protocol::failure::{FailReason, Failure};
@@ -11,35 +11,58 @@ use smoothserve_protocol::snapshot::{Ledger, Receipt, StepPhase};
 use super::super::effect::Effect;
 use super::super::input::AnswerWhen;
 use super::super::instance::{Next, State};
-use super::super::rollout::{Rollout, Step, next_step};
-use super::{Ctx, Service, Waiter, Work, millis};
+use super::super::rollout::{Ending, Rollout, Step, next_step};
+use super::{Ctx, Goal, Order, SPARE, Service, Waiter, Work, millis};
 
 impl Service {
+    /// Replaces every instance.
     pub(super) fn begin_rollout(
         &mut self,
         ctx: &mut Ctx<'_>,
         cause: Cause,
-        drain_timeout: Option<Duration>,
         waiter: Option<Waiter>,
     ) {
+        let slots = self.config.slots().collect();
+        self.roll_out(ctx, slots, Order::plain(cause), waiter.into_iter().collect());
+    }
+
+    /// Replaces some.
+    pub(super) fn begin_rollout_of(&mut self, ctx: &mut Ctx<'_>, slots: Vec<Slot>, cause: Cause) {
+        self.roll_out(ctx, slots, Order::plain(cause), Vec::new());
+    }
+
+    pub(super) fn roll_out(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slots: Vec<Slot>,
+        order: Order,
+        waiters: Vec<Waiter>,
+    ) {
         let operation = ctx.operation();
+        let limits = &self.config.limits;
         self.work = Work::Rollout(Rollout {
             operation,
-            cause,
+            cause: order.cause,
             from: self.serving(),
             to: self.generation.next(),
             began: ctx.now,
-            drain_timeout: drain_timeout.unwrap_or(self.config.limits.drain_timeout),
-            waiters: waiter.into_iter().collect(),
+            drain_timeout: order.drain_timeout.unwrap_or(limits.drain_timeout),
+            on_drain_timeout: order.on_drain_timeout.unwrap_or(limits.on_drain_timeout),
+            order: self.config.restart_order,
+            width: usize::from(self.config.max_unavailable.get()),
+            waiters,
             preflight: true,
-            queue: self.config.slots().collect(),
-            current: None,
+            of: slots.len() as u16,
+            queue: slots,
+            current: Vec::new(),
             turns: Vec::new(),
             min_ready: self.ready_count(),
             waiting: false,
+            paused_by: None,
+            ending: None,
             again: None,
         });
-        ctx.push(Effect::Preflight { service: self.config.name.clone(), operation });
+        ctx.push(Effect::Preflight { config: self.config.clone(), operation });
     }
 
     pub(in crate::core) fn preflighted(
@@ -48,6 +71,9 @@ impl Service {
         operation: OperationId,
         problem: Option<String>,
     ) {
+        if self.planned(ctx, operation, problem.as_ref()) {
+            return;
+        }
         let Work::Rollout(rollout) = &mut self.work else { return };
         if rollout.operation != operation || !rollout.preflight {
             return;
@@ -65,7 +91,7 @@ impl Service {
             operation,
             from: rollout.from,
             to: rollout.to,
-            instances: self.config.instances.get(),
+            instances: rollout.of,
             cause: rollout.cause.clone(),
         };
         self.generation = rollout.to;
@@ -90,7 +116,7 @@ impl Service {
 
     pub(super) fn files_settled(&mut self, ctx: &mut Ctx<'_>, cause: Cause) {
         match &mut self.work {
-            Work::None => self.begin_rollout(ctx, cause, None, None),
+            Work::None => self.begin_rollout(ctx, cause, None),
             Work::Rollout(rollout) => rollout.again = Some(cause),
             Work::Start(start) => start.again = Some(cause),
             Work::Stop(_) => {}
@@ -99,6 +125,7 @@ impl Service {
 
     /// Takes the work under way as far as it can go now, and tells the proxy who may be chosen.
     pub(super) fn advance(&mut self, ctx: &mut Ctx<'_>) {
+        self.tend(ctx);
         loop {
             let went_on = match &self.work {
                 Work::None => false,
@@ -109,7 +136,9 @@ impl Service {
             if !went_on {
                 break;
             }
+            self.apply_pending(ctx);
         }
+        self.drop_seats();
         self.refresh_route(ctx);
         let state = self.shown_state();
         if state != self.shown.0 {
@@ -119,9 +148,12 @@ impl Service {
 
     /// Takes one step; `false` when there is none to take.
     pub(super) fn step_rollout(&mut self, ctx: &mut Ctx<'_>) -> bool {
+        let field = self.field(ctx.now);
+        let Work::Rollout(rollout) = &self.work else { return false };
+        let step = next_step(rollout, field);
         let Work::Rollout(rollout) = &mut self.work else { return false };
         let now = ctx.now;
-        match next_step(rollout, &self.instances, now, self.config.limits.min_ready_time) {
+        match step {
             Step::Wait => return false,
             Step::WaitForOthers => {
                 if !std::mem::replace(&mut rollout.waiting, true) {
@@ -132,9 +164,14 @@ impl Service {
             }
             Step::Retire(slot) => {
                 rollout.take_turn(slot, now);
-                let limit = rollout.drain_timeout;
-                self.retire(ctx, slot, Next::Relaunch, Some(limit));
+                let patience = rollout.patience();
+                self.retire(ctx, slot, Next::Relaunch, patience);
             }
+            Step::LaunchSpare(slot) => {
+                rollout.take_turn(slot, now);
+                self.launch_spare(ctx, slot);
+            }
+            Step::Swap(slot) => self.swap(ctx, slot),
             Step::Launch(slot) => {
                 rollout.take_turn(slot, now);
                 self.at(slot).forgive();
@@ -146,6 +183,7 @@ impl Service {
             }
             Step::TurnDone(slot) => rollout.end_turn(slot, now, StepPhase::Done),
             Step::Halt(slot) => self.halt(ctx, slot),
+            Step::EndEarly => self.end_early(ctx),
             Step::Finish => self.finish(ctx),
         }
         true
@@ -169,19 +207,38 @@ impl Service {
         self.after_rollout(ctx, &rollout.cause, rollout.again, true);
     }
 
+    /// Why the new run of `slot` does not serve, wherever it sits.
+    fn why_not(&self, now: Instant, slot: Slot) -> Option<Failure> {
+        let beside = Some(&self.spare).filter(|spare| spare.slot == slot);
+        let mut seats = beside.into_iter().chain([&self.instances[usize::from(slot.0)]]);
+        seats.find_map(|instance| {
+            let unhealthy = |probe_error| Failure {
+                reason: FailReason::Unhealthy { probe_error },
+                uptime_ms: instance.launched.map_or(0, |at| millis(now.duration_since(at))),
+                last_output: Vec::new(),
+            };
+            instance.unresponsive.clone().map(unhealthy).or_else(|| instance.failure.clone())
+        })
+    }
+
     /// A new run failed: end here; what was not touched serves on.
     pub(super) fn halt(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
-        let failure = self.at(slot).failure.clone().unwrap_or(Failure {
+        let failure = self.why_not(ctx.now, slot).unwrap_or(Failure {
             reason: FailReason::NotLaunched { error: "the instance is not running".to_owned() },
             uptime_ms: 0,
             last_output: Vec::new(),
         });
         let why = format!("{}-{slot} {}", self.config.name, failure);
-        self.end_halted(ctx, slot, why, |receipt| Refusal::Halted {
+        let explained = Some((slot, failure.clone()));
+        self.end_halted(ctx, slot, why, explained, |receipt| Refusal::Halted {
             slot,
             failure: failure.clone(),
             receipt,
         });
+        // The run that served there fell while the next one was on its way.
+        if self.goal == Goal::Run && self.at(slot).state == State::Stopped {
+            self.launch(ctx, slot);
+        }
     }
 
     /// Requests outlived the deadline: end here; nothing was signalled.
@@ -193,10 +250,18 @@ impl Service {
             self.config.name,
             limit_ms / 1000
         );
-        self.end_halted(ctx, slot, why, |receipt| Refusal::DrainTimedOut {
+        if matches!(self.spare.state, State::Draining { .. }) && self.spare.slot == slot {
+            self.swap_back(ctx, slot);
+        } else {
+            self.reopen(ctx, slot);
+        }
+        let kind = EventKind::Reopened { in_flight: 0, blockers: Vec::new() };
+        self.note(ctx, Some(slot), kind);
+        self.end_halted(ctx, slot, why, None, |receipt| Refusal::DrainTimedOut {
             slot,
             in_flight: 0,
             limit_ms,
+            blockers: Vec::new(),
             receipt,
         });
     }
@@ -206,19 +271,70 @@ impl Service {
         ctx: &mut Ctx<'_>,
         slot: Slot,
         why: String,
+        failure: Option<(Slot, Failure)>,
         refusal: impl Fn(Box<Receipt>) -> Refusal,
     ) {
         let Work::Rollout(mut rollout) = std::mem::replace(&mut self.work, Work::None) else {
             return;
         };
         rollout.end_turn(slot, ctx.now, StepPhase::Failed);
-        let receipt = self.receipt(ctx.now, &rollout, Some(why.clone()));
+        // Others that are out at the same time come back by themselves, or serve on.
+        for slot in rollout.current.clone() {
+            if matches!(self.at(slot).state, State::Draining { .. }) {
+                self.reopen(ctx, slot);
+            }
+        }
+        self.clear_spare(ctx);
+        let mut receipt = self.receipt(ctx.now, &rollout, Some(why.clone()));
+        receipt.failure = failure;
         ctx.push(Effect::CloseLedger(Box::new(receipt.clone())));
         self.note(ctx, None, EventKind::RolloutHalted { operation: rollout.operation, why });
         for waiter in &rollout.waiters {
             ctx.answer(waiter.ticket, Err(refusal(Box::new(receipt.clone()))));
         }
         self.after_rollout(ctx, &rollout.cause, rollout.again, false);
+    }
+
+    /// Nothing failed, but it goes no further.
+    pub(super) fn end_early(&mut self, ctx: &mut Ctx<'_>) {
+        let Work::Rollout(rollout) = std::mem::replace(&mut self.work, Work::None) else { return };
+        let why = match &rollout.ending {
+            Some(Ending::Aborted(cause)) => format!("aborted by {}", who(cause)),
+            Some(Ending::Reconfigured) | None => "the configuration changed".to_owned(),
+        };
+        let receipt = Box::new(self.receipt(ctx.now, &rollout, Some(why.clone())));
+        ctx.push(Effect::CloseLedger(receipt.clone()));
+        let operation = rollout.operation;
+        self.note(ctx, None, EventKind::RolloutHalted { operation, why });
+        match rollout.ending {
+            Some(Ending::Aborted(cause)) => {
+                let by = who(&cause);
+                for waiter in rollout.waiters {
+                    let receipt = receipt.clone();
+                    ctx.answer(waiter.ticket, Err(Refusal::Aborted { by: by.clone(), receipt }));
+                }
+            }
+            // What was begun is brought to its end, with the new configuration.
+            Some(Ending::Reconfigured) | None => self.go_on(ctx, rollout.cause, rollout.waiters),
+        }
+    }
+
+    /// Applies the configuration that ended a rollout; whoever waited for that one waits for the
+    /// next.
+    fn go_on(&mut self, ctx: &mut Ctx<'_>, cause: Cause, waiters: Vec<Waiter>) {
+        self.apply_pending(ctx);
+        match &mut self.work {
+            Work::None => {
+                let slots = self.config.slots().collect();
+                self.roll_out(ctx, slots, Order::plain(cause), waiters);
+            }
+            Work::Rollout(rollout) => rollout.waiters.extend(waiters),
+            Work::Start(start) => {
+                start.again.get_or_insert(cause);
+                start.waiters_after.extend(waiters);
+            }
+            Work::Stop(_) => {}
+        }
     }
 
     pub(super) fn after_rollout(
@@ -237,7 +353,7 @@ impl Service {
             return;
         }
         if let Some(cause) = again {
-            self.begin_rollout(ctx, cause, None, None);
+            self.begin_rollout(ctx, cause, None);
         }
     }
 
@@ -256,11 +372,14 @@ impl Service {
             done: halted.is_none(),
             halted,
             replaced: rollout.replaced(),
-            of: self.config.instances.get(),
+            of: rollout.of,
             took_ms: millis(now.duration_since(rollout.began)),
             steps: rollout.steps(),
             ledger: Ledger::default(),
             min_ready: rollout.min_ready,
+            slowest_held_us: None,
+            failure: None,
+            remarks: Vec::new(),
             unix_ms: 0,
         }
     }
@@ -286,7 +405,8 @@ impl Service {
             ctx.answer(waiter.ticket, result.clone());
         }
         if let Some(cause) = start.again {
-            self.begin_rollout(ctx, cause, None, None);
+            let slots = self.config.slots().collect();
+            self.roll_out(ctx, slots, Order::plain(cause), start.waiters_after);
         }
         true
     }
@@ -305,13 +425,36 @@ impl Service {
         true
     }
 
-    /// When the run in turn will have been ready for long enough.
-    pub(super) fn proven_at(&self) -> Option<Instant> {
-        let Work::Rollout(rollout) = &self.work else { return None };
-        let State::Ready { since, .. } = self.instances[usize::from(rollout.current?.0)].state
-        else {
-            return None;
-        };
+    /// When the run in `seat` will have been ready for long enough.
+    pub(super) fn proven_at(&self, seat: Slot) -> Option<Instant> {
+        let instance =
+            if seat == SPARE { &self.spare } else { &self.instances[usize::from(seat.0)] };
+        let State::Ready { since, .. } = instance.state else { return None };
         Some(since + self.config.limits.min_ready_time)
+    }
+
+    /// The next moment at which a run in turn will have proven itself.
+    pub(super) fn next_proof(&self) -> Option<Instant> {
+        let Work::Rollout(rollout) = &self.work else { return None };
+        let seats = rollout.current.iter().copied().chain(std::iter::once(SPARE));
+        let in_turn = |seat: &Slot| rollout.has_turn(self.slot_of(*seat));
+        // A slot whose old run is still on its way out, in the spare seat, waits for that instead.
+        let awaited = |seat: &Slot| {
+            *seat == SPARE
+                || self.spare.is_at_rest()
+                    && self.instances[usize::from(seat.0)].generation == rollout.to
+        };
+        seats.filter(in_turn).filter(awaited).filter_map(|seat| self.proven_at(seat)).min()
+    }
+}
+
+/// Who began something, for a sentence.
+pub(super) fn who(cause: &Cause) -> String {
+    match cause {
+        Cause::Daemon => "the daemon".to_owned(),
+        Cause::Operator(actor) => actor.clone(),
+        Cause::FilesChanged(_) => "a file change".to_owned(),
+        Cause::ConfigChanged(_) => "a changed configuration".to_owned(),
+        Cause::MemoryLimit { .. } => "a memory limit".to_owned(),
     }
 }

@@ -12,15 +12,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smoothserve_protocol::event::{Cause, EventKind};
-use smoothserve_protocol::failure::Exit;
+use smoothserve_protocol::failure::{Exit, FailReason};
 use smoothserve_protocol::id::{RunId, ServiceName, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
+use smoothserve_protocol::plan::RestartOrder;
 use smoothserve_protocol::snapshot::{InstanceState, ServiceDetail, ServiceState};
 
 use super::instance::{Next, State};
 use super::service::Work;
 use super::{AnswerWhen, Command, DrainId, Effect, Input, Signal, Supervisor, Ticket, WhenNone};
-use crate::config::{Limits, Readiness, ServiceConfig, StopSignal};
+use crate::config::{Limits, Readiness, Resources, ServiceConfig, StopSignal};
 
 /// How the next builds of a service behave.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,7 @@ fn broken(fate: Fate) -> Build {
 struct Process {
     service: ServiceName,
     slot: Slot,
+    port: u16,
     build: Build,
     in_flight: u32,
     tunnels: u32,
@@ -81,6 +83,8 @@ pub(super) struct World {
     doors_closed: bool,
     dice: u64,
     trace: Vec<String>,
+    /// Steps at one moment.
+    spins: u32,
 }
 
 enum Coming {
@@ -111,6 +115,14 @@ pub(crate) fn service(name: &str, instances: u16) -> ServiceConfig {
         delay_running_time: Duration::ZERO,
         delay_update_time: Duration::from_secs(2),
         stop_signal: StopSignal::Term,
+        watch_ignore: Vec::new(),
+        watch_gitignore: true,
+        restart_order: RestartOrder::StopFirst,
+        surge_port: 0,
+        max_unavailable: NonZeroU16::MIN,
+        liveness: None,
+        run_as: None,
+        resources: Resources::default(),
         limits: Limits::default(),
     }
 }
@@ -150,6 +162,7 @@ impl World {
             doors_closed: false,
             dice: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             trace: Vec::new(),
+            spins: 0,
         };
         world.perform_all();
         world
@@ -177,6 +190,7 @@ impl World {
             expected: None,
             join: true,
             drain_timeout: None,
+            on_drain_timeout: None,
             answer: AnswerWhen::Ended,
         })
     }
@@ -233,7 +247,9 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Launch { run, service, slot, .. } => self.launch(run, service, slot),
+            Effect::Launch { run, config, slot, port, .. } => {
+                self.launch(run, config.name.clone(), slot, port);
+            }
             Effect::Probe { run } => {
                 let process = &self.processes[&run];
                 let wait = process.build.boots_in;
@@ -270,7 +286,8 @@ impl World {
                 self.ring(run);
             }
             Effect::Signal { run, signal } => self.signal(run, signal),
-            Effect::Preflight { service, operation } => {
+            Effect::Preflight { config, operation } => {
+                let service = config.name.clone();
                 let problem = self.preflight_problem.clone();
                 let input = Input::Preflighted { service, operation, problem };
                 self.later(Duration::from_millis(1), Coming::Input(input));
@@ -282,6 +299,11 @@ impl World {
             }
             Effect::Note { slot, kind, .. } => self.events.push((slot, kind)),
             Effect::OpenLedger { .. } | Effect::CloseLedger(_) => {}
+            Effect::Forget { service } => {
+                let left = self.processes.values().any(|p| p.service == service);
+                assert!(!left, "forgotten while it runs: {service}");
+                self.routes.remove(&service);
+            }
             Effect::CloseDoors => {
                 self.doors_closed = true;
                 let wait = Duration::from_millis(self.roll(3000));
@@ -295,16 +317,22 @@ impl World {
         }
     }
 
-    fn launch(&mut self, run: RunId, service: ServiceName, slot: Slot) {
+    fn launch(&mut self, run: RunId, service: ServiceName, slot: Slot, port: u16) {
         let build = self.builds[&service];
-        let twin = self.processes.values().any(|p| p.service == service && p.slot == slot);
-        assert!(!twin, "two processes in one slot: {service} {slot}");
+        let twin = self.processes.values().any(|p| p.service == service && p.port == port);
+        if twin {
+            let leaving = |p: &Process| p.service == service && (p.closed.is_some() || p.exiting);
+            let any = self.processes.values().any(leaving);
+            assert!(any, "two processes on one port: {service} {port}\n{}", self.history());
+            let holder = "a run that is on its way out".to_owned();
+            let reason = FailReason::PortTaken { port, holder };
+            let input = Input::LaunchFailed { run, reason };
+            return self.later(Duration::from_secs(5), Coming::Input(input));
+        }
         let input = match build.fate {
             Fate::CannotBeLaunched => Input::LaunchFailed {
                 run,
-                reason: smoothserve_protocol::failure::FailReason::NotLaunched {
-                    error: "no such file".into(),
-                },
+                reason: FailReason::NotLaunched { error: "no such file".into() },
             },
             _ => Input::Launched { run, pid: 1000 + run.0 as u32 },
         };
@@ -312,6 +340,7 @@ impl World {
             let process = Process {
                 service,
                 slot,
+                port,
                 build,
                 in_flight: 0,
                 tunnels: 0,
@@ -407,6 +436,8 @@ impl World {
             self.now = until;
             return false;
         }
+        self.spins = if next > self.now { 0 } else { self.spins + 1 };
+        assert!(self.spins < 10_000, "time stands still:\n{}", self.recent());
         self.now = self.now.max(next);
         if coming.is_some_and(|(at, _)| at <= next) {
             let (_, coming) = self.coming.pop_first().expect("there is one");
@@ -500,19 +531,25 @@ impl World {
                         | State::Stopping { then: Next::Relaunch, .. }
                 )
             });
-            if let Work::Rollout(_) = service.work {
-                assert!(retiring.count() <= 1, "two instances out at once:\n{}", self.history());
+            if let Work::Rollout(rollout) = &service.work {
+                let out = retiring.count();
+                assert!(out <= rollout.width, "too many out at once:\n{}", self.history());
             }
-            let runs: BTreeSet<RunId> = service.instances.iter().filter_map(|i| i.run()).collect();
+            let runs: BTreeSet<RunId> = service.everyone().filter_map(|i| i.run()).collect();
             let (routed, _) = &self.routes[&service.config.name];
             assert!(
                 routed.iter().all(|run| runs.contains(run)),
                 "a run that is over may be chosen:\n{}",
                 self.history()
             );
-            let view = service.instances.iter().filter(|i| i.is_ready()).count();
+            let view = service.everyone().filter(|i| i.is_ready()).count();
             assert!(routed.len() <= view, "{}", self.history());
         }
+    }
+
+    /// The end of the history, when it may be endless.
+    fn recent(&self) -> String {
+        self.trace[self.trace.len().saturating_sub(400)..].join("\n")
     }
 
     fn history(&self) -> String {

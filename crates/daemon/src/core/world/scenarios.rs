@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use smoothserve_protocol::event::{Cause, EventKind};
-use smoothserve_protocol::id::{Generation, Slot};
+use smoothserve_protocol::id::{Generation, OperationId, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
 use smoothserve_protocol::snapshot::{InstanceState, ServiceState};
 
@@ -363,7 +363,21 @@ fn a_command_for_another_generation_is_refused() {
         expected,
         join: true,
         drain_timeout: None,
+        on_drain_timeout: None,
         answer: AnswerWhen::Ended,
     });
     assert!(matches!(world.answer(ticket), Some(Err(Refusal::GenerationMoved { .. }))));
+}
+
+#[test]
+fn what_earlier_daemons_knew_is_gone_on_from() {
+    let mut world = World::new(vec![service("shop", 2)], 7);
+    world.core.recall(OperationId(17), [(name("shop"), Duration::from_secs(5))]);
+    world.settle_boot();
+    world.restart("shop");
+    world.run_until("it began", |w| w.view("shop").operation.is_some());
+    let operation = world.view("shop").operation.expect("it has begun");
+    assert_eq!(operation.summary.id, OperationId(18));
+    let eta = operation.eta_ms.expect("a turn took 5 s in another life");
+    assert!((9_000..=10_000).contains(&eta), "{eta}");
 }

@@ -2,20 +2,33 @@
 //!
 //! `SMOOTH_SEED=17 cargo test -p smoothserve sweep` replays one of them.
 
+use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::id::RunId;
+use smoothserve_protocol::message::Steer;
+use smoothserve_protocol::plan::{ChangeKind, RestartOrder};
+use smoothserve_protocol::snapshot::OnDrainTimeout;
 
-use super::super::{Command, DrainId, Input};
-use super::{Build, Fate, World, name, service};
+use super::super::{Command, DrainId, Input, Reconfigure, Ticket};
+use super::{Build, Fate, World, name, operator, service};
+use crate::config::ServiceConfig;
 
 /// Trouble; then peace, a shutdown, and the books: every ticket answered, nothing left.
 fn storm(seed: u64) {
-    let mut world = World::new(vec![service("a", 1), service("b", 2), service("c", 4)], seed);
+    let start_first = |name, instances| ServiceConfig {
+        restart_order: RestartOrder::StartFirst,
+        surge_port: 9100,
+        ..service(name, instances)
+    };
+    let wide = ServiceConfig { max_unavailable: NonZeroU16::new(2).unwrap(), ..service("c", 4) };
+    let mut world =
+        World::new(vec![start_first("a", 1), service("b", 2), wide, start_first("d", 3)], seed);
     for _ in 0..120 {
-        let target = ["a", "b", "c"][world.roll(3) as usize];
-        match world.roll(14) {
+        let target = ["a", "b", "c", "d"][world.roll(4) as usize];
+        match world.roll(18) {
             0..=2 => drop(world.restart(target)),
             3 => {
                 let limit = [None, Some(Duration::ZERO), Some(Duration::from_secs(3))];
@@ -41,6 +54,9 @@ fn storm(seed: u64) {
                     world.input(Input::Idle { run, drain });
                 }
             }
+            10 => drop(steer(&mut world, target)),
+            11 => reconfigure(&mut world, target),
+            12 => probe(&mut world),
             _ => {
                 let takes = Duration::from_millis(world.roll(90_000));
                 world.request(target, takes);
@@ -54,9 +70,59 @@ fn storm(seed: u64) {
     world.run_for(Duration::from_secs(1));
     assert!(world.answer(ticket).is_some());
     let open: Vec<_> = world.answers.iter().filter(|(_, a)| a.is_none()).collect();
-    assert!(open.is_empty(), "never answered: {open:?}");
+    assert!(open.is_empty(), "never answered: {open:?}\n{}", world.history());
     assert!(world.processes.is_empty(), "left behind");
     assert!(world.core.runs.is_empty(), "runs remembered after their end");
+}
+
+fn steer(world: &mut World, target: &str) -> Ticket {
+    let steers =
+        [Steer::Pause, Steer::Resume, Steer::Abort, Steer::Extend { by_ms: 20_000 }, Steer::Cut];
+    let steer = steers[world.roll(5) as usize];
+    let (service, cause) = (name(target), operator());
+    world.ask(Command::Steer { service, cause, operation: None, steer })
+}
+
+/// Another count of instances, another policy, or a new program; sometimes it goes, or comes back.
+fn reconfigure(world: &mut World, target: &str) {
+    let Some(running) = world.core.services.get(&name(target)) else {
+        let config = Arc::new(service(target, 2));
+        return world.input(Input::Configured(vec![Reconfigure::Add(config)]));
+    };
+    let mut config = ServiceConfig::clone(&running.config);
+    let kind = match world.roll(5) {
+        0 | 1 => {
+            config.instances = NonZeroU16::new(1 + world.roll(5) as u16).unwrap();
+            ChangeKind::Scale
+        }
+        2 => {
+            config.limits.on_drain_timeout = OnDrainTimeout::Wait;
+            ChangeKind::Live
+        }
+        3 => {
+            config.args = vec![world.roll(9).to_string()];
+            ChangeKind::Restart
+        }
+        _ => {
+            return world.input(Input::Configured(vec![Reconfigure::Remove(name(target))]));
+        }
+    };
+    let (config, what) = (Arc::new(config), vec!["x".into()]);
+    world.input(Input::Configured(vec![Reconfigure::Change { config, kind, what }]));
+}
+
+/// What the probes of a run say.
+fn probe(world: &mut World) {
+    let runs: Vec<RunId> = world.processes.keys().copied().collect();
+    if runs.is_empty() {
+        return;
+    }
+    let run = runs[world.roll(runs.len() as u64) as usize];
+    if world.roll(2) == 0 {
+        world.input(Input::Unresponsive { run, error: "no answer".into() });
+    } else {
+        world.input(Input::Responsive { run });
+    }
 }
 
 fn random_build(world: &mut World) -> Build {

@@ -297,3 +297,59 @@ async fn an_upload_larger_than_any_buffer_streams_through() {
     assert_eq!(client.read_message().await.unwrap().body, b"ok");
     assert_eq!(house.settled().await.completed, 1);
 }
+
+#[tokio::test]
+async fn a_request_sent_again_because_a_kept_connection_was_closed_is_counted_for_its_run() {
+    let house = House::new().await;
+    // Answers once, and closes when the next request comes.
+    let backend = Backend::new(|_, mut peer| async move {
+        if peer.read_message().await.is_some() {
+            peer.write(OK).await;
+            peer.read_message().await;
+        }
+    })
+    .await;
+    let endpoint = house.serve(&backend);
+    let mut client = house.client().await;
+    for _ in 0..3 {
+        client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert_eq!(client.read_message().await.unwrap().body, b"ok");
+    }
+    assert_eq!(house.settled().await.completed, 3);
+    assert_eq!(endpoint.sent_again(), 2);
+    // An instance that fell is not to blame for how it ends connections.
+    endpoint.dead();
+    assert_eq!(endpoint.sent_again(), 0);
+}
+
+#[tokio::test]
+async fn a_failure_on_a_new_connection_is_not_taken_for_one_that_was_kept() {
+    let house = House::new().await;
+    let murdered = Backend::new(|_, mut peer| async move {
+        peer.read_message().await;
+    })
+    .await;
+    let endpoint = house.serve(&murdered);
+    let answer = house.ask(GET).await;
+    assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway"), "{answer}");
+    assert_eq!((house.settled().await.retried, endpoint.sent_again()), (1, 0));
+}
+
+#[tokio::test]
+async fn the_slowest_wait_is_that_of_a_request_and_is_forgotten_when_asked() {
+    let house = House::new().await;
+    assert_eq!(house.service.slowest_wait(), None);
+    let backend = Backend::answering(OK).await;
+    let mut client = house.client().await;
+    let began = std::time::Instant::now();
+    client.write(GET).await;
+    until(|| house.service.held_now() == 1).await;
+    let is_held = std::time::Instant::now();
+    until(|| is_held.elapsed() > Duration::from_millis(5)).await;
+    house.serve(&backend);
+    assert!(client.read_all().await.ends_with("ok"));
+    let slowest = house.service.slowest_wait().unwrap();
+    assert!(slowest >= Duration::from_millis(5) && slowest <= began.elapsed(), "{slowest:?}");
+    house.service.forget_waits();
+    assert_eq!(house.service.slowest_wait(), None);
+}

@@ -65,6 +65,14 @@ pub(crate) fn config(name: &str) -> ServiceConfig {
         delay_running_time: Duration::ZERO,
         delay_update_time: Duration::ZERO,
         stop_signal: StopSignal::Term,
+        watch_ignore: Vec::new(),
+        watch_gitignore: true,
+        restart_order: smoothserve_protocol::plan::RestartOrder::StopFirst,
+        surge_port: 0,
+        max_unavailable: std::num::NonZeroU16::MIN,
+        liveness: None,
+        run_as: None,
+        resources: crate::config::Resources::default(),
         limits: Limits::default(),
     }
 }

@@ -21,6 +21,8 @@ use crate::words::reason;
 pub(crate) struct Out {
     stdout: Box<dyn Write + Send>,
     stderr: Box<dyn Write + Send>,
+    /// The same stdout, for bytes that are not ours to change.
+    lossless: Box<dyn Write + Send>,
     /// Which of them are terminals.
     pub(crate) terminals: Terminals,
     /// What stderr and stdout can show.
@@ -59,6 +61,7 @@ impl Out {
         Self {
             stdout: Box::new(AutoStream::new(stdout, for_stdout)),
             stderr: Box::new(AutoStream::new(stderr, for_stderr)),
+            lossless: Box::new(io::stdout()),
             terminals,
             glyphs: caps::look(GlyphChoice::Auto, |name| std::env::var(name).ok()).glyphs,
             quiet,
@@ -70,12 +73,20 @@ impl Out {
     /// Streams of a test: no terminals, Unicode.
     #[cfg(test)]
     pub(crate) fn captured(
-        stdout: Box<dyn Write + Send>,
-        stderr: Box<dyn Write + Send>,
+        stdout: impl Write + Send + Clone + 'static,
+        stderr: impl Write + Send + 'static,
         json: bool,
     ) -> Self {
-        let (terminals, glyphs) = (Terminals::default(), &crate::style::glyphs::UNICODE);
-        Self { stdout, stderr, terminals, glyphs, quiet: false, json, open_line: false }
+        Self {
+            stdout: Box::new(stdout.clone()),
+            stderr: Box::new(stderr),
+            lossless: Box::new(stdout),
+            terminals: Terminals::default(),
+            glyphs: &crate::style::glyphs::UNICODE,
+            quiet: false,
+            json,
+            open_line: false,
+        }
     }
 
     /// The answer, or a piece of it: to stdout, with a line end.
@@ -86,10 +97,17 @@ impl Out {
         self.end_line();
         let text = text.strip_suffix('\n').unwrap_or(text);
         let written = writeln!(self.stdout, "{text}").and_then(|()| self.stdout.flush());
-        written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Problem::reader_gone(),
-            _ => Problem::new(Exit::Failed, format!("could not write: {}", reason(&error))),
-        })
+        written.map_err(|error| unwritten(&error))
+    }
+
+    /// Bytes of others, to stdout: nothing is added, and nothing is taken away.
+    ///
+    /// # Errors
+    /// When nobody reads any more.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        self.end_line();
+        let written = self.lossless.write_all(bytes).and_then(|()| self.lossless.flush());
+        written.map_err(|error| unwritten(&error))
     }
 
     /// The answer for programs, when they asked for it.
@@ -160,6 +178,13 @@ impl Out {
         if std::mem::take(&mut self.open_line) {
             control(io::stderr(), "\r\x1b[K");
         }
+    }
+}
+
+fn unwritten(error: &io::Error) -> Problem {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Problem::reader_gone(),
+        _ => Problem::new(Exit::Failed, format!("could not write: {}", reason(error))),
     }
 }
 

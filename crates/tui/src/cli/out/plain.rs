@@ -7,7 +7,8 @@ use crate::words::{ready, service_state};
 
 /// `smoothtool status --plain`: name, state, ready, instances, generation, in flight, held,
 /// requests a second, median and 99th percentile in ms, errors in percent, lost, seconds in this
-/// state, operation. What is not known is empty.
+/// state, operation, `stale` when its file is wrong and its former configuration runs. What is not
+/// known is empty.
 pub(crate) fn status(snapshot: &Snapshot) -> String {
     snapshot.services.iter().map(|service| record(service) + "\n").collect()
 }
@@ -31,6 +32,7 @@ fn record(service: &ServiceDetail) -> String {
         traffic.lost.to_string(),
         (row.since_ms / 1000).to_string(),
         operation.unwrap_or_default(),
+        if row.stale_config { "stale" } else { "" }.to_owned(),
     ]
     .join("\t")
 }

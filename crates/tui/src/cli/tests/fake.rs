@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::cli::args::Args;
-use crate::cli::out::Out;
+use crate::cli::out::{Out, Terminals};
 use crate::cli::session::{Interrupt, Session};
 use crate::cli::target::{Place, Surroundings, TOKEN_FILE};
 
@@ -23,6 +23,17 @@ pub(super) enum Act {
     Answer(Result<Done, Refusal>),
     /// Ends the connection, and listens no more.
     Leave,
+}
+
+/// Answers, and does nothing else.
+pub(super) fn answer(result: Result<Done, Refusal>) -> Vec<Act> {
+    vec![Act::Answer(result)]
+}
+
+/// A command line must have ended like this.
+#[track_caller]
+pub(super) fn ended(ran: &Ran, code: u8) {
+    assert_eq!(ran.code, code, "stdout:\n{}\nstderr:\n{}", ran.stdout, ran.stderr);
 }
 
 type Script = Box<dyn FnMut(&Request) -> Vec<Act> + Send>;
@@ -38,6 +49,8 @@ pub(super) struct Fake {
 pub(super) struct Ran {
     pub(super) code: u8,
     pub(super) stdout: String,
+    /// What stdout says, to the byte.
+    pub(super) bytes: Vec<u8>,
     pub(super) stderr: String,
 }
 
@@ -61,12 +74,29 @@ impl Fake {
 
     /// Runs a command line that an operator interrupts.
     pub(super) async fn run_until(&self, line: &str, interrupt: Interrupt) -> Ran {
-        let place = Place {
+        run(self.place(), line, interrupt).await
+    }
+
+    /// Runs a command line whose answer is read on a terminal.
+    pub(super) async fn run_on_terminal(&self, line: &str) -> Ran {
+        let terminals = Terminals { stdout: true, ..Terminals::default() };
+        let never = Box::pin(std::future::pending());
+        run_on(Captured::default(), terminals, self.place(), line, never).await
+    }
+
+    /// Runs a command line whose answer nobody reads any more.
+    pub(super) async fn run_unread(&self, line: &str) -> Ran {
+        let closed = Captured { closed: true, ..Captured::default() };
+        let never = Box::pin(std::future::pending());
+        run_on(closed, Terminals::default(), self.place(), line, never).await
+    }
+
+    fn place(&self) -> Place {
+        Place {
             addr: Some(self.addr.to_string()),
             config: None,
             token_file: Some(self.folder.path().join(TOKEN_FILE)),
-        };
-        run(place, line, interrupt).await
+        }
     }
 
     /// Runs a command line that holds the token of another daemon.
@@ -88,14 +118,25 @@ impl Fake {
 
 /// Runs a command line at `place`.
 pub(super) async fn run(place: Place, line: &str, interrupt: Interrupt) -> Ran {
+    run_on(Captured::default(), Terminals::default(), place, line, interrupt).await
+}
+
+async fn run_on(
+    stdout: Captured,
+    terminals: Terminals,
+    place: Place,
+    line: &str,
+    interrupt: Interrupt,
+) -> Ran {
     let words = std::iter::once("smoothtool").chain(line.split_whitespace());
     let args = Args::try_parse_from(words).unwrap();
-    let (stdout, stderr) = (Captured::default(), Captured::default());
-    let out = Out::captured(Box::new(stdout.clone()), Box::new(stderr.clone()), args.verb.json());
+    let stderr = Captured::default();
+    let mut out = Out::captured(stdout.clone(), stderr.clone(), args.verb.json());
+    out.terminals = terminals;
     let around = Surroundings { config_folders: Vec::new(), state_folder: "/nowhere".into() };
     let mut session = Session { out, place, around, interrupt };
     let code = crate::cli::perform(&mut session, args.verb).await.code();
-    Ran { code, stdout: stdout.text(), stderr: stderr.text() }
+    Ran { code, stdout: stdout.text(), bytes: stdout.bytes(), stderr: stderr.text() }
 }
 
 async fn serve(
@@ -150,18 +191,29 @@ async fn say(sender: &mut Sender<TcpStream, FromDaemon>, id: RequestId, act: Act
 
 /// A stream that a test can read.
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+struct Captured {
+    written: Arc<Mutex<Vec<u8>>>,
+    /// Whoever read it has gone.
+    closed: bool,
+}
 
 impl Captured {
+    fn bytes(&self) -> Vec<u8> {
+        self.written.lock().unwrap().clone()
+    }
+
     fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap().clone();
-        anstream::adapter::strip_bytes(&bytes).into_vec().try_into().unwrap()
+        let bytes = anstream::adapter::strip_bytes(&self.bytes()).into_vec();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        if self.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.written.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

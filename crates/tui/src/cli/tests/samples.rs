@@ -4,9 +4,9 @@ use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::failure::{Exit, FailReason, Failure};
 use smoothserve_protocol::id::{Generation, OperationId, Revision, RunId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::{
-    DaemonView, DrainView, InstanceState, InstanceView, Ledger, OperationKind, OperationSummary,
-    OperationView, Pip, Receipt, ServiceDetail, ServiceRow, ServiceState, Snapshot, StepPhase,
-    StepView, Traffic,
+    Blocker, DaemonView, DrainView, InstanceState, InstanceView, Ledger, OnDrainTimeout,
+    OperationKind, OperationSummary, OperationView, Pip, Receipt, ServiceDetail, ServiceRow,
+    ServiceState, Snapshot, StepPhase, StepView, Traffic,
 };
 
 /// 2026-01-02 14:02:07.123 UTC
@@ -30,21 +30,22 @@ pub(super) fn snapshot(services: Vec<ServiceDetail>) -> Snapshot {
         wanted: 5,
         traffic,
         rejected: 7,
+        config_problem: None,
     };
     Snapshot { revision: Revision(9), daemon, services }
 }
 
 /// `api`: a rolling restart, its second instance drains.
-pub(super) fn restarting() -> ServiceDetail {
+pub(in crate::cli) fn restarting() -> ServiceDetail {
     let ledger = Ledger { accepted: 18_402, completed: 18_366, in_flight: 36, ..Ledger::default() };
     let summary =
         OperationSummary { id: OperationId(17), kind: OperationKind::Restart, done: 1, of: 3 };
     let step = |slot, phase| StepView {
-        slot: Slot(slot),
-        phase,
         drain_ms: (phase == StepPhase::Done).then_some(6_100),
         stop_ms: (phase == StepPhase::Done).then_some(210),
+        boot_ms: (phase == StepPhase::Done).then_some(3_900),
         ready_ms: (phase == StepPhase::Done).then_some(4_400),
+        ..StepView::new(Slot(slot), phase)
     };
     let steps =
         vec![step(0, StepPhase::Done), step(1, StepPhase::Running), step(2, StepPhase::Waiting)];
@@ -56,6 +57,8 @@ pub(super) fn restarting() -> ServiceDetail {
         elapsed_ms: 29_000,
         eta_ms: Some(25_000),
         waiting: false,
+        paused_by: None,
+        aborting: false,
         steps,
         ledger,
         min_ready: 2,
@@ -75,9 +78,38 @@ pub(super) fn restarting() -> ServiceDetail {
     detail.operation = Some(operation);
     detail.ledger = ledger;
     detail.instances[1].in_flight = 3;
-    detail.instances[1].drain =
-        Some(DrainView { began_with: 14, since_ms: 2_400, limit_ms: Some(60_000) });
+    detail.instances[1].drain = Some(DrainView {
+        began_with: 14,
+        since_ms: 2_400,
+        limit_ms: Some(60_000),
+        on_timeout: OnDrainTimeout::Abort,
+        blockers: vec![blocker()],
+    });
     detail
+}
+
+/// `api`, paused by an operator, its file spoilt meanwhile.
+pub(in crate::cli) fn paused() -> ServiceDetail {
+    let mut detail = restarting();
+    if let Some(operation) = &mut detail.operation {
+        operation.paused_by = Some(Cause::Operator("ops@bastion".into()));
+    }
+    detail.row.stale_config = true;
+    detail.config_problem = Some(
+        "error: unknown key `prot`\n --> /etc/smoothserve/services/api.yaml:3:5\n  |\n3 | prot: 80"
+            .into(),
+    );
+    detail
+}
+
+pub(super) fn blocker() -> Blocker {
+    Blocker {
+        method: "GET".into(),
+        path: "/export".into(),
+        age_ms: 41_000,
+        client: "10.0.0.7:4312".into(),
+        tunnel: false,
+    }
 }
 
 /// `billing`: its second instance crashed.
@@ -85,6 +117,7 @@ pub(super) fn degraded() -> ServiceDetail {
     let states = [InstanceState::Ready, InstanceState::Backoff];
     let mut detail = service("billing", ServiceState::Degraded, &states);
     detail.instances[1].pid = None;
+    (detail.instances[1].cpu_permille, detail.instances[1].rss_bytes) = (None, None);
     detail.instances[1].failures = 2;
     detail.instances[1].retry_ms = Some(8_000);
     detail.instances[1].failure = Some(failure());
@@ -105,6 +138,7 @@ pub(super) fn service(
         traffic: Traffic::default(),
         since_ms: 136_000,
         operation: None,
+        stale_config: false,
     };
     let instances = instances.iter().zip(0..).map(|(state, slot)| InstanceView {
         slot: Slot(slot),
@@ -123,11 +157,15 @@ pub(super) fn service(
         failures: 0,
         retry_ms: None,
         failure: None,
+        cpu_permille: Some(62),
+        rss_bytes: Some(49_600_000),
     });
     ServiceDetail {
         row,
         listen: "127.0.0.1:8085".into(),
         server_names: vec!["example.com/admin".into()],
+        source: format!("/etc/smoothserve/services/{text}.yaml"),
+        config_problem: None,
         executable: "/srv/app".into(),
         auto_restart: false,
         stopped_by: None,
@@ -148,11 +186,11 @@ pub(super) fn failure() -> Failure {
 
 pub(super) fn receipt() -> Receipt {
     let step = |slot| StepView {
-        slot: Slot(slot),
-        phase: StepPhase::Done,
         drain_ms: Some(6_100),
         stop_ms: Some(210),
+        boot_ms: Some(3_900),
         ready_ms: Some(4_400),
+        ..StepView::new(Slot(slot), StepPhase::Done)
     };
     Receipt {
         operation: OperationId(17),
@@ -168,6 +206,9 @@ pub(super) fn receipt() -> Receipt {
         steps: vec![step(0), step(1), step(2)],
         ledger: Ledger { accepted: 18_911, completed: 18_911, held: 2, ..Ledger::default() },
         min_ready: 2,
+        slowest_held_us: Some(180_000),
+        failure: None,
+        remarks: Vec::new(),
         unix_ms: NOON,
     }
 }

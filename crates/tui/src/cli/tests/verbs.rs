@@ -1,17 +1,16 @@
 //! One verb after the other.
 
 use smoothserve_protocol::event::{Cause, Event, EventBatch, EventKind};
+use smoothserve_protocol::failure::{FailReason, Failure};
 use smoothserve_protocol::id::{EventSeq, Generation, OperationId, Slot};
 use smoothserve_protocol::message::{Done, Push, Refusal, Request};
-use smoothserve_protocol::snapshot::{InstanceState, ServiceDetail, ServiceState};
+use smoothserve_protocol::snapshot::{InstanceState, OnDrainTimeout, ServiceDetail, ServiceState};
 
-use super::fake::{Act, Fake, Ran, run};
-use super::samples::{NOON, degraded, failure, name, receipt, restarting, service, snapshot};
+use super::fake::{Act, Fake, answer, ended, run};
+use super::samples::{
+    NOON, degraded, failure, name, paused, receipt, restarting, service, snapshot,
+};
 use crate::cli::target::Place;
-
-fn answer(result: Result<Done, Refusal>) -> Vec<Act> {
-    vec![Act::Answer(result)]
-}
 
 fn push(service: ServiceDetail) -> Act {
     Act::Push(Push::Service(Some(Box::new(service))))
@@ -30,11 +29,6 @@ fn three() -> Vec<ServiceDetail> {
     vec![restarting(), degraded(), stopped]
 }
 
-#[track_caller]
-fn ended(ran: &Ran, code: u8) {
-    assert_eq!(ran.code, code, "stdout:\n{}\nstderr:\n{}", ran.stdout, ran.stderr);
-}
-
 #[tokio::test]
 async fn status_shows_a_table() {
     let fake = Fake::start(showing(three)).await;
@@ -42,6 +36,39 @@ async fn status_shows_a_table() {
     ended(&usual, 0);
     let wide = fake.run("status --wide billing").await;
     insta::assert_snapshot!(format!("{}\n{}", usual.stdout, wide.stdout));
+}
+
+#[tokio::test]
+async fn status_names_what_is_paused_stale_or_waited_for() {
+    let mut ill = service("ill", ServiceState::Failed, &[InstanceState::Unhealthy]);
+    let reason = FailReason::Unhealthy { probe_error: "status 503".into() };
+    ill.instances[0].failure = Some(Failure { reason, uptime_ms: 9_000, last_output: Vec::new() });
+    let mut shown = snapshot(vec![paused(), ill]);
+    shown.daemon.config_problem = Some("error: no such folder\n --> /srv/smooth.yaml:1:1".into());
+    let fake = Fake::start(move |_| answer(Ok(Done::Status(Box::new(shown.clone()))))).await;
+    let (usual, wide) = (fake.run("status").await, fake.run("status --wide api").await);
+    ended(&usual, 0);
+    ended(&wide, 0);
+    let (plain, why) = (fake.run("status --plain api").await, fake.run("why api").await);
+    assert!(plain.stdout.ends_with("\top-17\tstale\n"), "{}", plain.stdout);
+    insta::assert_snapshot!([usual.stdout, wide.stdout, why.stdout].join("\n"));
+}
+
+#[tokio::test]
+async fn why_tells_how_the_last_restart_failed() {
+    let mut failed = receipt();
+    (failed.done, failed.halted) = (false, Some("api-2 crashed".into()));
+    failed.failure = Some((Slot(1), failure()));
+    let recovered = ServiceDetail { receipts: vec![failed], ..ready() };
+    let mut still_failing = recovered.clone();
+    still_failing.instances[0].failure = Some(failure());
+    let mut text = String::new();
+    for detail in [recovered, still_failing] {
+        let shown = snapshot(vec![detail]);
+        let fake = Fake::start(move |_| answer(Ok(Done::Status(Box::new(shown.clone()))))).await;
+        text += &fake.run("why api").await.stdout;
+    }
+    insta::assert_snapshot!(text);
 }
 
 #[tokio::test]
@@ -80,13 +107,15 @@ async fn a_restart_shows_how_it_goes_and_its_receipt() {
         _ => Vec::new(),
     })
     .await;
-    let ran = fake.run("restart api --drain-timeout 2m --no-join").await;
+    let line = "restart api --drain-timeout 2m --on-drain-timeout wait --no-join";
+    let ran = fake.run(line).await;
     ended(&ran, 0);
     assert_eq!(ran.stdout, "");
     insta::assert_snapshot!(ran.stderr);
     let expected = Request::Restart {
         service: name("api"),
         drain_timeout_ms: Some(120_000),
+        on_drain_timeout: Some(OnDrainTimeout::Wait),
         expected: None,
         join: false,
         wait: true,
@@ -321,6 +350,19 @@ async fn why_explains_what_is_not_ready() {
     }
     insta::assert_snapshot!(text);
     ended(&fake.run("why nobody").await, 4);
+}
+
+#[tokio::test]
+async fn every_shell_learns_the_verbs_without_a_daemon() {
+    for shell in ["bash", "zsh", "fish"] {
+        let nowhere = Place { addr: None, config: None, token_file: None };
+        let never = Box::pin(std::future::pending());
+        let ran = run(nowhere, &format!("completions {shell}"), never).await;
+        ended(&ran, 0);
+        for word in ["on-drain-timeout", "history", "reload", "pause"] {
+            assert!(ran.stdout.contains(word), "{shell}: {word}");
+        }
+    }
 }
 
 /// Shows a service, and its later states to whoever subscribes.

@@ -50,6 +50,7 @@ pub(super) struct Daemon {
     pub(super) pid: u32,
     pub(super) host: String,
     pub(super) config: String,
+    pub(super) config_problem: Option<String>,
     pub(super) uptime_ms: u64,
     pub(super) stopping: bool,
     pub(super) ready: u32,
@@ -79,6 +80,8 @@ pub(super) struct Service {
     pub(super) since_ms: u64,
     pub(super) listen: String,
     pub(super) server_names: Vec<String>,
+    pub(super) config: String,
+    pub(super) config_problem: Option<String>,
     pub(super) executable: String,
     pub(super) auto_restart: bool,
     pub(super) stopped_by: Option<String>,
@@ -121,6 +124,8 @@ pub(super) struct Instance {
     pub(super) failures: u32,
     pub(super) retry_ms: Option<u64>,
     pub(super) failure: Option<Failure>,
+    pub(super) cpu_percent: Option<f64>,
+    pub(super) rss_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -128,6 +133,17 @@ pub(super) struct Drain {
     pub(super) began_with: u32,
     pub(super) since_ms: u64,
     pub(super) limit_ms: Option<u64>,
+    pub(super) on_timeout: &'static str,
+    pub(super) blockers: Vec<Blocker>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Blocker {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) age_ms: u64,
+    pub(super) client: String,
+    pub(super) tunnel: bool,
 }
 
 #[derive(Serialize)]
@@ -152,6 +168,8 @@ pub(super) struct Operation {
     pub(super) elapsed_ms: u64,
     pub(super) eta_ms: Option<u64>,
     pub(super) waiting: bool,
+    pub(super) paused_by: Option<String>,
+    pub(super) aborting: bool,
     pub(super) min_ready: u16,
     pub(super) steps: Vec<Step>,
     pub(super) ledger: Ledger,
@@ -163,6 +181,8 @@ pub(super) struct Step {
     pub(super) phase: &'static str,
     pub(super) drain_ms: Option<u64>,
     pub(super) stop_ms: Option<u64>,
+    pub(super) killed: bool,
+    pub(super) boot_ms: Option<u64>,
     pub(super) ready_ms: Option<u64>,
 }
 
@@ -178,9 +198,19 @@ pub(super) struct Receipt {
     pub(super) of: u16,
     pub(super) took_ms: u64,
     pub(super) min_ready: u16,
+    pub(super) slowest_held_ms: Option<f64>,
     pub(super) ended: String,
     pub(super) steps: Vec<Step>,
     pub(super) ledger: Ledger,
+    pub(super) failure: Option<FailedInstance>,
+    pub(super) remarks: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct FailedInstance {
+    pub(super) instance: u32,
+    #[serde(flatten)]
+    pub(super) failure: Failure,
 }
 
 #[derive(Serialize)]
@@ -245,6 +275,7 @@ pub(super) enum Kind {
     },
     Reopened {
         in_flight: u32,
+        blockers: Vec<Blocker>,
     },
     Stopping,
     Killed {
@@ -275,4 +306,41 @@ pub(super) enum Kind {
         files: Vec<String>,
     },
     Warning,
+    FilesUnchanged {
+        files: Vec<String>,
+    },
+    RestartPaused {
+        operation: String,
+        cause: String,
+    },
+    RestartResumed {
+        operation: String,
+        cause: String,
+    },
+    AbortAsked {
+        operation: String,
+        cause: String,
+    },
+    DrainExtended {
+        extended_ms: u64,
+        cause: String,
+    },
+    DrainCut {
+        in_flight: u32,
+        cause: String,
+    },
+    DrainWaits {
+        in_flight: u32,
+        blockers: Vec<Blocker>,
+    },
+    Unhealthy {
+        error: String,
+    },
+    Healthy,
+    ConfigApplied {
+        what: Vec<String>,
+    },
+    ConfigRejected {
+        problem: String,
+    },
 }

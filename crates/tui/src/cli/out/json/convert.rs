@@ -6,7 +6,8 @@ use smoothserve_protocol::id::OperationId;
 use smoothserve_protocol::snapshot::{self, OperationKind, StepPhase};
 
 use super::contract::{
-    Daemon, Drain, Failure, Instance, Kind, Ledger, Operation, Receipt, Service, Step, Traffic,
+    Blocker, Daemon, Drain, FailedInstance, Failure, Instance, Kind, Ledger, Operation, Receipt,
+    Service, Step, Traffic,
 };
 use super::{number, time};
 use crate::words::{self, instance_state, service_state};
@@ -53,7 +54,9 @@ impl From<&EventKind> for Kind {
             EventKind::ServiceStopped { took_ms } => Self::ServiceStopped { took_ms: *took_ms },
             EventKind::Draining { in_flight } => Self::Draining { in_flight: *in_flight },
             EventKind::Drained { took_ms } => Self::Drained { took_ms: *took_ms },
-            EventKind::Reopened { in_flight } => Self::Reopened { in_flight: *in_flight },
+            EventKind::Reopened { in_flight, blockers } => {
+                Self::Reopened { in_flight: *in_flight, blockers: all(blockers) }
+            }
             EventKind::Stopping => Self::Stopping,
             EventKind::Killed { after_ms } => Self::Killed { after_ms: *after_ms },
             EventKind::Exited { exit } => {
@@ -77,6 +80,31 @@ impl From<&EventKind> for Kind {
             EventKind::FilesChanged { files } => Self::FilesChanged { files: files.clone() },
             // What it says is in `text`.
             EventKind::Warning { .. } => Self::Warning,
+            EventKind::FilesUnchanged { files } => Self::FilesUnchanged { files: files.clone() },
+            EventKind::RolloutPaused { operation, by } => {
+                Self::RestartPaused { operation: id(operation), cause: words::cause(by) }
+            }
+            EventKind::RolloutResumed { operation, by } => {
+                Self::RestartResumed { operation: id(operation), cause: words::cause(by) }
+            }
+            EventKind::AbortAsked { operation, by } => {
+                Self::AbortAsked { operation: id(operation), cause: words::cause(by) }
+            }
+            EventKind::DrainExtended { by_ms, by } => {
+                Self::DrainExtended { extended_ms: *by_ms, cause: words::cause(by) }
+            }
+            EventKind::DrainCut { in_flight, by } => {
+                Self::DrainCut { in_flight: *in_flight, cause: words::cause(by) }
+            }
+            EventKind::DrainWaits { in_flight, blockers } => {
+                Self::DrainWaits { in_flight: *in_flight, blockers: all(blockers) }
+            }
+            EventKind::Unhealthy { error } => Self::Unhealthy { error: error.clone() },
+            EventKind::Healthy => Self::Healthy,
+            EventKind::ConfigApplied { what } => Self::ConfigApplied { what: what.clone() },
+            EventKind::ConfigRejected { problem } => {
+                Self::ConfigRejected { problem: problem.clone() }
+            }
         }
     }
 }
@@ -88,6 +116,7 @@ impl From<&snapshot::DaemonView> for Daemon {
             pid: daemon.pid,
             host: daemon.host.clone(),
             config: daemon.config.clone(),
+            config_problem: daemon.config_problem.clone(),
             uptime_ms: daemon.uptime_ms,
             stopping: daemon.stopping,
             ready: daemon.ready,
@@ -123,6 +152,8 @@ impl From<&snapshot::ServiceDetail> for Service {
             since_ms: row.since_ms,
             listen: service.listen.clone(),
             server_names: service.server_names.clone(),
+            config: service.source.clone(),
+            config_problem: service.config_problem.clone(),
             executable: service.executable.clone(),
             auto_restart: service.auto_restart,
             stopped_by: service.stopped_by.as_ref().map(words::cause),
@@ -162,11 +193,7 @@ impl From<&snapshot::InstanceView> for Instance {
             port: instance.port,
             in_flight: instance.in_flight,
             tunnels: instance.tunnels,
-            drain: instance.drain.map(|drain| Drain {
-                began_with: drain.began_with,
-                since_ms: drain.since_ms,
-                limit_ms: drain.limit_ms,
-            }),
+            drain: instance.drain.as_ref().map(Drain::from),
             requests_per_second: thousandths(instance.milli_rps),
             p50_ms: instance.p50_us.map(thousandths),
             p99_ms: instance.p99_us.map(thousandths),
@@ -174,6 +201,32 @@ impl From<&snapshot::InstanceView> for Instance {
             failures: instance.failures,
             retry_ms: instance.retry_ms,
             failure: instance.failure.as_ref().map(Failure::from),
+            cpu_percent: instance.cpu_permille.map(|permille| f64::from(permille) / 10.0),
+            rss_bytes: instance.rss_bytes,
+        }
+    }
+}
+
+impl From<&snapshot::DrainView> for Drain {
+    fn from(drain: &snapshot::DrainView) -> Self {
+        Self {
+            began_with: drain.began_with,
+            since_ms: drain.since_ms,
+            limit_ms: drain.limit_ms,
+            on_timeout: words::on_drain_timeout(drain.on_timeout),
+            blockers: all(&drain.blockers),
+        }
+    }
+}
+
+impl From<&snapshot::Blocker> for Blocker {
+    fn from(blocker: &snapshot::Blocker) -> Self {
+        Self {
+            method: blocker.method.clone(),
+            path: blocker.path.clone(),
+            age_ms: blocker.age_ms,
+            client: blocker.client.clone(),
+            tunnel: blocker.tunnel,
         }
     }
 }
@@ -187,6 +240,7 @@ impl From<&failure::Failure> for Failure {
             FailReason::NotReady { .. } => ("not_ready", None),
             FailReason::ExitedTooSoon(exit) => ("exited_too_soon", Some(*exit)),
             FailReason::Crashed(exit) => ("crashed", Some(*exit)),
+            FailReason::Unhealthy { .. } => ("unhealthy", None),
         };
         let (exit_code, signal) = exit.map(ended).unwrap_or_default();
         Self {
@@ -218,6 +272,8 @@ impl From<&snapshot::OperationView> for Operation {
             elapsed_ms: operation.elapsed_ms,
             eta_ms: operation.eta_ms,
             waiting: operation.waiting,
+            paused_by: operation.paused_by.as_ref().map(words::cause),
+            aborting: operation.aborting,
             min_ready: operation.min_ready,
             steps: operation.steps.iter().map(Step::from).collect(),
             ledger: (&operation.ledger).into(),
@@ -237,6 +293,8 @@ impl From<&snapshot::StepView> for Step {
             },
             drain_ms: step.drain_ms,
             stop_ms: step.stop_ms,
+            killed: step.killed,
+            boot_ms: step.boot_ms,
             ready_ms: step.ready_ms,
         }
     }
@@ -255,11 +313,21 @@ impl From<&snapshot::Receipt> for Receipt {
             of: receipt.of,
             took_ms: receipt.took_ms,
             min_ready: receipt.min_ready,
+            slowest_held_ms: receipt.slowest_held_us.map(thousandths),
             ended: time(receipt.unix_ms),
             steps: receipt.steps.iter().map(Step::from).collect(),
             ledger: (&receipt.ledger).into(),
+            failure: receipt.failure.as_ref().map(|(slot, failure)| FailedInstance {
+                instance: number(*slot),
+                failure: failure.into(),
+            }),
+            remarks: receipt.remarks.clone(),
         }
     }
+}
+
+fn all(blockers: &[snapshot::Blocker]) -> Vec<Blocker> {
+    blockers.iter().map(Blocker::from).collect()
 }
 
 /// Exit code and signal, of which there is one.

@@ -4,6 +4,8 @@
 
 mod contract;
 mod convert;
+mod log;
+mod plan;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,6 +15,9 @@ use smoothserve_protocol::snapshot::{self, Snapshot};
 use self::contract::{Ended, Error, Event, Progress, Receipt, Service, Status};
 use crate::cli::problem::Problem;
 use crate::words::event_line;
+
+pub(crate) use log::log_line;
+pub(crate) use plan::{reload, restart_plan};
 
 /// `smoothtool status --json`.
 pub(crate) fn status(snapshot: &Snapshot) -> String {
@@ -54,10 +59,10 @@ pub(crate) fn progress(
     }))
 }
 
-/// The last line of a restart that was waited for.
-pub(crate) fn receipt(receipt: &snapshot::Receipt) -> String {
+/// What a restart did: the last line of one that was waited for, and one line of the history.
+pub(crate) fn receipt(verb: &str, receipt: &snapshot::Receipt) -> String {
     text(&Ended {
-        schema: schema("restart"),
+        schema: schema(verb),
         time: now(),
         kind: "receipt",
         service: receipt.service.to_string(),
@@ -88,7 +93,8 @@ pub(crate) fn problem(problem: &Problem) -> String {
 /// What a command did.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Outcome {
-    /// `started`, `stopped`, `begun`, `already_so`.
+    /// `started`, `stopped`, `begun`, `already_so`, `paused`, `resumed`, `aborting`, `extended`,
+    /// `cut`.
     pub(crate) result: &'static str,
     /// The operation, if it goes on.
     pub(crate) operation: Option<String>,

@@ -1,0 +1,112 @@
+//! What it takes to get from one configuration to another, told to the operator.
+//!
+//! Nothing is done here. What differs within one service is the business of `difference`.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::plan::{ChangeKind, ServicePlan};
+
+use super::difference;
+use super::error::printable;
+use super::quantity::shown_duration;
+use super::{Config, ServiceConfig};
+
+/// What differs between two configurations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// In the daemon itself, a line each.
+    pub daemon: Vec<String>,
+    /// By name, without those that stay as they are.
+    pub services: Vec<ServicePlan>,
+    /// Services that stay as they are.
+    pub unchanged: u32,
+}
+
+/// What differs in `next` from `running`.
+///
+/// Services are known by their names: one that is renamed is removed and added.
+pub fn changes(running: &Config, next: &Config) -> Changes {
+    let mut changes = Changes { daemon: of_daemon(running, next), ..Changes::default() };
+    for old in &running.services {
+        let change = match find(next, &old.name) {
+            Some(new) => difference::between(old, new),
+            None => Some((ChangeKind::Removed, vec!["removed".to_owned()])),
+        };
+        match change {
+            Some((kind, what)) => {
+                changes.services.push(ServicePlan { service: old.name.clone(), kind, what });
+            }
+            None => changes.unchanged += 1,
+        }
+    }
+    let added = next.services.iter().filter(|new| find(running, &new.name).is_none());
+    changes.services.extend(added.map(|new| ServicePlan {
+        service: new.name.clone(),
+        kind: ChangeKind::Added,
+        what: vec![added_line(new)],
+    }));
+    changes.services.sort_by(|one, other| one.service.cmp(&other.service));
+    changes
+}
+
+fn find<'a>(config: &'a Config, name: &ServiceName) -> Option<&'a Arc<ServiceConfig>> {
+    config.services.iter().find(|service| service.name == *name)
+}
+
+fn added_line(service: &ServiceConfig) -> String {
+    let (first, count) = (service.first_port, service.instances.get());
+    let instances = match count {
+        1 => format!("1 instance on port {first}"),
+        _ => format!("{count} instances on ports {first} to {}", first + (count - 1)),
+    };
+    let rest = if service.enabled { "" } else { ", not started as `enabled` is false" };
+    format!("added, {instances}{rest}")
+}
+
+/// What differs outside the services.
+fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
+    // A field that is new has to be looked at here.
+    let Config {
+        source: _,
+        command,
+        state_dir,
+        shutdown_timeout,
+        log,
+        output,
+        services: _,
+        warnings: _,
+    } = running;
+    let later = "takes effect when the daemon starts again";
+    let mut lines = Vec::new();
+    if *command != next.command {
+        lines.push(format!("CommandPort {} -> {}", command.port(), next.command.port()));
+    }
+    if *state_dir != next.state_dir {
+        let [old, new] = [state_dir, &next.state_dir].map(|dir| printable(&dir.to_string_lossy()));
+        lines.push(format!("StateDir {old} -> {new}, {later}"));
+    }
+    if *shutdown_timeout != next.shutdown_timeout {
+        let [old, new] = [shutdown_timeout, &next.shutdown_timeout].map(shown_duration);
+        lines.push(format!("shutdown_timeout {old} -> {new}"));
+    }
+    if *log != next.log {
+        lines.push(format!("log changed, {later}"));
+    }
+    if *output != next.output {
+        lines.push(format!("instance_log changed, {later}"));
+    }
+    let (olds, news) = (listeners(running), listeners(next));
+    lines.extend(news.difference(&olds).map(|addr| format!("listens on {addr}")));
+    lines.extend(olds.difference(&news).map(|addr| format!("no longer listens on {addr}")));
+    lines
+}
+
+fn listeners(config: &Config) -> BTreeSet<SocketAddr> {
+    config.services.iter().map(|service| service.listen).collect()
+}
+
+#[cfg(test)]
+mod tests;
