@@ -13,6 +13,7 @@ mod history;
 mod install;
 mod legacy;
 mod load;
+mod logs;
 mod restart;
 mod stop;
 mod tidy;

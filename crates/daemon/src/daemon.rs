@@ -21,7 +21,7 @@ use crate::core::Input;
 use crate::files;
 use crate::proxy::{Proxy, RouteTable, ServiceProxy};
 use crate::signal;
-use crate::supervisor::{Driver, Fixed, Handle, Records, open_history, port_holder};
+use crate::supervisor::{Disk, Driver, Fixed, Handle, Records, open_history, port_holder};
 
 /// An editor changes a file several times to save it once.
 const ONE_SAVE: Duration = Duration::from_secs(2);
@@ -130,9 +130,10 @@ impl Daemon {
         let records = Records::new(&config.state_dir);
         records.end_leftovers().await;
         let (history, history_thread, past) = open_history(&config.state_dir)?;
+        let disk = Disk { records, history, output: config.output.clone() };
         let limit = config.shutdown_timeout;
         let (mut driver, supervisor) =
-            Driver::new(fixed, Arc::clone(&proxy), services, records, history, limit);
+            Driver::new(fixed, Arc::clone(&proxy), services, disk, limit);
         driver.recall(past);
 
         for (addr, listener) in listeners {
@@ -206,13 +207,13 @@ impl Addresses {
 
 /// How many clients may be connected at once, by the descriptors there are.
 ///
-/// A client takes two: its own and one to an instance. Each instance takes two pipes, a pidfd and
-/// what its probe and its launch need for a moment; the rest is for listeners, the log and the
+/// A client takes two: its own and one to an instance. Each instance takes two pipes, a pidfd, the
+/// file of its output and what its probe and its launch need for a moment; the rest is for listeners, the log and the
 /// operator, who must get in when nobody else does.
 fn client_places(services: &[Arc<ServiceConfig>]) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let instances: u64 = services.iter().map(|service| u64::from(service.instances.get())).sum();
-    let kept = KEPT_DESCRIPTORS + 5 * instances + services.len() as u64;
+    let kept = KEPT_DESCRIPTORS + 6 * instances + services.len() as u64;
     // With a limit that small, a few clients are better than none.
     usize::try_from((limit.saturating_sub(kept) / 2).max(4)).unwrap_or(usize::MAX)
 }

@@ -17,6 +17,7 @@ mod daemon;
 pub mod files;
 pub mod logfile;
 pub mod proxy;
+mod rotation;
 mod signal;
 mod supervisor;
 

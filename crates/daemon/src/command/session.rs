@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use smoothserve_protocol::event::Cause;
-use smoothserve_protocol::id::{EventSeq, RequestId, Revision, ServiceName};
+use smoothserve_protocol::id::{EventSeq, RequestId, Revision, ServiceName, Slot};
 use smoothserve_protocol::io::{self as wire, ConnectionError};
 use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
 use smoothserve_protocol::snapshot::{Overview, Snapshot};
@@ -18,8 +18,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::follow::{self, Follow};
+use crate::config::Pattern;
 use crate::core::{AnswerWhen, Command};
-use crate::supervisor::{Handle, Watching};
+use crate::supervisor::{Handle, Question, Watching};
 
 /// How long a console has to say who it is.
 const INTRODUCTION: Duration = Duration::from_secs(3);
@@ -50,8 +52,15 @@ pub(super) async fn run(stream: TcpStream, supervisor: Handle, closing: Cancella
     };
     let actor: String = actor.chars().filter(|c| !c.is_control()).take(ACTOR).collect();
     tracing::debug!("command port: {actor} is here");
-    let session =
-        Session { sender, supervisor, actor, read_only, subscription: None, last_event: None };
+    let session = Session {
+        sender,
+        supervisor,
+        actor,
+        read_only,
+        subscription: None,
+        last_event: None,
+        follow: None,
+    };
     if let Err(error) = session.serve(receiver, closing).await {
         tracing::debug!("command port: session ended: {error}");
     }
@@ -64,6 +73,8 @@ struct Session {
     read_only: bool,
     subscription: Option<Subscription>,
     last_event: Option<EventSeq>,
+    /// Whose output is pushed as it comes.
+    follow: Option<Follow>,
 }
 
 /// What is pushed, and when it was last.
@@ -119,12 +130,18 @@ impl Session {
                     // Events that led to the answer come before it.
                     self.push_events().await?;
                     self.send(&FromDaemon::Response { id, result }).await?;
+                    if let Some(follow) = &mut self.follow {
+                        follow.answered(id);
+                    }
                 }
                 Ok(()) = events.changed(), if self.subscription.is_some() => {
                     self.push_events().await?;
                 }
                 Ok(()) = snapshots.changed(), if self.subscription.is_some() => {}
                 () = until(due), if due.is_some() => {}
+                batch = follow::next(&mut self.follow) => {
+                    self.send(&FromDaemon::Push(Push::Logs(batch))).await?;
+                }
                 () = closing.cancelled() => {
                     let reason = "the daemon has stopped".to_owned();
                     return self.send(&FromDaemon::Push(Push::Bye { reason })).await;
@@ -159,6 +176,12 @@ impl Session {
                 let snapshot = supervisor.look().await.ok_or(Refusal::ShuttingDown);
                 (id, snapshot.map(|snapshot| Done::Status(Box::new((*snapshot).clone()))))
             }),
+            Request::Logs { service, slot, lines, grep, follow } => {
+                match self.question(service, slot, lines, grep) {
+                    Ok(question) => self.logs(id, question, follow),
+                    Err(refusal) => Box::pin(std::future::ready((id, Err(refusal)))),
+                }
+            }
             command => match self.command(command) {
                 Err(refusal) => Box::pin(std::future::ready((id, Err(refusal)))),
                 Ok(command) => Box::pin(async move { (id, supervisor.request(command).await) }),
@@ -217,6 +240,39 @@ impl Session {
                 return Err(Refusal::NotPermitted);
             }
         })
+    }
+
+    fn question(
+        &self,
+        service: ServiceName,
+        slot: Option<Slot>,
+        lines: u32,
+        grep: Option<String>,
+    ) -> Result<Question, Refusal> {
+        let known = self.supervisor.services();
+        if !known.contains(&service) {
+            return Err(Refusal::UnknownService { name: service, known });
+        }
+        let pattern = grep.map(|text| Pattern::new(&text)).transpose();
+        let pattern = pattern.map_err(|error| Refusal::BadPattern { error: error.to_string() })?;
+        Ok(Question { service, slot, lines: lines as usize, pattern })
+    }
+
+    /// One question takes the place of the other: what was followed is followed no longer.
+    fn logs(
+        &mut self,
+        id: RequestId,
+        question: Question,
+        follow: bool,
+    ) -> BoxFuture<'static, Answer> {
+        self.follow = None;
+        if !follow {
+            let answer = self.supervisor.printed(question);
+            return Box::pin(async move { (id, Ok(Done::Logs(answer.await))) });
+        }
+        let (answer, subscription) = self.supervisor.follow(question);
+        self.follow = Some(Follow::begin(id, subscription));
+        Box::pin(async move { (id, Ok(Done::Logs(answer.await))) })
     }
 
     fn subscribe(&mut self, focus: Option<ServiceName>, events_after: Option<EventSeq>) {

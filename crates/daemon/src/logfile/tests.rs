@@ -1,6 +1,9 @@
 //! Rotation, and a disk that gives out.
 
+use std::fs::{self, File};
 use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
 
 use flate2::read::GzDecoder;
 

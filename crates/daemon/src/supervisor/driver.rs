@@ -19,12 +19,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::drain::{Door, WaitedFor};
 use super::journal::Journal;
+use super::output::Outputs;
 use super::preflight::{self, Leader};
 use super::process::{self, Launch};
 pub(crate) use super::publish::Fixed;
 use super::publish::Publisher;
 use super::{Handle, History, Inbox, Message, Past, Records, meter, probe};
-use crate::config::ServiceConfig;
+use crate::config::{OutputConfig, ServiceConfig};
 use crate::core::{DrainId, Effect, Input, Signal, Supervisor, Ticket, WhenNone};
 use crate::proxy::{self, Choice, Endpoint, Epoch, Proxy, ServiceProxy};
 
@@ -41,6 +42,7 @@ pub(crate) struct Driver {
     services: BTreeMap<ServiceName, Arc<ServiceProxy>>,
     runs: HashMap<RunId, Run>,
     records: Records,
+    outputs: Arc<Outputs>,
     waiting: HashMap<Ticket, Waiting>,
     last_ticket: u64,
     proxy: Arc<Proxy>,
@@ -50,6 +52,16 @@ pub(crate) struct Driver {
     history: History,
     watchers: Arc<AtomicUsize>,
     halted: bool,
+}
+
+/// What is kept on disk.
+pub(crate) struct Disk {
+    /// Of what runs.
+    pub records: Records,
+    /// Of restarts that have ended.
+    pub history: History,
+    /// Of what instances print.
+    pub output: Option<OutputConfig>,
 }
 
 /// Somebody who asked for something.
@@ -80,10 +92,10 @@ impl Driver {
         fixed: Fixed,
         proxy: Arc<Proxy>,
         services: Vec<(Arc<ServiceConfig>, Arc<ServiceProxy>)>,
-        records: Records,
-        history: History,
+        disk: Disk,
         shutdown_timeout: Duration,
     ) -> (Self, Handle) {
+        let Disk { records, history, output } = disk;
         let (sender, inbox) = mpsc::unbounded_channel();
         let reports = Inbox(sender);
         let configs = services.iter().map(|(config, _)| Arc::clone(config));
@@ -91,12 +103,16 @@ impl Driver {
         let proxies = services.iter().map(|(c, proxy)| (c.name.clone(), Arc::clone(proxy)));
         let publisher = Publisher::new(fixed, Arc::clone(&proxy), proxies);
         let journal = Arc::new(Journal::new());
+        let warned = Arc::clone(&journal);
+        let warn = move |text| warned.note(None, None, EventKind::Warning { text });
+        let outputs = Outputs::new(output, warn);
         let watchers = Arc::new(AtomicUsize::new(0));
         let handle = Handle {
             inbox: reports.clone(),
             snapshots: publisher.snapshots(),
             journal: Arc::clone(&journal),
             history: history.clone(),
+            outputs: Arc::clone(&outputs),
             watchers: Arc::clone(&watchers),
         };
         let driver = Self {
@@ -106,6 +122,7 @@ impl Driver {
             services: services.into_iter().map(|(c, proxy)| (c.name.clone(), proxy)).collect(),
             runs: HashMap::new(),
             records,
+            outputs,
             waiting: HashMap::new(),
             last_ticket: 0,
             proxy,
@@ -167,6 +184,7 @@ impl Driver {
             }
         }
         self.publish();
+        self.outputs.flush().await;
     }
 
     fn is_watched(&self) -> bool {
@@ -257,6 +275,7 @@ impl Driver {
                     port,
                     generation,
                     records: self.records.clone(),
+                    outputs: Arc::clone(&self.outputs),
                 });
             }
             Effect::Probe { run } => self.probe(run),

@@ -23,21 +23,25 @@ mod records;
 mod remarks;
 mod sockets;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smoothserve_protocol::event::{EventBatch, EventKind};
 use smoothserve_protocol::id::{EventSeq, ServiceName};
+use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::{Done, Refusal};
 use smoothserve_protocol::snapshot::Snapshot;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::{Command, Input};
 
-pub(crate) use self::driver::{Driver, Fixed};
+pub(crate) use self::driver::{Disk, Driver, Fixed};
 pub(crate) use self::history::open as open_history;
 use self::history::{History, Past};
 use self::journal::Journal;
+use self::output::Outputs;
+pub(crate) use self::output::{Question, Subscription};
 pub(crate) use self::ports::holder_name as port_holder;
 pub(crate) use self::records::Records;
 
@@ -72,6 +76,7 @@ pub(crate) struct Handle {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     journal: Arc<Journal>,
     history: History,
+    outputs: Arc<Outputs>,
     watchers: Arc<AtomicUsize>,
 }
 
@@ -131,6 +136,27 @@ impl Handle {
     /// Events after `after`, at most `limit`, the newest of them.
     pub(crate) fn events(&self, after: Option<EventSeq>, limit: usize) -> EventBatch {
         self.journal.after(after, limit)
+    }
+
+    /// Every service there is, by name.
+    pub(crate) fn services(&self) -> Vec<ServiceName> {
+        self.snapshots.borrow().services.iter().map(|service| service.row.name.clone()).collect()
+    }
+
+    /// What the instances of a service printed last.
+    pub(crate) fn printed(
+        &self,
+        question: Question,
+    ) -> impl Future<Output = LogBatch> + Send + use<> {
+        self.outputs.ask(question)
+    }
+
+    /// The same, and what they print from then on.
+    pub(crate) fn follow(
+        &self,
+        question: Question,
+    ) -> (impl Future<Output = LogBatch> + Send + use<>, Subscription) {
+        self.outputs.follow(question)
     }
 
     /// The newest event's number, and each later one.

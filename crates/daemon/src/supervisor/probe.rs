@@ -23,6 +23,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const STATUS_LINE: u64 = 512;
 
 /// Asks until the run answers, then says so once. Whoever spawned this ends it when the run ends.
+///
+/// Of a service that says by a line of its output when it is ready, nothing is asked.
 pub(super) async fn until_answering(
     inbox: Inbox,
     run: RunId,
@@ -30,6 +32,9 @@ pub(super) async fn until_answering(
     addr: SocketAddr,
     leader: u32,
 ) {
+    if matches!(config.ready, Readiness::Log(_)) {
+        return;
+    }
     let (began, mut last_error) = (Instant::now(), String::new());
     loop {
         match ask(&config, addr, leader).await {

@@ -20,9 +20,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::output::Output;
+use super::output::{Awaited, Capture, Origin, Outputs};
 use super::{Inbox, Records, group, ports};
-use crate::config::{ServiceConfig, StopSignal};
+use crate::config::{Readiness, ServiceConfig, StopSignal};
 use crate::core::{Input, Signal};
 
 /// How long a port may stay in use after its last holder was told to exit.
@@ -34,7 +34,7 @@ const RETRY: Duration = Duration::from_millis(50);
 const STRAYS: Duration = Duration::from_secs(2);
 
 /// What is to be started.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Launch {
     pub run: RunId,
     pub config: Arc<ServiceConfig>,
@@ -42,6 +42,7 @@ pub(super) struct Launch {
     pub port: u16,
     pub generation: Generation,
     pub records: Records,
+    pub outputs: Arc<Outputs>,
 }
 
 impl Launch {
@@ -65,11 +66,13 @@ pub(super) async fn live(
         started = start(&launch) => started,
         _ = signals.recv() => Err(not_launched("it was told to stop first")),
     };
-    let process = match started {
+    let mut process = match started {
         Ok(process) => process,
         Err(reason) => return inbox.put(Input::LaunchFailed { run, reason }),
     };
     inbox.put(Input::Launched { run, pid: process.pid() });
+    // After the news of the launch, because a line may be the sign that the run is ready.
+    let mut output = capture(&launch, &mut process.child, &inbox);
     let stop_signal = launch.config.stop_signal;
     let _record = launch.records.keep(
         process.pid(),
@@ -89,7 +92,6 @@ pub(super) async fn live(
         }
     };
     let members = process.group;
-    let last_output = process.output.finish();
     if told {
         // Its children were told as well; the run is over when they are gone. SIGKILL may come.
         while group::lives(members).await {
@@ -100,11 +102,30 @@ pub(super) async fn live(
                 }
             }
         }
-        inbox.put(Input::Exited { run, exit, last_output: last_output.await });
+        output.ended().await;
+        inbox.put(Input::Exited { run, exit, last_output: output.tail() });
     } else {
-        inbox.put(Input::Exited { run, exit, last_output: last_output.await });
+        output.ended().await;
+        inbox.put(Input::Exited { run, exit, last_output: output.tail() });
+        // They are listened to as long as they live, and must not fall over a pipe that is closed.
         end_strays(members).await;
+        output.ended().await;
     }
+}
+
+/// Reads what the run prints; if that says when it is ready, passes it on.
+fn capture(launch: &Launch, child: &mut Child, inbox: &Inbox) -> Capture {
+    let Launch { run, config, slot, generation, outputs, .. } = launch;
+    let origin = Origin { service: config.name.clone(), slot: *slot, generation: *generation };
+    let awaited = match &config.ready {
+        Readiness::Log(pattern) => {
+            let (inbox, run) = (inbox.clone(), *run);
+            let seen = Box::new(move || inbox.put(Input::Answering { run }));
+            Some(Awaited { pattern: pattern.clone(), seen })
+        }
+        Readiness::Tcp | Readiness::Http { .. } => None,
+    };
+    Capture::begin(child, origin, outputs, awaited)
 }
 
 /// Ends what a fallen leader left behind.
@@ -177,7 +198,6 @@ struct Process {
     child: Child,
     group: Pid,
     pidfd: AsyncFd<OwnedFd>,
-    output: Output,
 }
 
 impl Process {
@@ -195,16 +215,13 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        let mut child = command.spawn().map_err(|error| {
+        let child = command.spawn().map_err(|error| {
             let path = config.executable.display();
             io::Error::new(error.kind(), format!("{path}: {error}"))
         })?;
-        let pipes =
-            [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
-        let output = Output::capture(&config.name, launch.slot, pipes.into_iter().flatten());
         let group = Pid::from_child(&child);
         let pidfd = watch(pidfd_open(group, PidfdFlags::NONBLOCK)?)?;
-        Ok(Self { child, group, pidfd, output })
+        Ok(Self { child, group, pidfd })
     }
 
     fn pid(&self) -> u32 {
@@ -292,6 +309,7 @@ fn unquote(value: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Question;
     use super::*;
     use crate::config::ServiceConfig;
 
@@ -304,7 +322,9 @@ mod tests {
         };
         let records = Records::new(std::path::Path::new("/nowhere"));
         let (run, config) = (RunId(1), Arc::new(config));
-        Launch { run, config, slot: Slot(0), port: 1, generation: Generation(1), records }
+        let outputs = Outputs::new(None, |warning| panic!("{warning}"));
+        let (slot, generation) = (Slot(0), Generation(1));
+        Launch { run, config, slot, port: 1, generation, records, outputs }
     }
 
     /// Runs `script`, sends it `signals` once it has printed a line, and says how it ended.
@@ -338,10 +358,51 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_line_that_is_waited_for_says_that_the_run_is_ready() {
+        let (sender, mut inbox) = mpsc::unbounded_channel();
+        let (signals, signalled) = mpsc::unbounded_channel();
+        let mut launch = shell("echo starting; echo now serving; exec sleep 600");
+        let pattern = crate::config::Pattern::new("^now serving$").unwrap();
+        Arc::make_mut(&mut launch.config).ready = Readiness::Log(pattern);
+        let task = tokio::spawn(live(launch, signalled, Inbox(sender)));
+        let mut news = async || match inbox.recv().await {
+            Some(super::super::Message::Input(input)) => input,
+            _ => panic!("nothing more is told"),
+        };
+        assert!(matches!(news().await, Input::Launched { .. }));
+        assert!(matches!(news().await, Input::Answering { run: RunId(1) }));
+        signals.send(Signal::Stop).unwrap();
+        assert!(matches!(news().await, Input::Exited { .. }));
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_stop_reaches_the_whole_group() {
         // A wrapper that starts its app without exec: both must be gone.
         let (exit, _) = run("sleep 600 & wait", true).await;
         assert_eq!(exit, Exit::Signal { signal: 15, core: false });
+    }
+
+    #[tokio::test]
+    async fn what_a_fallen_leader_left_is_heard_to_its_end() {
+        let (sender, mut inbox) = mpsc::unbounded_channel();
+        let (_signals, signalled) = mpsc::unbounded_channel();
+        // It prints long after the report of the exit.
+        let launch = shell("(trap '' TERM; sleep 0.5; echo late) & echo first; exit 3");
+        let outputs = Arc::clone(&launch.outputs);
+        live(launch, signalled, Inbox(sender)).await;
+        let mut exits = Vec::new();
+        while let Ok(super::super::Message::Input(input)) = inbox.try_recv() {
+            if let Input::Exited { last_output, .. } = input {
+                exits.push(last_output);
+            }
+        }
+        assert_eq!(exits, [["first"]]);
+        let service = crate::core::sample_service("shop", 1).name;
+        let question = Question { service, slot: None, lines: 10, pattern: None };
+        let printed = outputs.ask(question).await;
+        let printed: Vec<_> = printed.lines.iter().map(|line| line.bytes.as_slice()).collect();
+        assert_eq!(printed, [&b"first"[..], b"late"]);
     }
 
     #[tokio::test]
