@@ -1,6 +1,7 @@
 //! What goes wrong on a server sooner or later: taken ports, programs that will not go, names
 //! nobody knows. Each is named, and costs nobody else anything.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -106,21 +107,27 @@ async fn a_public_port_that_is_taken_starts_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_names_the_first_and_leaves_it_alone() {
-    let folder = Setup::of(Service::new("shop")).write().unwrap();
-    let port = ports::take(1);
-    let main = fs::read_to_string(folder.config_file()).unwrap();
-    let main = main.replace("CommandPort: 0", &format!("CommandPort: {port}"));
-    fs::write(folder.config_file(), main).unwrap();
-    let daemon = TestDaemon::start(folder).await.unwrap();
-    daemon.until("it is ready", |snapshot| look::ready(snapshot, "shop") == 3).await;
+    let daemon = Setup::of(Service::new("shop")).start_ready().await.unwrap();
     let before = look::pids(&daemon.snapshot().await, "shop");
+    let left = || {
+        let folder = daemon.folder.path();
+        let records = fs::read_dir(folder.join("smoothserve.runs")).unwrap();
+        let names = records.map(|record| record.unwrap().file_name().into_string().unwrap());
+        let records: BTreeSet<String> = names.filter(|name| !name.ends_with(".new")).collect();
+        (fs::read(folder.join("smoothserve.token")).unwrap(), records)
+    };
+    let whole = async || Some(left()).filter(|(_, records)| records.len() == 3);
+    let (token, records) = wait::until("each has a record", whole).await;
 
     let output = run_to_exit(&daemon.folder.config_file()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let holder = format!("held by pid {} smoothserve", daemon.pid());
-    assert!(said.contains(&port.to_string()) && said.contains(&holder), "{said}");
+    let holder =
+        format!("already running with this configuration: pid {} smoothserve", daemon.pid());
+    let lock = daemon.folder.path().join("smoothserve.lock").display().to_string();
+    assert!(said.contains(&holder) && said.contains(&lock), "{said}");
     assert_eq!(look::pids(&daemon.snapshot().await, "shop"), before);
+    assert_eq!(left(), (token, records));
     assert_eq!(client::get(daemon.listen("shop"), "/").await.unwrap().status, 200);
 }
 

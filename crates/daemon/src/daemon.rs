@@ -21,7 +21,9 @@ use crate::core::Input;
 use crate::files;
 use crate::proxy::{Proxy, RouteTable, ServiceProxy};
 use crate::signal;
-use crate::supervisor::{Disk, Driver, Fixed, Handle, Records, open_history, port_holder};
+use crate::supervisor::{
+    Disk, Driver, Fixed, Handle, Lock, LockError, Records, open_history, port_holder,
+};
 
 /// An editor changes a file several times to save it once.
 const ONE_SAVE: Duration = Duration::from_secs(2);
@@ -45,6 +47,9 @@ pub enum BindError {
         /// Who listens there already, if that is the reason and can be known.
         holder: Option<String>,
     },
+    /// Another daemon runs with this state folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The command port cannot be protected.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -70,17 +75,20 @@ pub struct Options {
 /// A daemon that holds all its sockets and has started nothing yet.
 pub struct Daemon {
     config: Config,
+    lock: Lock,
     token: TokenFile,
     command: TcpListener,
     listeners: BTreeMap<SocketAddr, TcpListener>,
 }
 
 impl Daemon {
-    /// Binds the command port and every listener. To be called in a tokio runtime.
+    /// Takes the lock of the state folder, and binds the command port and every listener. To be
+    /// called in a tokio runtime.
     ///
     /// # Errors
     /// When one of them cannot be had; then none is kept.
     pub fn bind(config: Config) -> Result<Self, BindError> {
+        let lock = Lock::take(&config.state_dir)?;
         let token = TokenFile::open(&config.state_dir)?;
         let command = listen("CommandPort", config.command)?;
         let mut listeners = BTreeMap::new();
@@ -89,7 +97,7 @@ impl Daemon {
                 place.insert(listen("port", service.listen)?);
             }
         }
-        Ok(Self { config, token, command, listeners })
+        Ok(Self { config, lock, token, command, listeners })
     }
 
     /// Where things listen: the command port, and for each configured address the bound one.
@@ -112,7 +120,8 @@ impl Daemon {
     /// When the system lets no signal handler be installed, or no thread be started.
     pub async fn run(self, options: Options) -> io::Result<()> {
         let addresses = self.addresses()?;
-        let Self { config, token, command, listeners } = self;
+        // The lock goes when everything else has.
+        let Self { config, lock: _lock, token, command, listeners } = self;
         let services: Vec<(Arc<ServiceConfig>, Arc<ServiceProxy>)> = config
             .services
             .iter()

@@ -23,3 +23,4 @@ mod supervisor;
 
 pub use self::command::TokenError;
 pub use self::daemon::{Addresses, BindError, Daemon, Options};
+pub use self::supervisor::LockError;

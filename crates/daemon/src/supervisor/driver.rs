@@ -24,6 +24,7 @@ use super::preflight::{self, Leader};
 use super::process::{self, Launch};
 pub(crate) use super::publish::Fixed;
 use super::publish::Publisher;
+use super::usage::{self, Purpose, Usage};
 use super::{Handle, History, Inbox, Message, Past, Records, meter, probe};
 use crate::config::{OutputConfig, ServiceConfig};
 use crate::core::{DrainId, Effect, Input, Signal, Supervisor, Ticket, WhenNone};
@@ -47,6 +48,7 @@ pub(crate) struct Driver {
     last_ticket: u64,
     proxy: Arc<Proxy>,
     publisher: Publisher,
+    usage: Usage,
     published: Option<Instant>,
     journal: Arc<Journal>,
     history: History,
@@ -83,7 +85,10 @@ struct Run {
     /// To the task that owns the process.
     signals: mpsc::UnboundedSender<Signal>,
     leader: Option<u32>,
+    /// Asks whether it answers yet.
     probe: Option<AbortHandle>,
+    /// Asks whether it still does, from when it is first chosen on.
+    liveness: Option<AbortHandle>,
 }
 
 impl Driver {
@@ -127,6 +132,7 @@ impl Driver {
             last_ticket: 0,
             proxy,
             publisher,
+            usage: Usage::default(),
             published: None,
             journal,
             history,
@@ -178,6 +184,7 @@ impl Driver {
                 () = until(unseen), if unseen.is_some() => {}
                 _ = sample.tick() => {
                     self.publisher.sample(Instant::now());
+                    self.read_usage();
                     stale = true;
                 }
                 _ = look.tick(), if self.is_watched() => stale = true,
@@ -217,9 +224,30 @@ impl Driver {
                 // Whoever looked may have gone.
                 let _ = show.send(self.publisher.newest());
             }
+            Message::Used(reading) => self.take_usage(now, reading),
             Message::Input(input) => {
                 self.note_process(&input);
                 self.core.handle(now, input);
+            }
+        }
+    }
+
+    /// Has what the runs use read, when it is time to.
+    fn read_usage(&mut self) {
+        let Some(purpose) = self.usage.due(self.is_watched()) else { return };
+        let leaders = self.runs.iter().filter_map(|(id, run)| Some((run.leader? as i32, *id)));
+        let groups: HashMap<i32, RunId> = leaders.collect();
+        let reports = self.reports.clone();
+        tokio::task::spawn_blocking(move || reports.put_usage(usage::read(&groups, purpose)));
+    }
+
+    fn take_usage(&mut self, now: Instant, reading: usage::Reading) {
+        let (purpose, figures) = self.usage.take(reading);
+        for (run, used) in figures {
+            self.publisher.used(run, used);
+            if purpose == Purpose::Steady {
+                let rss_bytes = used.rss_bytes;
+                self.core.handle(now, Input::MemoryUsed { run, rss_bytes });
             }
         }
     }
@@ -235,8 +263,8 @@ impl Driver {
             Input::Exited { run, .. } | Input::LaunchFailed { run, .. } => {
                 if let Some(gone) = self.runs.remove(run) {
                     gone.endpoint.dead();
-                    if let Some(probe) = gone.probe {
-                        probe.abort();
+                    for asking in [gone.probe, gone.liveness].into_iter().flatten() {
+                        asking.abort();
                     }
                 }
                 self.publisher.remove_run(*run);
@@ -244,12 +272,12 @@ impl Driver {
             Input::Answering { .. }
             | Input::ProbeFailed { .. }
             | Input::Idle { .. }
-            | Input::Preflighted { .. }
-            | Input::FilesChanged { .. }
-            | Input::Command { .. }
             | Input::Unresponsive { .. }
             | Input::Responsive { .. }
             | Input::MemoryUsed { .. }
+            | Input::Preflighted { .. }
+            | Input::FilesChanged { .. }
+            | Input::Command { .. }
             | Input::Configured(_)
             | Input::DoorsClosed => {}
         }
@@ -279,7 +307,10 @@ impl Driver {
                 });
             }
             Effect::Probe { run } => self.probe(run),
-            Effect::Route { service, runs, when_none } => self.route(&service, &runs, when_none),
+            Effect::Route { service, runs, when_none } => {
+                self.watch_liveness(&runs);
+                self.route(&service, &runs, when_none);
+            }
             Effect::Drain { run, drain } => self.drain(run, drain),
             Effect::Undrain { run } => self.undrain(run),
             Effect::EndTunnels { run } => self.with(run, |run| run.endpoint.end_tunnels()),
@@ -319,8 +350,18 @@ impl Driver {
         let (service, slot) = (config.name.clone(), launch.slot);
         self.publisher.add_run(run, &service, Arc::clone(&endpoint));
         let (signals, signalled) = mpsc::unbounded_channel();
-        let (door, leader, probe) = (Door::Open, None, None);
-        let held = Run { service, slot, config, addr, endpoint, door, signals, leader, probe };
+        let held = Run {
+            service,
+            slot,
+            config,
+            addr,
+            endpoint,
+            door: Door::Open,
+            signals,
+            leader: None,
+            probe: None,
+            liveness: None,
+        };
         self.runs.insert(run, held);
         // It ends with its process, whose end the core waits for before it halts.
         tokio::spawn(process::live(launch, signalled, self.reports.clone()));
@@ -329,9 +370,21 @@ impl Driver {
     fn probe(&mut self, id: RunId) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(leader) = run.leader else { return };
-        let (reports, config) = (self.reports.clone(), Arc::clone(&run.config));
-        let asking = probe::until_answering(reports, id, config, run.addr, leader);
+        let (reports, config, addr) = (self.reports.clone(), Arc::clone(&run.config), run.addr);
+        let asking = probe::until_answering(reports, id, config, addr, leader);
         run.probe = Some(tokio::spawn(asking).abort_handle());
+    }
+
+    /// Begins to ask those that are chosen for the first time, if their service wants it.
+    fn watch_liveness(&mut self, runs: &[RunId]) {
+        for id in runs {
+            let Some(run) = self.runs.get_mut(id) else { continue };
+            if let (Some(liveness), None) = (&run.config.liveness, &run.liveness) {
+                let (reports, liveness) = (self.reports.clone(), liveness.clone());
+                let asking = probe::watch_liveness(reports, *id, run.addr, liveness);
+                run.liveness = Some(tokio::spawn(asking).abort_handle());
+            }
+        }
     }
 
     fn route(&self, service: &ServiceName, runs: &[RunId], when_none: WhenNone) {

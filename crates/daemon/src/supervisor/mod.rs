@@ -1,17 +1,22 @@
 //! The shell around the core: carries out what it decides, and tells it what happened.
 //!
 //! [`driver`] is the one task that owns the core. [`Handle`] is how everyone else reaches it.
-//! [`process`] starts and ends processes, [`group`] is what became of one, [`probe`] asks whether
-//! they answer, [`ports`] says who holds a port, [`records`] are for the daemon after this one,
-//! [`output`] keeps what they print, [`drain`] says whom a drain waits for, [`publish`] adds the
-//! traffic figures and tells consoles, [`remarks`] says what an application makes harder,
-//! [`history`] keeps receipts on disk.
+//! [`process`] starts and ends processes, [`confine`] is what they may be and use, [`executable`]
+//! why one cannot begin, [`group`] what became of one. [`probe`] asks whether they answer, [`ports`]
+//! says who holds a port, [`usage`] what runs use. [`lock`] keeps a second daemon away, [`records`]
+//! are for the one after this. [`output`] is what instances print, [`drain`] says whom a drain waits
+//! for, [`publish`] adds the traffic figures and tells consoles, [`remarks`] says what an application
+//! makes harder, [`history`] keeps receipts on disk.
 
+mod confine;
 mod drain;
 mod driver;
+mod env_file;
+mod executable;
 mod group;
 mod history;
 mod journal;
+mod lock;
 mod meter;
 mod output;
 mod ports;
@@ -22,6 +27,8 @@ mod publish;
 mod records;
 mod remarks;
 mod sockets;
+mod usage;
+mod users;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -40,6 +47,8 @@ pub(crate) use self::driver::{Disk, Driver, Fixed};
 pub(crate) use self::history::open as open_history;
 use self::history::{History, Past};
 use self::journal::Journal;
+pub(crate) use self::lock::Lock;
+pub use self::lock::LockError;
 use self::output::Outputs;
 pub(crate) use self::output::{Question, Subscription};
 pub(crate) use self::ports::holder_name as port_holder;
@@ -51,6 +60,8 @@ enum Message {
     Input(Input),
     /// Somebody asks for something, and waits.
     Ask(Command, oneshot::Sender<Result<Done, Refusal>>),
+    /// What the runs use was read.
+    Used(usage::Reading),
     /// Somebody wants to see how things are now.
     Look(oneshot::Sender<Arc<Snapshot>>),
 }
@@ -66,6 +77,11 @@ impl Inbox {
     fn put(&self, input: Input) {
         // The driver is gone: the daemon exits, and nobody needs to know any more.
         let _ = self.0.send(Message::Input(input));
+    }
+
+    fn put_usage(&self, reading: usage::Reading) {
+        // As above.
+        let _ = self.0.send(Message::Used(reading));
     }
 }
 

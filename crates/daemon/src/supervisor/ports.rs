@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use procfs::process::{FDTarget, Process, all_processes};
 
 use super::sockets::listening;
+use super::users;
 
 /// Who holds a listening socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,11 +86,11 @@ fn belongs(process: &Process, leader: u32) -> bool {
     false
 }
 
-/// `pid 123 nginx (uid 33)`, or what can be known.
+/// `pid 123 nginx (www)`, or what can be known.
 pub(super) fn describe(process: &Process) -> String {
     let command = process.stat().map_or_else(|_| "?".to_owned(), |stat| stat.comm);
     match process.uid() {
-        Ok(uid) => format!("pid {} {command} (uid {uid})", process.pid()),
+        Ok(uid) => format!("pid {} {command} ({})", process.pid(), users::shown(uid)),
         Err(_) => format!("pid {} {command}", process.pid()),
     }
 }
@@ -107,7 +108,11 @@ mod tests {
         let me = std::process::id();
         assert_eq!(holder(addr, Some(me)), Some(Holder::Own));
         let Some(Holder::Stranger(who)) = holder(addr, None) else { panic!() };
-        assert!(who.starts_with(&format!("pid {me} ")), "{who}");
+        let user = users::shown(rustix::process::geteuid().as_raw());
+        assert!(
+            who.starts_with(&format!("pid {me} ")) && who.ends_with(&format!(" ({user})")),
+            "{who}"
+        );
         drop(listener);
         // A process that another test is just launching holds it until it executes.
         let closed = (0..5000).any(|_| {

@@ -1,4 +1,7 @@
-//! Is it answering yet? Asks a new run until it does.
+//! Is it answering yet, and does it still? Asks a new run until it does, and a ready one again and
+//! again.
+//!
+//! What is to be done with one that does not answer is decided elsewhere.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Inbox;
 use super::ports::{self, Holder};
-use crate::config::{Readiness, ServiceConfig};
+use crate::config::{Liveness, Readiness, ServiceConfig};
 use crate::core::Input;
 
 /// Between two looks: a twentieth of the time the run has taken so far, within these limits, so
@@ -49,21 +52,78 @@ pub(super) async fn until_answering(
     }
 }
 
+/// Asks a ready run now and then whether it still answers, and says so when that changes.
+///
+/// Never ends by itself; whoever spawned this ends it when the run ends.
+pub(super) async fn watch_liveness(inbox: Inbox, run: RunId, addr: SocketAddr, liveness: Liveness) {
+    let mut health = Health::new(liveness.failures);
+    loop {
+        sleep(liveness.interval).await;
+        match health.take(answer(&liveness.probe, addr, liveness.timeout).await) {
+            Some(Change::Lost(error)) => inbox.put(Input::Unresponsive { run, error }),
+            Some(Change::Found) => inbox.put(Input::Responsive { run }),
+            None => {}
+        }
+    }
+}
+
+/// Makes of single answers a judgement that does not flutter.
+#[derive(Debug)]
+struct Health {
+    /// So many in a row without an answer are taken for more than a hiccup.
+    patience: u32,
+    missed: u32,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Change {
+    /// It no longer answers; what the last probe found.
+    Lost(String),
+    /// It answers again.
+    Found,
+}
+
+impl Health {
+    fn new(patience: u32) -> Self {
+        Self { patience, missed: 0 }
+    }
+
+    fn take(&mut self, answer: Result<(), String>) -> Option<Change> {
+        match answer {
+            Ok(()) => {
+                let was_lost = self.missed >= self.patience;
+                self.missed = 0;
+                was_lost.then_some(Change::Found)
+            }
+            Err(error) => {
+                self.missed = self.missed.saturating_add(1);
+                (self.missed == self.patience).then_some(Change::Lost(error))
+            }
+        }
+    }
+}
+
 async fn ask(config: &ServiceConfig, addr: SocketAddr, leader: u32) -> Result<(), String> {
+    answer(&config.ready, addr, ANSWER_TIMEOUT).await?;
+    own_port(addr, leader).await
+}
+
+/// Whether the right answer comes from `addr` within `limit`.
+async fn answer(probe: &Readiness, addr: SocketAddr, limit: Duration) -> Result<(), String> {
     let answer = async {
         let stream = TcpStream::connect(addr)
             .await
             .map_err(|error| format!("connecting to port {}: {error}", addr.port()))?;
-        match &config.ready {
+        match probe {
             Readiness::Tcp => Ok(()),
             Readiness::Log(_) => Err("not asked".to_owned()),
             Readiness::Http { path, status } => http(stream, addr, path, *status).await,
         }
     };
-    timeout(ANSWER_TIMEOUT, answer)
-        .await
-        .map_err(|_| format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))??;
-    own_port(addr, leader).await
+    timeout(limit, answer).await.map_err(|_| {
+        let limit = limit.as_secs_f64();
+        format!("no answer within {limit} s")
+    })?
 }
 
 /// Whether the one that answered is ours.
@@ -116,6 +176,11 @@ fn status(line: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use tokio::net::TcpListener;
+    use tokio::sync::{mpsc, watch};
+
+    use super::super::Message;
     use super::*;
 
     #[test]
@@ -125,5 +190,89 @@ mod tests {
         for bad in [&b"SSH-2.0-x\r\n"[..], b"HTTP/1.1 2000 x", b"HTTP/1.1", b"\xff\xff", b""] {
             assert_eq!(status(bad), None);
         }
+    }
+
+    #[test]
+    fn so_many_failures_in_a_row_are_said_once_and_so_is_the_recovery() {
+        let mut health = Health::new(3);
+        let mut after = |answers: &str| -> Vec<Option<Change>> {
+            let answers = answers.chars().map(|c| if c == '+' { Ok(()) } else { Err(c.into()) });
+            answers.map(|answer| health.take(answer)).collect()
+        };
+        assert_eq!(
+            after("+1212+12"),
+            [
+                None,
+                None,
+                None,
+                Some(Change::Lost("1".into())),
+                None,
+                Some(Change::Found),
+                None,
+                None
+            ]
+        );
+        assert_eq!(after("+12+"), [None, None, None, None]);
+        assert_eq!(after("123456")[2], Some(Change::Lost("3".into())));
+        assert_eq!(after("78"), [None, None]);
+        assert_eq!(after("++"), [Some(Change::Found), None]);
+    }
+
+    #[test]
+    fn the_first_failure_counts_when_one_is_enough() {
+        let mut health = Health::new(1);
+        assert_eq!(health.take(Err("refused".into())), Some(Change::Lost("refused".into())));
+        assert_eq!(health.take(Err("refused".into())), None);
+    }
+
+    /// Answers every connection with the bytes of the moment; none: it takes them and says nothing.
+    async fn backend(says: watch::Receiver<Option<&'static str>>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                if let Some(text) = *says.borrow() {
+                    let _ = client.try_write(text.as_bytes());
+                    let _ = client.shutdown().now_or_never();
+                }
+                kept.push(client);
+            }
+        });
+        addr
+    }
+
+    #[tokio::test]
+    async fn a_ready_run_is_asked_until_it_ends() {
+        let (says, said) = watch::channel(Some("HTTP/1.1 204 No Content\r\n\r\n"));
+        let addr = backend(said).await;
+        let liveness = Liveness {
+            probe: Readiness::Http { path: "/healthz".into(), status: 204 },
+            interval: Duration::from_millis(2),
+            timeout: Duration::from_millis(200),
+            failures: 2,
+        };
+        let (sender, mut inbox) = mpsc::unbounded_channel();
+        let watching = watch_liveness(Inbox(sender), RunId(1), addr, liveness);
+        let watching = tokio::spawn(watching).abort_handle();
+        let mut news = async || match inbox.recv().await {
+            Some(Message::Input(Input::Unresponsive { run: RunId(1), error })) => Some(error),
+            Some(Message::Input(Input::Responsive { run: RunId(1) })) => None,
+            _ => panic!(),
+        };
+
+        says.send_replace(Some("HTTP/1.1 500 Internal Server Error\r\n\r\n"));
+        let error = news().await.unwrap();
+        assert_eq!(error, "GET /healthz: status 500, 204 expected");
+        says.send_replace(Some("HTTP/1.1 204 No Content\r\n\r\n"));
+        assert_eq!(news().await, None);
+        // It still takes connections, as an app does that hangs.
+        says.send_replace(None);
+        assert_eq!(news().await.unwrap(), "no answer within 0.2 s");
+        says.send_replace(Some("HTTP/1.1 204 No Content\r\n\r\n"));
+        assert_eq!(news().await, None);
+        watching.abort();
+        assert!(inbox.recv().await.is_none());
     }
 }

@@ -20,8 +20,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use super::confine::{self, Confinement};
 use super::output::{Awaited, Capture, Origin, Outputs};
-use super::{Inbox, Records, group, ports};
+use super::{Inbox, Records, env_file, executable, group, ports, users};
 use crate::config::{Readiness, ServiceConfig, StopSignal};
 use crate::core::{Input, Signal};
 
@@ -162,13 +163,16 @@ fn not_launched(error: &str) -> FailReason {
 }
 
 async fn start(launch: &Launch) -> Result<Process, FailReason> {
+    if let Some(problem) = confine::problem(&launch.config) {
+        return Err(not_launched(&problem));
+    }
     wait_for_port(launch).await?;
     let deadline = Instant::now() + EXECUTABLE_WITHIN;
     loop {
         match Process::spawn(launch) {
             Ok(process) => return Ok(process),
             Err(error) if is_passing(&error) && Instant::now() < deadline => sleep(RETRY).await,
-            Err(error) => return Err(FailReason::NotLaunched { error: error.to_string() }),
+            Err(error) => return Err(not_launched(&error.to_string())),
         }
     }
 }
@@ -203,22 +207,11 @@ struct Process {
 impl Process {
     fn spawn(launch: &Launch) -> io::Result<Self> {
         let config = &launch.config;
-        let mut command = Command::new(&config.executable);
-        command
-            .args(config.args.iter().map(|argument| fill_in(argument, launch)))
-            .current_dir(&config.working_dir)
-            .envs(read_env_file(config)?)
-            .envs(config.env.iter().cloned())
-            .env("PORT", launch.port.to_string())
-            .env_remove("NOTIFY_SOCKET")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        let child = command.spawn().map_err(|error| {
-            let path = config.executable.display();
-            io::Error::new(error.kind(), format!("{path}: {error}"))
-        })?;
+        let mut command = command(launch)?;
+        if let Some(confinement) = Confinement::of(config) {
+            enter_first(&mut command, confinement);
+        }
+        let child = command.spawn().map_err(|error| executable::explain(&error, config))?;
         let group = Pid::from_child(&child);
         let pidfd = watch(pidfd_open(group, PidfdFlags::NONBLOCK)?)?;
         Ok(Self { child, group, pidfd })
@@ -255,6 +248,49 @@ impl Process {
     }
 }
 
+/// The program of a run, with its arguments, its environment and its folder.
+fn command(launch: &Launch) -> io::Result<Command> {
+    let config = &launch.config;
+    let mut command = Command::new(&config.executable);
+    command
+        .args(config.args.iter().map(|argument| fill_in(argument, launch)))
+        .current_dir(&config.working_dir);
+    if let Some(run_as) = &config.run_as {
+        be_at_home(&mut command, run_as.uid);
+    }
+    command
+        .envs(env_file::read(config)?)
+        .envs(config.env.iter().cloned())
+        .env("PORT", launch.port.to_string())
+        .env_remove("NOTIFY_SOCKET")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    Ok(command)
+}
+
+/// Says who it is to a program that asks its environment, in which the daemon's user is told else.
+fn be_at_home(command: &mut Command, uid: u32) {
+    match users::by_number(uid) {
+        Some(user) => {
+            command.env("USER", &user.name).env("LOGNAME", &user.name).env("HOME", &user.home)
+        }
+        None => command.env_remove("USER").env_remove("LOGNAME").env_remove("HOME"),
+    };
+}
+
+/// Has the new process enter `confinement` before its program begins.
+///
+/// This costs a fork, where std otherwise starts a process without one; so it is done for those
+/// alone that need it.
+#[expect(unsafe_code, reason = "std lets nothing else happen in the new process")]
+fn enter_first(command: &mut Command, confinement: Confinement) {
+    // SAFETY: `enter` makes system calls and nothing else, on values that the closure owns: no
+    // allocation and no lock, which other threads could have held when the process was forked.
+    unsafe { command.pre_exec(move || confinement.enter()) };
+}
+
 /// Watches a pidfd.
 #[expect(unsafe_code, reason = "tokio offers no safe constructor any more")]
 fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
@@ -273,45 +309,13 @@ fn fill_in(argument: &str, launch: &Launch) -> String {
         .replace("{generation}", &launch.generation.0.to_string())
 }
 
-/// Reads `KEY=value` lines; `#` begins a comment, `export` and quotes around a value are dropped.
-pub(super) fn read_env_file(config: &ServiceConfig) -> io::Result<Vec<(String, String)>> {
-    let Some(path) = &config.env_file else { return Ok(Vec::new()) };
-    let named =
-        |error: io::Error| io::Error::other(format!("env_file {}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(named)?;
-    parse_env(&text).map_err(|(line, found)| {
-        let text = format!("line {line}: {found:?} is not KEY=value");
-        named(io::Error::new(io::ErrorKind::InvalidData, text))
-    })
-}
-
-fn parse_env(text: &str) -> Result<Vec<(String, String)>, (usize, String)> {
-    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
-    lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(number, line)| {
-            let pair = line.strip_prefix("export ").unwrap_or(line);
-            let wrong = || (number, line.to_owned());
-            let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
-            let key = key.trim();
-            if key.is_empty() || key.contains(char::is_whitespace) || value.contains('\0') {
-                return Err(wrong());
-            }
-            Ok((key.to_owned(), unquote(value.trim()).to_owned()))
-        })
-        .collect()
-}
-
-fn unquote(value: &str) -> &str {
-    let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
-    inside('"').or_else(|| inside('\'')).unwrap_or(value)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::super::Question;
     use super::*;
-    use crate::config::ServiceConfig;
+    use crate::config::{RunAs, ServiceConfig};
 
     fn shell(script: &str) -> Launch {
         let config = ServiceConfig {
@@ -327,11 +331,24 @@ mod tests {
         Launch { run, config, slot, port: 1, generation, records, outputs }
     }
 
-    /// Runs `script`, sends it `signals` once it has printed a line, and says how it ended.
+    /// Runs `script`, tells it to stop as soon as it is there, and says how it ended.
     async fn run(script: &str, stop: bool) -> (Exit, Vec<String>) {
+        run_to_end(shell(script), stop).await
+    }
+
+    /// What `script` prints as a service that `change` was made to.
+    async fn printed(script: &str, change: impl FnOnce(&mut ServiceConfig)) -> Vec<String> {
+        let mut launch = shell(script);
+        change(Arc::make_mut(&mut launch.config));
+        let (exit, output) = run_to_end(launch, false).await;
+        assert_eq!(exit, Exit::Code(0), "{output:?}");
+        output
+    }
+
+    async fn run_to_end(launch: Launch, stop: bool) -> (Exit, Vec<String>) {
         let (sender, mut inbox) = mpsc::unbounded_channel();
         let (signals, signalled) = mpsc::unbounded_channel();
-        let task = tokio::spawn(live(shell(script), signalled, Inbox(sender)));
+        let task = tokio::spawn(live(launch, signalled, Inbox(sender)));
         loop {
             match inbox.recv().await {
                 Some(super::super::Message::Input(Input::Launched { .. })) if stop => {
@@ -415,27 +432,139 @@ mod tests {
         assert_eq!(stopped.unwrap().0, Exit::Signal { signal: 15, core: false });
     }
 
-    #[tokio::test]
-    async fn a_missing_executable_is_named() {
+    /// Why a service that `change` was made to cannot be launched.
+    async fn refused(change: impl FnOnce(&mut ServiceConfig)) -> String {
         let (sender, mut inbox) = mpsc::unbounded_channel();
         let (_signals, signalled) = mpsc::unbounded_channel();
         let mut launch = shell("");
-        Arc::make_mut(&mut launch.config).executable = "/nowhere/app".into();
+        change(Arc::make_mut(&mut launch.config));
         live(launch, signalled, Inbox(sender)).await;
-        let Some(super::super::Message::Input(Input::LaunchFailed { reason, .. })) =
-            inbox.recv().await
-        else {
-            panic!()
-        };
-        assert!(reason.to_string().contains("/nowhere/app: No such file"), "{reason}");
+        match inbox.recv().await {
+            Some(super::super::Message::Input(Input::LaunchFailed { reason, .. })) => {
+                reason.to_string()
+            }
+            _ => panic!("it was launched"),
+        }
     }
 
-    #[test]
-    fn env_files_are_read_as_people_write_them() {
-        let text = "# comment\n\nA=1\nexport B = \"two words\"\nC='x=y'\n";
-        let pairs = parse_env(text).unwrap();
-        let expected = [("A", "1"), ("B", "two words"), ("C", "x=y")];
-        assert_eq!(pairs, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
-        assert_eq!(parse_env("A=1\nnonsense"), Err((2, "nonsense".to_owned())));
+    #[tokio::test]
+    async fn a_missing_executable_is_named() {
+        let reason = refused(|config| config.executable = "/nowhere/app".into()).await;
+        assert!(reason.contains("/nowhere/app: No such file"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_program_is_named_with_the_number_of_the_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = folder.path().join("app");
+        std::fs::write(&app, b"\0\x01\x02 of another machine").unwrap();
+        std::fs::set_permissions(&app, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let reason = refused(|config| config.executable = app.clone()).await;
+        let expected = format!("{}: Exec format error (os error 8)", app.display());
+        assert!(reason.contains(&expected), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn a_script_whose_interpreter_is_missing_says_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = folder.path().join("app");
+        std::fs::write(&app, "#!/nowhere/python3\n").unwrap();
+        std::fs::set_permissions(&app, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let reason = refused(|config| config.executable = app).await;
+        let expected = "its interpreter, /nowhere/python3: No such file or directory (os error 2)";
+        assert!(reason.contains(expected), "{reason}");
+    }
+
+    /// Descriptors that were left open for whoever we start, by whoever started us.
+    fn handed_down(descriptor: &str) -> bool {
+        let parent = std::os::unix::process::parent_id();
+        let read = |pid: u32| std::fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok();
+        read(parent).is_some_and(|target| read(std::process::id()) == Some(target))
+    }
+
+    #[tokio::test]
+    async fn nothing_of_the_daemon_reaches_a_new_process() {
+        // As the daemon has: a listener, an open file.
+        let _listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _file = tempfile::tempfile().unwrap();
+        // A shell may block signals for a moment of its own; `exec` passes on what it was given.
+        let status = "exec grep -E '^Sig(Blk|Ign)' /proc/self/status";
+        let descriptors = "readlink /proc/$$/fd/0; ls /proc/$$/fd";
+        // The second is a fork of the daemon, which is another way to the same program.
+        for open_files in [None, Some(64)] {
+            let sets = printed(status, |config| config.resources.open_files = open_files).await;
+            let [blocked, ignored] = [0, 1].map(|line: usize| {
+                let (_, set) = sets[line].split_once('\t').unwrap();
+                u64::from_str_radix(set, 16).unwrap()
+            });
+            assert_eq!(blocked, 0, "{sets:?}");
+            let pipe = 1 << (rustix::process::Signal::PIPE.as_raw() - 1);
+            assert_eq!(ignored & pipe, 0, "{sets:?}");
+
+            let change = |config: &mut ServiceConfig| config.resources.open_files = open_files;
+            let mut open = printed(descriptors, change).await;
+            assert_eq!(open.remove(0), "/dev/null");
+            let own = |number: &String| ["0", "1", "2"].contains(&number.as_str());
+            open.retain(|number| own(number) || !handed_down(number));
+            open.sort();
+            assert_eq!(open, ["0", "1", "2"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn limits_hold_from_the_first_instruction() {
+        let script = "ulimit -Sn; ulimit -Hn; ulimit -f";
+        let output = printed(script, |config| {
+            config.resources.open_files = Some(77);
+            // A shell counts blocks of 512 bytes.
+            config.resources.file_size = Some(512 * 9);
+        });
+        assert_eq!(output.await, ["77", "77", "9"]);
+    }
+
+    #[tokio::test]
+    async fn an_instance_runs_as_its_user_with_the_groups_of_that_user_alone() {
+        if !rustix::process::geteuid().is_root() {
+            // Only root can become somebody else; that others are refused is tested in `confine`.
+            return;
+        }
+        let run_as = |uid| {
+            let shown = "somebody".to_owned();
+            Some(RunAs { shown, uid, gid: 65_534, groups: vec![7, 8] })
+        };
+        let script =
+            "grep -E '^(Uid|Gid|Groups|CapEff)' /proc/$$/status; echo \"$USER $LOGNAME $HOME\"";
+        let nobody = users::by_number(65_534);
+        let output = printed(script, |config| config.run_as = run_as(65_534)).await;
+        let four = "65534\t65534\t65534\t65534";
+        assert_eq!(output[0], format!("Uid:\t{four}"));
+        assert_eq!(output[1], format!("Gid:\t{four}"));
+        assert_eq!(output[2].trim(), "Groups:\t7 8");
+        assert_eq!(output[3], "CapEff:\t0000000000000000");
+        if let Some(users::User { name, home }) = nobody {
+            assert_eq!(output[4], format!("{name} {name} {home}"));
+        }
+        // Nobody's home is better than the daemon's.
+        let output = printed(script, |config| config.run_as = run_as(4_294_967_000)).await;
+        assert_eq!(output[4].trim(), "");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_closed_to_its_user_says_so() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let app = folder.path().join("app");
+        std::fs::write(&app, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&app, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // The folder is the daemon's alone.
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let nobody = RunAs { shown: "nobody".into(), uid: 65_534, gid: 65_534, groups: vec![] };
+        let reason =
+            refused(|config| (config.executable, config.run_as) = (app, Some(nobody))).await;
+        let closed = format!("user nobody may not enter {}", folder.path().display());
+        assert!(reason.contains("Permission denied (os error 13)"), "{reason}");
+        assert!(reason.ends_with(&closed), "{reason}");
     }
 }

@@ -14,6 +14,7 @@ use super::drain;
 use super::journal::unix_ms;
 use super::meter::{Figures, Meter};
 use super::remarks::remarks;
+use super::usage;
 use crate::proxy::{Endpoint, Proxy, ServiceProxy};
 
 /// Receipts shown of each service.
@@ -58,6 +59,7 @@ struct RunFigures {
     endpoint: Arc<Endpoint>,
     meter: Meter,
     drain_began_with: u32,
+    used: Option<usage::Figures>,
 }
 
 /// Adds figures to views, and tells consoles.
@@ -116,7 +118,8 @@ impl Publisher {
 
     pub(super) fn add_run(&mut self, run: RunId, service: &ServiceName, endpoint: Arc<Endpoint>) {
         let (service, meter) = (service.clone(), Meter::default());
-        self.runs.insert(run, RunFigures { service, endpoint, meter, drain_began_with: 0 });
+        let figures = RunFigures { service, endpoint, meter, drain_began_with: 0, used: None };
+        self.runs.insert(run, figures);
     }
 
     pub(super) fn remove_run(&mut self, run: RunId) {
@@ -129,6 +132,13 @@ impl Publisher {
     pub(super) fn drain_began(&mut self, run: RunId, with: u32) {
         if let Some(figures) = self.runs.get_mut(&run) {
             figures.drain_began_with = with;
+        }
+    }
+
+    /// What a run uses of processor and memory.
+    pub(super) fn used(&mut self, run: RunId, used: usage::Figures) {
+        if let Some(figures) = self.runs.get_mut(&run) {
+            figures.used = Some(used);
         }
     }
 
@@ -256,6 +266,8 @@ impl Publisher {
         instance.milli_rps = measured.milli_rps;
         instance.p50_us = measured.p50_us;
         instance.p99_us = measured.p99_us;
+        instance.cpu_permille = figures.used.and_then(|used| used.cpu_permille);
+        instance.rss_bytes = figures.used.map(|used| used.rss_bytes);
     }
 
     fn daemon(&self, now: Instant, stopping: bool, views: &[ServiceDetail]) -> DaemonView {
