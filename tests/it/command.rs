@@ -12,6 +12,7 @@ use smoothserve_protocol::message::{Done, FromTool, Request};
 use smoothserve_protocol::{VERSION, frame};
 use smoothserve_tests::daemon::{TestDaemon, run_to_exit};
 use smoothserve_tests::load::{Load, LoadPlan};
+use smoothserve_tests::process::Signal;
 use smoothserve_tests::process::resident_memory;
 use smoothserve_tests::setup::{Service, Setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -177,17 +178,20 @@ async fn a_flood_of_strangers_does_not_lock_the_operator_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_others_can_read_is_no_token() {
-    let daemon = daemon().await.unwrap();
+    let mut daemon = daemon().await.unwrap();
     let token = daemon.folder.token_file();
     let mode = |mode| std::fs::set_permissions(&token, Permissions::from_mode(mode)).unwrap();
     mode(0o644);
     assert!(daemon.open().await.is_err(), "admitted with a token that is none");
+    mode(0o600);
+    still_answers(&daemon).await;
+    daemon.signal(Signal::TERM).unwrap();
+    daemon.exited().await.unwrap();
+    mode(0o644);
     let output = run_to_exit(&daemon.folder.config_file()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("has mode 0644") && said.contains("chmod 600"), "{said}");
-    mode(0o600);
-    still_answers(&daemon).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

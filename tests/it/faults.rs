@@ -140,6 +140,20 @@ fn variable(pid: u32, name: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_instances_use_of_the_machine_is_seen() {
+    let daemon = Setup::of(Service::new("shop").instances(2)).start_ready().await.unwrap();
+    let snapshot = daemon
+        .until("their memory was read", |snapshot| {
+            look::service(snapshot, "shop").instances.iter().all(|i| i.rss_bytes.is_some())
+        })
+        .await;
+    for instance in &look::service(&snapshot, "shop").instances {
+        let rss_bytes = instance.rss_bytes.unwrap();
+        assert!((1 << 20..1 << 30).contains(&rss_bytes), "{rss_bytes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_env_file_is_read_afresh_at_each_restart() {
     let folder =
         Setup::of(Service::new("shop").instances(2).key("env_file", "./shop.env")).write().unwrap();

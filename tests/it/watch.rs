@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -48,6 +48,15 @@ fn own_program(program: &Path) -> anyhow::Result<()> {
     let copy = program.with_extension("copy");
     fs::copy(program, &copy)?;
     Ok(fs::rename(copy, program)?)
+}
+
+/// Replaces a program by one that behaves the same and is another.
+fn new_program(program: &Path) -> anyhow::Result<()> {
+    let new = program.with_extension("new");
+    fs::copy(program, &new)?;
+    // What follows the end of a program is not loaded.
+    File::options().append(true).open(&new)?.write_all(b"another")?;
+    Ok(fs::rename(new, program)?)
 }
 
 fn touch(file: &Path) -> anyhow::Result<()> {
@@ -104,7 +113,7 @@ async fn a_program_renamed_into_place_is_restarted_once() {
     let before = look::pids(&daemon.snapshot().await, "shop");
     let load = Load::start(daemon.listen("shop"), LoadPlan { clients: 8, ..LoadPlan::brisk() });
     let program = daemon.folder.program("shop");
-    own_program(&program).unwrap();
+    new_program(&program).unwrap();
     assert_because_of(&ended(&daemon, 2).await, &program);
     let after = look::pids(&daemon.snapshot().await, "shop");
     assert!(before.iter().all(|pid| !after.contains(pid)), "{before:?} {after:?}");
@@ -115,17 +124,68 @@ async fn a_program_renamed_into_place_is_restarted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_touched_program_is_restarted_once() {
+async fn a_program_that_is_touched_or_replaced_by_itself_is_left_alone() {
     let daemon = start(Setup::of(watching("shop"))).await.unwrap();
     let program = daemon.folder.program("shop");
-    touch(&program).unwrap();
-    assert_because_of(&ended(&daemon, 2).await, &program);
+    let touches: [fn(&Path) -> anyhow::Result<()>; 2] = [touch, own_program];
+    for (times, touch) in touches.into_iter().enumerate() {
+        touch(&program).unwrap();
+        let said = || daemon.log().matches("touched, same content").count() > times;
+        wait::until("it says so", async || said().then_some(())).await;
+    }
+    assert_no_more(&daemon, 1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_a_restart_by_hand_takes_along_restarts_nothing_more() {
+    let service = watching("shop").key("delay_update_time", "2s");
+    let daemon = start(Setup::of(service)).await.unwrap();
+    change(&daemon, "before the restart").unwrap();
+    daemon.restart("shop").await.unwrap();
+    let said = || daemon.log().contains("touched, same content");
+    wait::until("it says so", async || said().then_some(())).await;
     assert_no_more(&daemon, 2).await.unwrap();
 }
 
-/// Copies as a slow network would: what is there meanwhile is a part of a program.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_switched_is_one_restart_even_to_the_same_program() {
+    let service = watching("shop").key("executable_path", "apps/shop/current/fixture-backend");
+    let folder = Setup::of(service).write().unwrap();
+    let app = folder.app("shop");
+    for release in ["1", "2"] {
+        let release = app.join("releases").join(release);
+        fs::create_dir_all(release.join("view")).unwrap();
+        fs::copy(folder.program("shop"), release.join("fixture-backend")).unwrap();
+    }
+    symlink("releases/1", app.join("current")).unwrap();
+    let daemon = TestDaemon::start(folder).await.unwrap();
+    daemon.until("it serves", |snapshot| look::ready(snapshot, "shop") == 2).await;
+    symlink("releases/2", app.join("next")).unwrap();
+    fs::rename(app.join("next"), app.join("current")).unwrap();
+    let current = app.join("current");
+    assert_because_of(&ended(&daemon, 2).await, &current.join("fixture-backend"));
+    let page = app.join("releases/2/view/page.html");
+    fs::write(page, "new").unwrap();
+    assert_because_of(&ended(&daemon, 3).await, &current.join("view/page.html"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_git_ignores_restarts_nothing() {
+    let daemon = start(Setup::of(watching("shop"))).await.unwrap();
+    let view = daemon.folder.app("shop").join("view");
+    fs::write(view.join(".gitignore"), "*.tmp\nnode_modules/\n").unwrap();
+    assert_because_of(&ended(&daemon, 2).await, &view.join(".gitignore"));
+    for folder in ["node_modules/left-pad", ".git/objects"] {
+        fs::create_dir_all(view.join(folder)).unwrap();
+        fs::write(view.join(folder).join("index"), "new").unwrap();
+    }
+    fs::write(view.join("page.tmp"), "new").unwrap();
+    assert_no_more(&daemon, 2).await.unwrap();
+}
+
+/// Copies a new program as a slow network would: what is there meanwhile is a part of it.
 async fn copy_in_pieces(program: &Path) -> anyhow::Result<()> {
-    let bytes = fs::read(program)?;
+    let bytes = [&fs::read(program)?, &b"another"[..]].concat();
     fs::remove_file(program)?;
     let mut new = File::options().write(true).create_new(true).mode(0o755).open(program)?;
     for piece in bytes.chunks(bytes.len() / 10 + 1) {
@@ -150,7 +210,7 @@ async fn a_copy_that_stands_still_takes_nobody_away() {
     let daemon = start(Setup::of(watching("shop"))).await.unwrap();
     let before = look::pids(&daemon.snapshot().await, "shop");
     let program = daemon.folder.program("shop");
-    let bytes = fs::read(&program).unwrap();
+    let bytes = [&fs::read(&program).unwrap(), &b"another"[..]].concat();
     let (here, to_come) = bytes.split_at(bytes.len() / 2);
     fs::remove_file(&program).unwrap();
     let new = File::options().write(true).create_new(true).mode(0o755).open(&program);
@@ -194,8 +254,8 @@ async fn a_file_that_appears_later_is_seen_when_it_does_and_when_it_changes() {
 async fn a_burst_of_changes_is_one_restart() {
     let daemon = start(Setup::of(watching("shop"))).await.unwrap();
     let view = daemon.folder.app("shop").join("view");
-    for number in 0..500 {
-        let shelf = view.join(format!("shelf{}", number % 20));
+    for number in 0..5000 {
+        let shelf = view.join(format!("shelf{}", number % 50));
         fs::create_dir_all(&shelf).unwrap();
         fs::write(shelf.join(number.to_string()), "page").unwrap();
     }
@@ -237,7 +297,7 @@ async fn without_auto_restart_a_change_is_nothing() {
     let daemon = start(Setup::of(watching("shop")).service(still)).await.unwrap();
     let before = look::pids(&daemon.snapshot().await, "still");
     let program = daemon.folder.program("still");
-    own_program(&program).unwrap();
+    new_program(&program).unwrap();
     fs::create_dir(daemon.folder.app("still").join("view")).unwrap();
     // What is seen later has been acted on, so what came before it would have been as well.
     assert_no_more(&daemon, 1).await.unwrap();
@@ -250,7 +310,7 @@ async fn a_stopped_service_is_not_started_by_a_change() {
     let daemon = start(setup).await.unwrap();
     daemon.stop("shop").await.unwrap();
     change(&daemon, "while it is stopped").unwrap();
-    own_program(&daemon.folder.program("blog")).unwrap();
+    new_program(&daemon.folder.program("blog")).unwrap();
     let snapshot = daemon
         .until("the other one is restarted", |snapshot| {
             look::service(snapshot, "blog").receipts.len() == 1
@@ -300,6 +360,10 @@ async fn a_change_that_leaves_no_program_changes_nothing() {
     wait::until("it says so", async || daemon.log().contains(refused).then_some(())).await;
     assert_eq!(look::pids(&daemon.snapshot().await, "shop"), before);
     assert_eq!(http::get(daemon.listen("shop"), "/").await.unwrap().status, 200);
+    // What runs is what is there again.
     fs::rename(&away, &program).unwrap();
-    assert_because_of(&ended(&daemon, 2).await, &program);
+    let said = || daemon.log().contains("touched, same content");
+    wait::until("it says so", async || said().then_some(())).await;
+    assert_eq!(look::pids(&daemon.snapshot().await, "shop"), before);
+    assert_no_more(&daemon, 1).await.unwrap();
 }

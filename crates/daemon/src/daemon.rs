@@ -1,62 +1,44 @@
 //! The wiring, and only the wiring: bind everything, start everything, wait for the end.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 use smoothserve_protocol::snapshot::{OperationKind, Snapshot};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
-use crate::command::{self, TokenError, TokenFile};
+use crate::bind::{ListenError, listen};
+use crate::command::{CommandPort, TokenError, TokenFile};
 use crate::config::{Config, ServiceConfig};
 use crate::core::Input;
-use crate::files;
+use crate::files::{self, OwnFiles, Watcher};
 use crate::proxy::{Proxy, RouteTable, ServiceProxy};
+use crate::reload::{Reloader, Reloads};
 use crate::signal;
 use crate::supervisor::{
-    Disk, Driver, Fixed, Handle, Lock, LockError, Records, open_history, port_holder,
+    Disk, Driver, Fixed, Handle, Inspector, Lock, LockError, Records, open_history,
 };
 
-/// An editor changes a file several times to save it once.
-const ONE_SAVE: Duration = Duration::from_secs(2);
 /// The receipts of what ended last are written within this time, or not at all.
 const LAST_RECEIPTS: Duration = Duration::from_secs(5);
-/// Connections the kernel queues for a listener before they are accepted.
-const BACKLOG: i32 = 4096;
-
 /// Why the daemon could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// A port cannot be listened on.
-    #[error("{key}: cannot listen on {addr}: {source}{}", held_by(holder.as_deref()))]
-    Listen {
-        /// The configuration key it comes from.
-        key: &'static str,
-        /// The address.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-        /// Who listens there already, if that is the reason and can be known.
-        holder: Option<String>,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// Another daemon runs with this state folder.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The command port cannot be protected.
     #[error(transparent)]
     Token(#[from] TokenError),
-}
-
-fn held_by(holder: Option<&str>) -> String {
-    holder.map_or_else(String::new, |holder| format!(", held by {holder}"))
 }
 
 /// Descriptors for everything but clients and instances: the runtime, the log, the file watch, the
@@ -129,6 +111,8 @@ impl Daemon {
             .collect();
         let places = client_places(&config.services);
         let proxy = Proxy::new(RouteTable::new(services.clone()), places);
+        let proxies = services.iter().map(|(c, proxy)| (c.name.clone(), Arc::clone(proxy)));
+        let proxies = proxies.collect();
         let fixed = Fixed {
             version: env!("CARGO_PKG_VERSION"),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -139,7 +123,9 @@ impl Daemon {
         let records = Records::new(&config.state_dir);
         records.end_leftovers().await;
         let (history, history_thread, past) = open_history(&config.state_dir)?;
-        let disk = Disk { records, history, output: config.output.clone() };
+        let own = Arc::new(OwnFiles::of(&config));
+        let inspector = Inspector::new(Arc::clone(&own));
+        let disk = Disk { records, history, output: config.output.clone(), inspector };
         let limit = config.shutdown_timeout;
         let (mut driver, supervisor) =
             Driver::new(fixed, Arc::clone(&proxy), services, disk, limit);
@@ -148,44 +134,55 @@ impl Daemon {
         for (addr, listener) in listeners {
             proxy.serve(addr, listener);
         }
-        let closing = CancellationToken::new();
-        let commands =
-            tokio::spawn(command::serve(command, token, supervisor.clone(), closing.clone()));
-        let signals = tokio::spawn(signal::pass_on(supervisor.clone()));
+        let (reloads, asks) = Reloads::new();
+        let mut command_port = CommandPort::new(token, supervisor.clone(), reloads.clone());
+        command_port.move_to(command);
+        let command_end = command_port.end();
+        let signals = tokio::spawn(signal::pass_on(supervisor.clone(), reloads.clone()));
         let ready = tokio::spawn(announce(supervisor.clone(), addresses, options.ready_file));
         if options.exit_with_stdin {
             signal::watch_stdin(supervisor.clone());
         }
-        let sources: BTreeSet<PathBuf> = config.services.iter().map(|s| s.source.clone()).collect();
-        let warned = Mutex::new(None::<Instant>);
-        let watcher = files::watch(&config.services, move |service, path| {
-            let file = path.display().to_string();
-            if !sources.contains(&path) {
-                return supervisor.notify(Input::FilesChanged { service: service.clone(), file });
-            }
-            // A restart would run the old values again, and look as if it ran the new ones.
-            let mut warned = warned.lock().unwrap_or_else(PoisonError::into_inner);
-            if warned.is_none_or(|at| at.elapsed() > ONE_SAVE) {
-                *warned = Some(Instant::now());
-                let text = format!("{file} has changed; it is read when the daemon starts");
-                supervisor.warn(service, text);
-            }
-        });
+        let watcher = Arc::new(watch(&config, &own, &supervisor));
+        let reloader = Reloader {
+            config,
+            proxy,
+            proxies,
+            supervisor,
+            command: command_port,
+            watcher: Arc::clone(&watcher),
+            handle: reloads,
+        };
+        let reloading = tokio::spawn(reloader.run(asks));
 
         driver.run().await;
         // A disk that does not answer must not keep the daemon.
         let _ = timeout(LAST_RECEIPTS, history_thread.end()).await;
+        reloading.abort();
         drop(watcher);
         ready.abort();
         signals.abort();
-        closing.cancel();
-        // It is bounded by itself, and a panic in it has been reported.
-        let _ = commands.await;
+        // It is bounded by itself.
+        command_end.close().await;
         if let Ok(Err(error)) = signals.await {
             return Err(error);
         }
         Ok(())
     }
+}
+
+/// Watches the files of every service, and passes on what happens to them.
+fn watch(config: &Config, own: &Arc<OwnFiles>, supervisor: &Handle) -> Watcher {
+    let (to_change, to_warn) = (supervisor.clone(), supervisor.clone());
+    files::watch(
+        &config.services,
+        own,
+        move |service, path| {
+            let (service, file) = (service.clone(), path.display().to_string());
+            to_change.notify(Input::FilesChanged { service, file });
+        },
+        move |service, text| to_warn.warn(service, text),
+    )
 }
 
 /// Where things listen.
@@ -225,25 +222,6 @@ fn client_places(services: &[Arc<ServiceConfig>]) -> usize {
     let kept = KEPT_DESCRIPTORS + 6 * instances + services.len() as u64;
     // With a limit that small, a few clients are better than none.
     usize::try_from((limit.saturating_sub(kept) / 2).max(4)).unwrap_or(usize::MAX)
-}
-
-fn listen(key: &'static str, addr: SocketAddr) -> Result<TcpListener, BindError> {
-    bind(addr).map_err(|source| {
-        let taken = source.kind() == io::ErrorKind::AddrInUse;
-        let holder = taken.then(|| port_holder(addr)).flatten();
-        BindError::Listen { key, addr, source, holder }
-    })
-}
-
-/// A listening socket. `SO_REUSEADDR`, so that a restart need not wait for old connections;
-/// never `SO_REUSEPORT`, which loses what is queued on a socket that closes.
-fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 /// Tells systemd, and whoever waits for the file, when the first start of everything has ended.

@@ -5,11 +5,12 @@
 //!
 //! ```text
 //! main ─▶ daemon ─▶ { supervisor, proxy, command, files, signal } ─▶ config
-//!                     supervisor ─▶ core, proxy
+//!                     supervisor ─▶ core, proxy, files
 //! ```
 //! Start reading at `daemon` (the wiring), then `core` (every decision), `supervisor::driver`
 //! (every effect) and `proxy::service` (one request).
 
+mod bind;
 mod command;
 pub mod config;
 mod core;
@@ -17,10 +18,12 @@ mod daemon;
 pub mod files;
 pub mod logfile;
 pub mod proxy;
+mod reload;
 mod rotation;
 mod signal;
 mod supervisor;
 
+pub use self::bind::ListenError;
 pub use self::command::TokenError;
 pub use self::daemon::{Addresses, BindError, Daemon, Options};
 pub use self::supervisor::LockError;

@@ -6,13 +6,15 @@ use smoothserve_protocol::event::Cause;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::core::Command;
+use crate::reload::Reloads;
 use crate::supervisor::Handle;
 
-/// Passes signals on for as long as it is polled: TERM and INT shut down (again: sooner).
+/// Passes signals on for as long as it is polled: TERM and INT shut down (again: sooner), HUP has
+/// the configuration read again.
 ///
 /// # Errors
 /// When the system lets no handler be installed.
-pub(crate) async fn pass_on(supervisor: Handle) -> std::io::Result<()> {
+pub(crate) async fn pass_on(supervisor: Handle, reloads: Reloads) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -21,7 +23,8 @@ pub(crate) async fn pass_on(supervisor: Handle) -> std::io::Result<()> {
             Some(()) = terminate.recv() => shut_down(&supervisor),
             Some(()) = interrupt.recv() => shut_down(&supervisor),
             Some(()) = hang_up.recv() => {
-                tracing::warn!("SIGHUP: the configuration is read when the daemon starts, not now");
+                tracing::info!("SIGHUP: the configuration is read again");
+                reloads.order();
             }
         }
     }

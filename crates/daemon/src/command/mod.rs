@@ -17,9 +17,11 @@ use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use self::token::TokenError;
 pub(crate) use self::token::TokenFile;
+use crate::reload::Reloads;
 use crate::supervisor::Handle;
 
 /// Sessions of operators at once.
@@ -34,19 +36,56 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 /// How long sessions are given for their good-bye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Admits operators until `closing`, then says good-bye to them.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    token: TokenFile,
-    supervisor: Handle,
+/// Where operators come in.
+pub(crate) struct CommandPort {
+    door: Arc<Door>,
+    tasks: TaskTracker,
+    /// Ends the accepting at the present port.
+    leaving: CancellationToken,
+}
+
+impl CommandPort {
+    /// A port that nobody can reach yet.
+    pub(crate) fn new(token: TokenFile, supervisor: Handle, reloads: Reloads) -> Self {
+        let sessions = Arc::new(Semaphore::new(SESSIONS));
+        let closing = CancellationToken::new();
+        let door = Arc::new(Door { token, supervisor, reloads, closing, sessions });
+        Self { door, tasks: TaskTracker::new(), leaving: CancellationToken::new() }
+    }
+
+    /// Admits operators by `listener` from now on, and by no other; whoever is in stays.
+    pub(crate) fn move_to(&mut self, listener: TcpListener) {
+        self.leaving.cancel();
+        self.leaving = CancellationToken::new();
+        let (door, leaving) = (Arc::clone(&self.door), self.leaving.clone());
+        self.tasks.spawn(serve(listener, door, leaving));
+    }
+
+    /// Says when it ends, and how it is ended.
+    pub(crate) fn end(&self) -> End {
+        End { closing: self.door.closing.clone(), tasks: self.tasks.clone() }
+    }
+}
+
+/// The end of the command port, wherever that is by then.
+pub(crate) struct End {
     closing: CancellationToken,
-) {
-    let door = Arc::new(Door {
-        token,
-        supervisor,
-        closing: closing.clone(),
-        sessions: Arc::new(Semaphore::new(SESSIONS)),
-    });
+    tasks: TaskTracker,
+}
+
+impl End {
+    /// Says good-bye to everybody.
+    pub(crate) async fn close(self) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Admits operators until `leaving`, and lets them finish; or until everything closes, and then says
+/// good-bye to them.
+async fn serve(listener: TcpListener, door: Arc<Door>, leaving: CancellationToken) {
+    let closing = door.closing.clone();
     let mut strangers: VecDeque<AbortHandle> = VecDeque::new();
     let mut tasks = JoinSet::new();
     let mut complained: Option<Instant> = None;
@@ -75,8 +114,14 @@ pub(crate) async fn serve(
                 }
             },
             Some(_) = tasks.join_next() => {}
+            () = leaving.cancelled() => break,
             () = closing.cancelled() => break,
         }
+    }
+    drop(listener);
+    tokio::select! {
+        () = async { while tasks.join_next().await.is_some() {} } => return,
+        () = closing.cancelled() => {}
     }
     let ended = async { while tasks.join_next().await.is_some() {} };
     // A console that takes nothing does not keep the daemon.
@@ -87,6 +132,7 @@ pub(crate) async fn serve(
 struct Door {
     token: TokenFile,
     supervisor: Handle,
+    reloads: Reloads,
     closing: CancellationToken,
     sessions: Arc<Semaphore>,
 }
@@ -115,6 +161,7 @@ impl Door {
         let Ok(_place) = Arc::clone(&self.sessions).try_acquire_owned() else {
             return tracing::warn!("command port: {SESSIONS} sessions already, one more refused");
         };
-        session::run(stream, self.supervisor.clone(), self.closing.clone()).await;
+        let reach = (self.supervisor.clone(), self.reloads.clone());
+        session::run(stream, reach, self.closing.clone()).await;
     }
 }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::follow::{self, Follow};
 use crate::config::Pattern;
 use crate::core::{AnswerWhen, Command};
+use crate::reload::Reloads;
 use crate::supervisor::{Handle, Question, Watching};
 
 /// How long a console has to say who it is.
@@ -43,7 +44,11 @@ type Sender = wire::Sender<TcpStream, FromDaemon>;
 type Answer = (RequestId, Result<Done, Refusal>);
 
 /// Serves one console until it goes or the daemon does.
-pub(super) async fn run(stream: TcpStream, supervisor: Handle, closing: CancellationToken) {
+pub(super) async fn run(
+    stream: TcpStream,
+    (supervisor, reloads): (Handle, Reloads),
+    closing: CancellationToken,
+) {
     let (mut receiver, sender) = wire::split(stream);
     let Ok(Ok(Some(FromTool::Introduce { actor, read_only }))) =
         timeout(INTRODUCTION, receiver.recv()).await
@@ -55,6 +60,7 @@ pub(super) async fn run(stream: TcpStream, supervisor: Handle, closing: Cancella
     let session = Session {
         sender,
         supervisor,
+        reloads,
         actor,
         read_only,
         subscription: None,
@@ -69,6 +75,7 @@ pub(super) async fn run(stream: TcpStream, supervisor: Handle, closing: Cancella
 struct Session {
     sender: Sender,
     supervisor: Handle,
+    reloads: Reloads,
     actor: String,
     read_only: bool,
     subscription: Option<Subscription>,
@@ -182,11 +189,30 @@ impl Session {
                     Err(refusal) => Box::pin(std::future::ready((id, Err(refusal)))),
                 }
             }
+            Request::Reload { plan } => self.reload(id, plan),
+            Request::PlanRestart { service } => {
+                let command = Command::PlanRestart { service };
+                Box::pin(async move { (id, supervisor.request(command).await) })
+            }
             command => match self.command(command) {
                 Err(refusal) => Box::pin(std::future::ready((id, Err(refusal)))),
                 Ok(command) => Box::pin(async move { (id, supervisor.request(command).await) }),
             },
         }
+    }
+
+    fn reload(&self, id: RequestId, plan: bool) -> BoxFuture<'static, Answer> {
+        if self.read_only && !plan {
+            return Box::pin(std::future::ready((id, Err(Refusal::NotPermitted))));
+        }
+        if !plan {
+            tracing::info!(target: "audit", "{}: Reload", self.actor);
+        }
+        let reloads = self.reloads.clone();
+        Box::pin(async move {
+            let report = reloads.reload(plan).await.ok_or(Refusal::ShuttingDown);
+            (id, report.map(|report| Done::Reloaded(Box::new(report))))
+        })
     }
 
     /// The core's word for a command, with who asks; and the line in the log that says so.
@@ -226,7 +252,6 @@ impl Session {
                     answer,
                 }
             }
-            Request::PlanRestart { service } => Command::PlanRestart { service },
             Request::Steer { service, operation, steer } => {
                 Command::Steer { service, cause, operation, steer }
             }
@@ -235,6 +260,7 @@ impl Session {
             | Request::Events { .. }
             | Request::Subscribe { .. }
             | Request::Reload { .. }
+            | Request::PlanRestart { .. }
             | Request::History { .. }
             | Request::Logs { .. } => {
                 return Err(Refusal::NotPermitted);

@@ -76,6 +76,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         shutdown_timeout,
         log,
         output,
+        services_dir: _,
         services: _,
         warnings: _,
     } = running;

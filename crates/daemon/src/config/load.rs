@@ -92,6 +92,7 @@ pub(super) fn assemble(
         shutdown_timeout: main.shutdown_timeout,
         log: main.log,
         output: main.output,
+        services_dir: main.services.0,
         services,
         warnings: warnings.iter().map(|warning| printable(warning)).collect(),
     }

@@ -58,6 +58,8 @@ pub struct Config {
     pub log: Option<LogConfig>,
     /// Where the output of instances is kept; none: only the last lines, in memory.
     pub output: Option<OutputConfig>,
+    /// The folder of services, absolute.
+    pub services_dir: PathBuf,
     /// By name.
     pub services: Vec<Arc<ServiceConfig>>,
     /// What an operator should know although it stops nothing, such as an executable that is not

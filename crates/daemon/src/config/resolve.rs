@@ -121,7 +121,7 @@ impl Service {
             .map(|path| without_dots(&folder.join(path)))
             .collect();
         if auto_restart {
-            watch.extend([executable.clone(), file.to_owned()]);
+            watch.push(executable.clone());
         }
         let site_of = |site: Option<Site>| site.unwrap_or_else(|| name.site.clone());
         let sites = Sites {

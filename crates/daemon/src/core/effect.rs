@@ -8,7 +8,7 @@ use smoothserve_protocol::id::{Generation, OperationId, RunId, ServiceName, Slot
 use smoothserve_protocol::message::{Done, Refusal};
 use smoothserve_protocol::snapshot::Receipt;
 
-use super::input::{DrainId, Ticket};
+use super::input::{DrainId, InspectionId, Ticket};
 use crate::config::ServiceConfig;
 
 /// Something to be done by the shell around the core.
@@ -76,6 +76,15 @@ pub(crate) enum Effect {
         config: Arc<ServiceConfig>,
         /// The rollout, or the question what one would do.
         operation: OperationId,
+    },
+    /// Look what watched files hold, now that they are quiet; answered by `Inspected`.
+    Inspect {
+        /// The service.
+        config: Arc<ServiceConfig>,
+        /// Which look.
+        inspection: InspectionId,
+        /// At most the first ten of those that changed, as far as was heard.
+        files: Vec<String>,
     },
     /// Begin the ledger of an operation: note the counts as they are now.
     OpenLedger {

@@ -21,6 +21,22 @@ pub(crate) struct Ticket(pub(crate) u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct DrainId(pub(crate) u16);
 
+/// One look at what watched files hold. Given back by [`Input::Inspected`], so that the end of a
+/// look that was given up is not taken for the end of this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InspectionId(pub(crate) u32);
+
+/// What watched files hold, compared to what they held when the present runs began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Something else; at most the first ten paths that differ.
+    Changed(Vec<String>),
+    /// The same; at most the first ten paths that were touched.
+    Unchanged(Vec<String>),
+    /// The executable is still being written.
+    Unstable,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
@@ -110,6 +126,15 @@ pub(crate) enum Input {
     },
     /// A new configuration was read.
     Configured(Vec<Reconfigure>),
+    /// What watched files hold has been looked at.
+    Inspected {
+        /// The service that watches them.
+        service: ServiceName,
+        /// Which look.
+        inspection: InspectionId,
+        /// What it found.
+        verdict: Verdict,
+    },
     /// The proxy took its last connection and answered its last request.
     DoorsClosed,
 }

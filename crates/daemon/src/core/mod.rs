@@ -30,7 +30,9 @@ use smoothserve_protocol::message::{Done, Refusal};
 use smoothserve_protocol::plan::ChangeKind;
 
 pub(crate) use self::effect::{Effect, Signal, WhenNone};
-pub(crate) use self::input::{AnswerWhen, Command, DrainId, Input, Reconfigure, Ticket};
+pub(crate) use self::input::{
+    AnswerWhen, Command, DrainId, Input, InspectionId, Reconfigure, Ticket, Verdict,
+};
 use self::instance::earliest;
 use self::service::{Change, Ctx, Order, Service, Waiter};
 use crate::config::ServiceConfig;
@@ -121,6 +123,11 @@ impl Supervisor {
         });
     }
 
+    /// From now on a shutdown may wait so long for requests.
+    pub(crate) fn set_shutdown_timeout(&mut self, timeout: Duration) {
+        self.shutdown_timeout = timeout;
+    }
+
     /// Takes in what happened at `now`.
     pub(crate) fn handle(&mut self, now: Instant, input: Input) {
         match input {
@@ -154,6 +161,13 @@ impl Supervisor {
                 if self.shutdown.is_none() {
                     self.on_service(now, &service, |service, ctx| {
                         service.files_changed(ctx, file);
+                    });
+                }
+            }
+            Input::Inspected { service, inspection, verdict } => {
+                if self.shutdown.is_none() {
+                    self.on_service(now, &service, |service, ctx| {
+                        service.inspected(ctx, inspection, verdict);
                     });
                 }
             }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
+use super::configuration::{Configuration, Problems};
 use super::drain::{Door, WaitedFor};
 use super::journal::Journal;
 use super::output::Outputs;
@@ -25,7 +26,7 @@ use super::process::{self, Launch};
 pub(crate) use super::publish::Fixed;
 use super::publish::Publisher;
 use super::usage::{self, Purpose, Usage};
-use super::{Handle, History, Inbox, Message, Past, Records, meter, probe};
+use super::{Handle, History, Inbox, Inspector, Message, Past, Records, meter, probe};
 use crate::config::{OutputConfig, ServiceConfig};
 use crate::core::{DrainId, Effect, Input, Signal, Supervisor, Ticket, WhenNone};
 use crate::proxy::{self, Choice, Endpoint, Epoch, Proxy, ServiceProxy};
@@ -44,6 +45,7 @@ pub(crate) struct Driver {
     runs: HashMap<RunId, Run>,
     records: Records,
     outputs: Arc<Outputs>,
+    inspector: Inspector,
     waiting: HashMap<Ticket, Waiting>,
     last_ticket: u64,
     proxy: Arc<Proxy>,
@@ -64,6 +66,8 @@ pub(crate) struct Disk {
     pub history: History,
     /// Of what instances print.
     pub output: Option<OutputConfig>,
+    /// What watched files hold.
+    pub inspector: Inspector,
 }
 
 /// Somebody who asked for something.
@@ -100,7 +104,7 @@ impl Driver {
         disk: Disk,
         shutdown_timeout: Duration,
     ) -> (Self, Handle) {
-        let Disk { records, history, output } = disk;
+        let Disk { records, history, output, inspector } = disk;
         let (sender, inbox) = mpsc::unbounded_channel();
         let reports = Inbox(sender);
         let configs = services.iter().map(|(config, _)| Arc::clone(config));
@@ -128,6 +132,7 @@ impl Driver {
             runs: HashMap::new(),
             records,
             outputs,
+            inspector,
             waiting: HashMap::new(),
             last_ticket: 0,
             proxy,
@@ -225,6 +230,8 @@ impl Driver {
                 let _ = show.send(self.publisher.newest());
             }
             Message::Used(reading) => self.take_usage(now, reading),
+            Message::Configure(configuration) => self.configure(now, *configuration),
+            Message::Problems(problems) => self.tell_problems(problems),
             Message::Input(input) => {
                 self.note_process(&input);
                 self.core.handle(now, input);
@@ -277,6 +284,7 @@ impl Driver {
             | Input::MemoryUsed { .. }
             | Input::Preflighted { .. }
             | Input::FilesChanged { .. }
+            | Input::Inspected { .. }
             | Input::Command { .. }
             | Input::Configured(_)
             | Input::DoorsClosed => {}
@@ -320,6 +328,9 @@ impl Driver {
                 let _ = run.signals.send(signal);
             }),
             Effect::Preflight { config, operation } => self.preflight(config, operation),
+            Effect::Inspect { config, inspection, files } => {
+                self.inspector.inspect(&config, inspection, files, &self.reports);
+            }
             Effect::OpenLedger { service, operation } => self.publisher.open(&service, operation),
             Effect::CloseLedger(receipt) => self.close_ledger(*receipt),
             Effect::Answer { ticket, result } => self.answer(ticket, result),
@@ -346,8 +357,12 @@ impl Driver {
         let ring = move |run, Epoch(epoch)| {
             reports.put(Input::Idle { run, drain: DrainId(epoch) });
         };
-        let endpoint = Endpoint::new(run, addr, &config.limits, ring);
         let (service, slot) = (config.name.clone(), launch.slot);
+        if self.runs.values().all(|run| run.service != service) {
+            self.inspector.forget(&service);
+        }
+        let listed = self.inspector.launching(&config, launch.generation);
+        let endpoint = Endpoint::new(run, addr, &config.limits, ring);
         self.publisher.add_run(run, &service, Arc::clone(&endpoint));
         let (signals, signalled) = mpsc::unbounded_channel();
         let held = Run {
@@ -363,8 +378,12 @@ impl Driver {
             liveness: None,
         };
         self.runs.insert(run, held);
+        let live = process::live(launch, signalled, self.reports.clone());
         // It ends with its process, whose end the core waits for before it halts.
-        tokio::spawn(process::live(launch, signalled, self.reports.clone()));
+        tokio::spawn(async move {
+            listed.await;
+            live.await;
+        });
     }
 
     fn probe(&mut self, id: RunId) {
@@ -438,6 +457,33 @@ impl Driver {
             let problem = preflight::problem(&config, &leaders);
             reports.put(Input::Preflighted { service, operation, problem });
         });
+    }
+
+    fn configure(&mut self, now: Instant, configuration: Configuration) {
+        let Configuration { changes, services, shutdown_timeout, output, daemon, problems } =
+            configuration;
+        for (config, proxy) in services {
+            if !self.services.contains_key(&config.name) {
+                self.publisher.add_service(config.name.clone(), Arc::clone(&proxy));
+                self.services.insert(config.name.clone(), proxy);
+            }
+        }
+        self.outputs.keep(output);
+        if !daemon.is_empty() {
+            self.journal.note(None, None, EventKind::ConfigApplied { what: daemon });
+        }
+        self.tell_problems(problems);
+        self.core.set_shutdown_timeout(shutdown_timeout);
+        self.core.handle(now, Input::Configured(changes));
+    }
+
+    /// What is new is an event; all of it is shown until it is mended.
+    fn tell_problems(&mut self, problems: Problems) {
+        for (service, problem) in problems.since(self.publisher.problems()) {
+            let kind = EventKind::ConfigRejected { problem: problem.clone() };
+            self.journal.note(service.cloned(), None, kind);
+        }
+        self.publisher.show_problems(problems);
     }
 
     fn forget(&mut self, service: &ServiceName) {

@@ -1,13 +1,32 @@
 //! A process group: signalled as a whole, and alive as long as one of its members is.
 
+use procfs::process::{Process, Stat};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
+    pidfd_send_signal, test_kill_process_group, waitid,
 };
 
 /// Signals every member.
 pub(super) fn signal(group: Pid, signal: Signal) {
     // It may have ended this very moment, which is what the signal is for.
     let _ = kill_process_group(group, signal);
+}
+
+/// Signals every member but the leader, each through a descriptor of its own.
+///
+/// For a group whose leader is no child of ours, and is told by other means.
+pub(super) async fn signal_followers(group: Pid, number: Signal) {
+    // Reads all of /proc. A panic there has been reported.
+    let _ = tokio::task::spawn_blocking(move || {
+        for pid in members(group).filter(|pid| *pid != group) {
+            let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            // Looked at again: only now is it certain whom the descriptor holds.
+            if stat_of(pid).is_some_and(|stat| is_member(&stat, group)) {
+                let _ = pidfd_send_signal(pidfd, number);
+            }
+        }
+    })
+    .await;
 }
 
 /// Whether somebody lives in it. Only to be asked when its leader has been reaped.
@@ -31,16 +50,34 @@ fn reap_orphans(group: Pid) {
 }
 
 fn has_living_member(group: Pid) -> bool {
-    let Ok(processes) = procfs::process::all_processes() else { return true };
-    // One that vanishes while it is looked at does not live.
-    let mut stats = processes.flatten().filter_map(|process| process.stat().ok());
-    stats.any(|stat| stat.pgrp == group.as_raw_nonzero().get() && !matches!(stat.state, 'Z' | 'X'))
+    members(group).next().is_some()
+}
+
+/// Those that live. One that vanishes while it is looked at does not; if none can be looked at, the
+/// leader is taken to live.
+fn members(group: Pid) -> impl Iterator<Item = Pid> {
+    let (processes, unseen) = match procfs::process::all_processes() {
+        Ok(processes) => (Some(processes), None),
+        Err(_) => (None, Some(group)),
+    };
+    let stats = processes.into_iter().flatten().flatten().filter_map(|process| process.stat().ok());
+    let found = stats.filter(move |stat| is_member(stat, group));
+    unseen.into_iter().chain(found.filter_map(|stat| Pid::from_raw(stat.pid)))
+}
+
+fn stat_of(pid: Pid) -> Option<Stat> {
+    Process::new(pid.as_raw_nonzero().get()).and_then(|process| process.stat()).ok()
+}
+
+fn is_member(stat: &Stat, group: Pid) -> bool {
+    stat.pgrp == group.as_raw_nonzero().get() && !matches!(stat.state, 'Z' | 'X')
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
     use std::os::unix::process::CommandExt;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -59,5 +96,29 @@ mod tests {
         assert!(test_kill_process_group(group).is_err());
         // It was reaped in its stead, which an orphan would have been.
         assert!(child.wait().is_err());
+    }
+
+    #[tokio::test]
+    async fn followers_are_signalled_and_their_leader_is_not() {
+        let script = "trap 'exit 9' TERM; sleep 600 & echo $!; wait $!; exit 3";
+        let mut leader = Command::new("/bin/sh")
+            .args(["-c", script])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            // The shell remarks on it.
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let group = Pid::from_child(&leader);
+        let mut line = String::new();
+        BufReader::new(leader.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let follower = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
+        // It may still be the shell that is about to become it.
+        while stat_of(follower).is_none_or(|stat| stat.comm != "sleep") {
+            tokio::task::yield_now().await;
+        }
+        signal_followers(group, Signal::TERM).await;
+        // The shell saw its child go, and was not told itself.
+        assert_eq!(leader.wait().unwrap().code(), Some(3));
     }
 }

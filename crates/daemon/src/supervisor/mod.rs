@@ -3,11 +3,13 @@
 //! [`driver`] is the one task that owns the core. [`Handle`] is how everyone else reaches it.
 //! [`process`] starts and ends processes, [`confine`] is what they may be and use, [`executable`]
 //! why one cannot begin, [`group`] what became of one. [`probe`] asks whether they answer, [`ports`]
-//! says who holds a port, [`usage`] what runs use. [`lock`] keeps a second daemon away, [`records`]
-//! are for the one after this. [`output`] is what instances print, [`drain`] says whom a drain waits
-//! for, [`publish`] adds the traffic figures and tells consoles, [`remarks`] says what an application
-//! makes harder, [`history`] keeps receipts on disk.
+//! says who holds a port, [`usage`] what runs use, [`inspect`] whether files hold what runs. [`lock`]
+//! keeps a second daemon away, [`records`] are for the one after this, and [`leftover`] is what that
+//! does with them. [`output`] is what instances print, [`drain`] says whom a drain waits for,
+//! [`publish`] adds the traffic figures and tells consoles, [`remarks`] says what an application
+//! makes harder, [`history`] keeps receipts on disk. [`configuration`] is a new one on its way.
 
+mod configuration;
 mod confine;
 mod drain;
 mod driver;
@@ -15,7 +17,9 @@ mod env_file;
 mod executable;
 mod group;
 mod history;
+mod inspect;
 mod journal;
+mod leftover;
 mod lock;
 mod meter;
 mod output;
@@ -43,9 +47,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::{Command, Input};
 
+pub(crate) use self::configuration::{Configuration, Problems};
 pub(crate) use self::driver::{Disk, Driver, Fixed};
 pub(crate) use self::history::open as open_history;
 use self::history::{History, Past};
+pub(crate) use self::inspect::Inspector;
 use self::journal::Journal;
 pub(crate) use self::lock::Lock;
 pub use self::lock::LockError;
@@ -62,6 +68,10 @@ enum Message {
     Ask(Command, oneshot::Sender<Result<Done, Refusal>>),
     /// What the runs use was read.
     Used(usage::Reading),
+    /// A new configuration is to be in force.
+    Configure(Box<Configuration>),
+    /// The files of the configuration are wrong, and nothing changes.
+    Problems(Problems),
     /// Somebody wants to see how things are now.
     Look(oneshot::Sender<Arc<Snapshot>>),
 }
@@ -115,8 +125,20 @@ impl Handle {
     }
 
     /// Tells whoever looks at the event log.
-    pub(crate) fn warn(&self, service: &ServiceName, text: String) {
-        self.journal.note(Some(service.clone()), None, EventKind::Warning { text });
+    pub(crate) fn warn(&self, service: Option<&ServiceName>, text: String) {
+        self.journal.note(service.cloned(), None, EventKind::Warning { text });
+    }
+
+    /// Has a new configuration come into force.
+    pub(crate) fn configure(&self, configuration: Configuration) {
+        // The driver is gone: the daemon exits, and nobody needs it any more.
+        let _ = self.inbox.0.send(Message::Configure(Box::new(configuration)));
+    }
+
+    /// Tells what is wrong with the files of a configuration that stays as it is.
+    pub(crate) fn tell_problems(&self, problems: Problems) {
+        // As above.
+        let _ = self.inbox.0.send(Message::Problems(problems));
     }
 
     /// Asks, and does not wait for the answer.

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep};
 
 use super::confine::{self, Confinement};
 use super::output::{Awaited, Capture, Origin, Outputs};
+use super::records::Traits;
 use super::{Inbox, Records, env_file, executable, group, ports, users};
 use crate::config::{Readiness, ServiceConfig, StopSignal};
 use crate::core::{Input, Signal};
@@ -75,12 +76,7 @@ pub(super) async fn live(
     // After the news of the launch, because a line may be the sign that the run is ready.
     let mut output = capture(&launch, &mut process.child, &inbox);
     let stop_signal = launch.config.stop_signal;
-    let _record = launch.records.keep(
-        process.pid(),
-        &format!("{}-{}", launch.config.name, launch.slot),
-        number(Signal::Stop, stop_signal),
-        launch.config.limits.stop_timeout,
-    );
+    let _record = launch.records.keep(process.pid(), traits(&launch));
     let mut told = false;
     let exit = loop {
         tokio::select! {
@@ -127,6 +123,18 @@ fn capture(launch: &Launch, child: &mut Child, inbox: &Inbox) -> Capture {
         Readiness::Tcp | Readiness::Http { .. } => None,
     };
     Capture::begin(child, origin, outputs, awaited)
+}
+
+/// What the next daemon must know of it, should this one be killed.
+fn traits(launch: &Launch) -> Traits {
+    let config = &launch.config;
+    Traits {
+        name: format!("{}-{}", config.name, launch.slot),
+        generation: launch.generation,
+        port: launch.port,
+        signal: number(Signal::Stop, config.stop_signal),
+        stop_timeout: config.limits.stop_timeout,
+    }
 }
 
 /// Ends what a fallen leader left behind.

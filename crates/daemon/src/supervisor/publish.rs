@@ -10,6 +10,7 @@ use smoothserve_protocol::snapshot::{
 };
 use tokio::sync::watch;
 
+use super::configuration::Problems;
 use super::drain;
 use super::journal::unix_ms;
 use super::meter::{Figures, Meter};
@@ -68,6 +69,7 @@ pub(super) struct Publisher {
     proxy: Arc<Proxy>,
     services: BTreeMap<ServiceName, ServiceFigures>,
     runs: HashMap<RunId, RunFigures>,
+    problems: Problems,
     snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
@@ -88,6 +90,7 @@ impl Publisher {
             proxy,
             services: services.collect(),
             runs: HashMap::new(),
+            problems: Problems::default(),
             snapshots: watch::Sender::new(Arc::new(empty)),
         }
     }
@@ -103,6 +106,15 @@ impl Publisher {
 
     pub(super) fn add_service(&mut self, name: ServiceName, proxy: Arc<ServiceProxy>) {
         self.services.insert(name, ServiceFigures::new(proxy));
+    }
+
+    /// What is wrong with the configuration on disk, as it is shown.
+    pub(super) fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
+    pub(super) fn show_problems(&mut self, problems: Problems) {
+        self.problems = problems;
     }
 
     pub(super) fn remove_service(&mut self, name: &ServiceName) {
@@ -229,6 +241,8 @@ impl Publisher {
         for instance in &mut view.instances {
             self.complete_instance(instance, now);
         }
+        view.config_problem = self.problems.of_service(&view.row.name).cloned();
+        view.row.stale_config = view.config_problem.is_some();
         let Some(figures) = self.services.get(&view.row.name) else { return };
         view.ledger = figures.proxy.ledger();
         view.receipts = figures.receipts.iter().cloned().collect();
@@ -291,7 +305,7 @@ impl Publisher {
             wanted: wanted_count,
             traffic: sum(views),
             rejected: self.proxy.rejected(),
-            config_problem: None,
+            config_problem: self.problems.of_daemon(),
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! [`commands`] says which commands are taken when, [`steer`] how a rollout changes its course,
 //! [`runs`] what is made of the news of processes, [`health`] of those that do not answer or use too
-//! much memory, [`steps`] changes the state of one instance, [`spare`] is the seat beside the slots,
-//! [`work`] takes a rollout, a start or a stop further, [`change`] takes a new configuration.
+//! much memory, [`watching`] of file changes, [`steps`] changes the state of one instance, [`spare`]
+//! is the seat beside the slots, [`work`] takes a rollout, a start or a stop further, [`change`]
+//! takes a new configuration.
 
 mod change;
 mod commands;
@@ -12,6 +13,7 @@ mod runs;
 mod spare;
 mod steer;
 mod steps;
+mod watching;
 mod work;
 
 pub(in crate::core) use self::change::Change;
@@ -201,9 +203,7 @@ impl Service {
         for seat in self.seats() {
             self.look_at(ctx, seat);
         }
-        if let Some(files) = self.settle.take(ctx.now) {
-            self.files_settled(ctx, Cause::FilesChanged(files));
-        }
+        self.look_at_files(ctx);
         self.advance(ctx);
     }
 

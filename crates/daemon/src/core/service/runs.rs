@@ -9,7 +9,7 @@ use smoothserve_protocol::id::{RunId, Slot};
 use super::super::effect::Effect;
 use super::super::input::DrainId;
 use super::super::instance::{Next, State};
-use super::{Ctx, Goal, SPARE, Service, Work, millis};
+use super::{Ctx, SPARE, Service, Work, millis};
 
 impl Service {
     pub(in crate::core) fn launched(
@@ -165,15 +165,5 @@ impl Service {
         };
         self.refresh_route(ctx);
         self.note(ctx, Some(slot), kind);
-    }
-
-    pub(in crate::core) fn files_changed(&mut self, ctx: &mut Ctx<'_>, file: String) {
-        if self.goal != Goal::Run || !self.config.auto_restart || self.settle.is_suspended() {
-            return;
-        }
-        let files = vec![file.clone()];
-        if self.settle.changed(ctx.now, self.config.delay_update_time, file) {
-            self.note(ctx, None, EventKind::FilesChanged { files });
-        }
     }
 }

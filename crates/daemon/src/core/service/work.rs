@@ -114,15 +114,6 @@ impl Service {
         self.after_rollout(ctx, &rollout.cause, rollout.again, false);
     }
 
-    pub(super) fn files_settled(&mut self, ctx: &mut Ctx<'_>, cause: Cause) {
-        match &mut self.work {
-            Work::None => self.begin_rollout(ctx, cause, None),
-            Work::Rollout(rollout) => rollout.again = Some(cause),
-            Work::Start(start) => start.again = Some(cause),
-            Work::Stop(_) => {}
-        }
-    }
-
     /// Takes the work under way as far as it can go now, and tells the proxy who may be chosen.
     pub(super) fn advance(&mut self, ctx: &mut Ctx<'_>) {
         self.tend(ctx);
@@ -345,9 +336,9 @@ impl Service {
         succeeded: bool,
     ) {
         if succeeded {
-            self.settle.resume();
+            self.settle.succeeded();
         } else if matches!(cause, Cause::FilesChanged(_)) && self.settle.failed(ctx.now) {
-            let text = "restarts for file changes are suspended: none of the last ones succeeded; \
+            let text = "restarts for file changes are suspended: the last 6 failed, in 10 minutes; \
                         a restart or a start resumes them";
             self.note(ctx, None, EventKind::Warning { text: text.to_owned() });
             return;

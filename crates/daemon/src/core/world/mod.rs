@@ -2,6 +2,7 @@
 //! jumps to the next thing that happens. One seed, one history.
 
 mod scenarios;
+mod scenarios_watch;
 mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,14 +14,17 @@ use std::time::{Duration, Instant};
 
 use smoothserve_protocol::event::{Cause, EventKind};
 use smoothserve_protocol::failure::{Exit, FailReason};
-use smoothserve_protocol::id::{RunId, ServiceName, Slot};
+use smoothserve_protocol::id::{Generation, RunId, ServiceName, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
 use smoothserve_protocol::plan::RestartOrder;
 use smoothserve_protocol::snapshot::{InstanceState, ServiceDetail, ServiceState};
 
 use super::instance::{Next, State};
 use super::service::Work;
-use super::{AnswerWhen, Command, DrainId, Effect, Input, Signal, Supervisor, Ticket, WhenNone};
+use super::{
+    AnswerWhen, Command, DrainId, Effect, Input, InspectionId, Signal, Supervisor, Ticket, Verdict,
+    WhenNone,
+};
 use crate::config::{Limits, Readiness, Resources, ServiceConfig, StopSignal};
 
 /// How the next builds of a service behave.
@@ -41,6 +45,9 @@ pub(super) enum Fate {
     CannotBeLaunched,
 }
 
+/// How long a look at an executable takes.
+const LOOK: Duration = Duration::from_secs(1);
+
 const GOOD: Build = Build {
     boots_in: Duration::from_millis(300),
     fate: Fate::Serves,
@@ -51,10 +58,21 @@ fn broken(fate: Fate) -> Build {
     Build { fate, ..GOOD }
 }
 
+/// What the watched files of a service hold, as a number that stands for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Content {
+    now: u32,
+    /// What it was when the first run of `generation` began, or the only one.
+    runs: u32,
+    generation: Generation,
+    written_until: Option<Instant>,
+}
+
 struct Process {
     service: ServiceName,
     slot: Slot,
     port: u16,
+    content: u32,
     build: Build,
     in_flight: u32,
     tunnels: u32,
@@ -71,6 +89,7 @@ pub(super) struct World {
     now: Instant,
     core: Supervisor,
     builds: BTreeMap<ServiceName, Build>,
+    contents: BTreeMap<ServiceName, Content>,
     processes: BTreeMap<RunId, Process>,
     routes: BTreeMap<ServiceName, (Vec<RunId>, WhenNone)>,
     coming: BTreeMap<(Instant, u64), Coming>,
@@ -89,6 +108,7 @@ pub(super) struct World {
 
 enum Coming {
     Input(Input),
+    Inspected(ServiceName, InspectionId, Vec<String>),
     RequestEnds(RunId),
     Exit(RunId, Exit),
 }
@@ -150,6 +170,7 @@ impl World {
             now,
             core,
             builds,
+            contents: BTreeMap::new(),
             processes: BTreeMap::new(),
             routes: BTreeMap::new(),
             coming: BTreeMap::new(),
@@ -170,6 +191,50 @@ impl World {
 
     fn build(&mut self, service: &str, build: Build) {
         self.builds.insert(name(service), build);
+    }
+
+    // ---- files ----------------------------------------------------------------------------
+
+    /// Something that is watched now holds something new.
+    fn change(&mut self, service: &str) {
+        self.contents.entry(name(service)).or_default().now += 1;
+        self.touch(service);
+    }
+
+    /// Takes back the last change.
+    fn change_back(&mut self, service: &str) {
+        self.contents.entry(name(service)).or_default().now -= 1;
+        self.touch(service);
+    }
+
+    /// Something that is watched was written, and holds what it held.
+    fn touch(&mut self, service: &str) {
+        self.input(Input::FilesChanged { service: name(service), file: "/srv/app".into() });
+    }
+
+    /// A copy of the executable begins, and goes on without being heard of.
+    fn write_for(&mut self, service: &str, time: Duration) {
+        let until = self.now + time;
+        self.contents.entry(name(service)).or_default().written_until = Some(until);
+        self.change(service);
+    }
+
+    /// What the look that ends now finds.
+    fn verdict(&mut self, service: &ServiceName, files: Vec<String>) -> Verdict {
+        let content = self.contents.entry(service.clone()).or_default();
+        if content.written_until.is_some_and(|until| until + LOOK > self.now) {
+            Verdict::Unstable
+        } else if content.now == content.runs {
+            Verdict::Unchanged(files)
+        } else {
+            Verdict::Changed(files)
+        }
+    }
+
+    /// The contents that the processes of a service began with, each once.
+    fn contents_run(&self, service: &str) -> BTreeSet<u32> {
+        let own = self.processes.values().filter(|process| process.service == name(service));
+        own.map(|process| process.content).collect()
     }
 
     // ---- commands -------------------------------------------------------------------------
@@ -247,8 +312,8 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Launch { run, config, slot, port, .. } => {
-                self.launch(run, config.name.clone(), slot, port);
+            Effect::Launch { run, config, slot, port, generation } => {
+                self.launch(run, config.name.clone(), slot, port, generation);
             }
             Effect::Probe { run } => {
                 let process = &self.processes[&run];
@@ -292,6 +357,9 @@ impl World {
                 let input = Input::Preflighted { service, operation, problem };
                 self.later(Duration::from_millis(1), Coming::Input(input));
             }
+            Effect::Inspect { config, inspection, files } => {
+                self.later(LOOK, Coming::Inspected(config.name.clone(), inspection, files));
+            }
             Effect::Answer { ticket, result } => {
                 let answer = self.answers.get_mut(&ticket).expect("a ticket that was given out");
                 assert!(answer.is_none(), "{ticket:?} was answered twice");
@@ -317,8 +385,21 @@ impl World {
         }
     }
 
-    fn launch(&mut self, run: RunId, service: ServiceName, slot: Slot, port: u16) {
+    fn launch(
+        &mut self,
+        run: RunId,
+        service: ServiceName,
+        slot: Slot,
+        port: u16,
+        generation: Generation,
+    ) {
         let build = self.builds[&service];
+        let is_alone = self.processes.values().all(|process| process.service != service);
+        let content = self.contents.entry(service.clone()).or_default();
+        if is_alone || content.generation != generation {
+            (content.runs, content.generation) = (content.now, generation);
+        }
+        let content = content.now;
         let twin = self.processes.values().any(|p| p.service == service && p.port == port);
         if twin {
             let leaving = |p: &Process| p.service == service && (p.closed.is_some() || p.exiting);
@@ -341,6 +422,7 @@ impl World {
                 service,
                 slot,
                 port,
+                content,
                 build,
                 in_flight: 0,
                 tunnels: 0,
@@ -463,6 +545,10 @@ impl World {
                     }
                 }
                 self.input(input);
+            }
+            Coming::Inspected(service, inspection, files) => {
+                let verdict = self.verdict(&service, files);
+                self.input(Input::Inspected { service, inspection, verdict });
             }
             Coming::RequestEnds(run) => {
                 if let Some(process) = self.processes.get_mut(&run) {

@@ -274,31 +274,12 @@ fn an_app_that_ignores_the_stop_signal_is_killed() {
 }
 
 #[test]
-fn changed_files_bring_one_rollout_when_they_are_quiet() {
-    let mut world = World::new(vec![service("shop", 2)], 1);
-    world.settle_boot();
-    for _ in 0..50 {
-        world.input(Input::FilesChanged { service: name("shop"), file: "/srv/shop".into() });
-        world.run_for(Duration::from_millis(100));
-    }
-    assert_eq!(world.view("shop").row.generation.0, 1);
-    world.run_for(Duration::from_secs(2));
-    assert_eq!(world.view("shop").row.generation.0, 2);
-    // A change in the middle is remembered, once.
-    for _ in 0..3 {
-        world.input(Input::FilesChanged { service: name("shop"), file: "/srv/shop".into() });
-    }
-    world.run_for(Duration::from_secs(60));
-    assert_eq!(world.view("shop").row.generation.0, 3);
-}
-
-#[test]
 fn a_stopped_service_never_comes_back_by_itself() {
     let mut world = World::new(vec![service("shop", 2)], 1);
     world.settle_boot();
     let stop = world.stop("shop", None);
     world.run_until("the answer", |w| w.answer(stop).is_some());
-    world.input(Input::FilesChanged { service: name("shop"), file: "/srv/shop".into() });
+    world.change("shop");
     world.run_for(Duration::from_secs(600));
     assert_eq!(world.states("shop"), [InstanceState::Stopped; 2]);
     let ticket = world.restart("shop");

@@ -44,7 +44,14 @@ fn storm(seed: u64) {
                 let build = random_build(&mut world);
                 world.build(target, build);
             }
-            8 => world.input(Input::FilesChanged { service: name(target), file: "x".into() }),
+            8 => match world.roll(4) {
+                0 => world.touch(target),
+                1 => {
+                    let time = Duration::from_millis(world.roll(10_000));
+                    world.write_for(target, time);
+                }
+                _ => world.change(target),
+            },
             9 => {
                 let run = RunId(world.roll(60));
                 let drain = DrainId(world.roll(5) as u16);
