@@ -162,6 +162,8 @@ Type=notify
 NotifyAccess=main
 WorkingDirectory=$folder
 ExecStart="$programs/smoothserve" --config "$folder/$CONFIG"
+# Reads the configuration again; what is wrong with it is in the log and in "smoothtool status".
+ExecReload=/bin/kill -HUP \$MAINPID
 
 # The signal goes to the daemon alone, which stops each instance once its requests are done. Only
 # what is left after the time below is killed: shutdown_timeout (${timeout} s), and 30 s for the

@@ -97,7 +97,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         lines.push(format!("log changed, {later}"));
     }
     if *output != next.output {
-        lines.push(format!("instance_log changed, {later}"));
+        lines.push("instance_log changed".to_owned());
     }
     let (olds, news) = (listeners(running), listeners(next));
     lines.extend(news.difference(&olds).map(|addr| format!("listens on {addr}")));

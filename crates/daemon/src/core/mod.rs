@@ -191,7 +191,7 @@ impl Supervisor {
             }
             Input::DoorsClosed => self.stop_services(now),
         }
-        self.settle_down();
+        self.settle_down(now);
     }
 
     /// Does what is due at `now`. Early or repeated calls do nothing.
@@ -202,7 +202,7 @@ impl Supervisor {
             }
         });
         self.shutdown_timeout(now);
-        self.settle_down();
+        self.settle_down(now);
     }
 
     /// The next thing to be done; ask until there is none.
@@ -322,13 +322,18 @@ impl Supervisor {
     }
 
     /// Lets go of services that have ended for good.
-    fn forget(&mut self) {
+    fn forget(&mut self, now: Instant) {
         let gone = |service: &Service| service.leaving && service.has_ended();
         let names: Vec<_> =
             self.services.values().filter(|s| gone(s)).map(|s| s.config.name.clone()).collect();
+        let any = !names.is_empty();
         for service in names {
             self.services.remove(&service);
             self.effects.push_back(Effect::Forget { service });
+        }
+        if any {
+            // Its ports may be those that another one waits for.
+            self.each(now, |service, ctx| service.ports_were_left(ctx));
         }
     }
 
@@ -412,8 +417,8 @@ impl Supervisor {
     }
 
     /// After every input: has something changed, and is everything down that was to go down?
-    fn settle_down(&mut self) {
-        self.forget();
+    fn settle_down(&mut self, now: Instant) {
+        self.forget(now);
         if let Some(shutdown) = &mut self.shutdown
             && shutdown.phase == Phase::Services
             && self.services.values().all(Service::is_down)

@@ -206,12 +206,14 @@ fn in_turn(rollout: &Rollout, slot: Slot, field: Field<'_>) -> Step {
 fn spare_turn(slot: Slot, field: Field<'_>) -> Step {
     match field.spare.state {
         State::Ready { since, .. } if field.now >= since + field.min_ready_time => Step::Swap(slot),
-        State::BackingOff { .. } | State::Failed | State::Unhealthy { .. } => Step::Halt(slot),
+        // One that failed is not tried again: the old one serves.
+        State::Stopped | State::BackingOff { .. } | State::Failed | State::Unhealthy { .. } => {
+            Step::Halt(slot)
+        }
         State::Ready { .. }
         | State::Starting { .. }
         | State::Draining { .. }
-        | State::Stopping { .. }
-        | State::Stopped => Step::Wait,
+        | State::Stopping { .. } => Step::Wait,
     }
 }
 

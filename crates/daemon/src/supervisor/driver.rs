@@ -27,7 +27,7 @@ pub(crate) use super::publish::Fixed;
 use super::publish::Publisher;
 use super::usage::{self, Purpose, Usage};
 use super::{Handle, History, Inbox, Inspector, Message, Past, Records, meter, probe};
-use crate::config::{OutputConfig, ServiceConfig};
+use crate::config::{Liveness, OutputConfig, ServiceConfig};
 use crate::core::{DrainId, Effect, Input, Signal, Supervisor, Ticket, WhenNone};
 use crate::proxy::{self, Choice, Endpoint, Epoch, Proxy, ServiceProxy};
 
@@ -92,7 +92,10 @@ struct Run {
     /// Asks whether it answers yet.
     probe: Option<AbortHandle>,
     /// Asks whether it still does, from when it is first chosen on.
-    liveness: Option<AbortHandle>,
+    /// It may be chosen, or was.
+    routed: bool,
+    /// Who asks whether it still answers, and how.
+    liveness: Option<(Liveness, AbortHandle)>,
 }
 
 impl Driver {
@@ -270,7 +273,8 @@ impl Driver {
             Input::Exited { run, .. } | Input::LaunchFailed { run, .. } => {
                 if let Some(gone) = self.runs.remove(run) {
                     gone.endpoint.dead();
-                    for asking in [gone.probe, gone.liveness].into_iter().flatten() {
+                    let liveness = gone.liveness.map(|(_, asking)| asking);
+                    for asking in gone.probe.into_iter().chain(liveness) {
                         asking.abort();
                     }
                 }
@@ -316,7 +320,9 @@ impl Driver {
             }
             Effect::Probe { run } => self.probe(run),
             Effect::Route { service, runs, when_none } => {
-                self.watch_liveness(&runs);
+                for run in &runs {
+                    self.watch_liveness(*run);
+                }
                 self.route(&service, &runs, when_none);
             }
             Effect::Drain { run, drain } => self.drain(run, drain),
@@ -375,6 +381,7 @@ impl Driver {
             signals,
             leader: None,
             probe: None,
+            routed: false,
             liveness: None,
         };
         self.runs.insert(run, held);
@@ -394,15 +401,24 @@ impl Driver {
         run.probe = Some(tokio::spawn(asking).abort_handle());
     }
 
-    /// Begins to ask those that are chosen for the first time, if their service wants it.
-    fn watch_liveness(&mut self, runs: &[RunId]) {
-        for id in runs {
-            let Some(run) = self.runs.get_mut(id) else { continue };
-            if let (Some(liveness), None) = (&run.config.liveness, &run.liveness) {
-                let (reports, liveness) = (self.reports.clone(), liveness.clone());
-                let asking = probe::watch_liveness(reports, *id, run.addr, liveness);
-                run.liveness = Some(tokio::spawn(asking).abort_handle());
-            }
+    /// Has a run that may be chosen asked now and then, as its service says.
+    fn watch_liveness(&mut self, id: RunId) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.routed = true;
+        let service = self.services.get(&run.service);
+        let wanted = service.and_then(|proxy| proxy.config().liveness.clone());
+        if run.liveness.as_ref().map(|(liveness, _)| liveness) == wanted.as_ref() {
+            return;
+        }
+        if let Some((_, asking)) = run.liveness.take() {
+            asking.abort();
+            // What the former question found does not count any more.
+            self.reports.put(Input::Responsive { run: id });
+        }
+        if let Some(liveness) = wanted {
+            let asking =
+                probe::watch_liveness(self.reports.clone(), id, run.addr, liveness.clone());
+            run.liveness = Some((liveness, tokio::spawn(asking).abort_handle()));
         }
     }
 
@@ -475,6 +491,11 @@ impl Driver {
         self.tell_problems(problems);
         self.core.set_shutdown_timeout(shutdown_timeout);
         self.core.handle(now, Input::Configured(changes));
+        let routed: Vec<RunId> =
+            self.runs.iter().filter(|(_, run)| run.routed).map(|(id, _)| *id).collect();
+        for run in routed {
+            self.watch_liveness(run);
+        }
     }
 
     /// What is new is an event; all of it is shown until it is mended.

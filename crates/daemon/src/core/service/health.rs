@@ -97,11 +97,15 @@ impl Service {
     }
 
     fn replace_one(&mut self, ctx: &mut Ctx<'_>) {
-        let is_moving = |instance: &Instance| {
-            matches!(
-                instance.state,
-                State::Starting { .. } | State::Draining { .. } | State::Stopping { .. }
-            )
+        let was_unwell = |instance: &Instance| {
+            let failure = instance.failure.as_ref();
+            failure.is_some_and(|f| matches!(f.reason, FailReason::Unhealthy { .. }))
+        };
+        let is_moving = |instance: &Instance| match instance.state {
+            State::Starting { .. } | State::Draining { .. } | State::Stopping { .. } => true,
+            // Another one that was replaced is not back yet.
+            State::BackingOff { .. } => was_unwell(instance),
+            State::Stopped | State::Ready { .. } | State::Unhealthy { .. } | State::Failed => false,
         };
         if !matches!(self.work, Work::None)
             || self.goal != Goal::Run

@@ -116,6 +116,18 @@ impl Service {
         self.advance(ctx);
     }
 
+    /// Ports that others had may be free now: those who wait for one need not wait for their time.
+    pub(in crate::core) fn ports_were_left(&mut self, ctx: &mut Ctx<'_>) {
+        for seat in self.seats() {
+            let instance = self.at(seat);
+            let reason = instance.failure.as_ref().map(|failure| &failure.reason);
+            let waits = matches!(instance.state, State::BackingOff { .. });
+            if waits && matches!(reason, Some(FailReason::PortTaken { .. })) {
+                self.launch(ctx, seat);
+            }
+        }
+    }
+
     /// The process that was told to exit is gone, or never was.
     pub(super) fn gone(&mut self, ctx: &mut Ctx<'_>, slot: Slot, then: &Next) {
         let now = ctx.now;

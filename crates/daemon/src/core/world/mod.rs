@@ -2,6 +2,7 @@
 //! jumps to the next thing that happens. One seed, one history.
 
 mod scenarios;
+mod scenarios_operator;
 mod scenarios_watch;
 mod sweep;
 
