@@ -5,14 +5,16 @@
 //! `world` does so for hundreds of seeds.
 //!
 //! Reading order: [`input`], [`effect`], [`instance`] (the transition table), [`service`] (who may
-//! do what when), [`rollout`] (the planner), [`view`].
+//! do what when), [`rollout`] (the planner), [`shutdown`], [`reconfigure`], [`view`].
 
 mod effect;
 mod input;
 mod instance;
+mod reconfigure;
 mod rollout;
 mod service;
 mod settle;
+mod shutdown;
 mod view;
 #[cfg(test)]
 mod world;
@@ -24,21 +26,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use smoothserve_protocol::event::{Cause, EventKind};
+use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::id::{OperationId, Revision, RunId, ServiceName, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
-use smoothserve_protocol::plan::ChangeKind;
 
 pub(crate) use self::effect::{Effect, Signal, WhenNone};
 pub(crate) use self::input::{
     AnswerWhen, Command, DrainId, Input, InspectionId, Reconfigure, Ticket, Verdict,
 };
 use self::instance::earliest;
-use self::service::{Change, Ctx, Order, Service, Waiter};
+use self::service::{Ctx, Order, Service, Waiter};
+use self::shutdown::{Phase, Shutdown};
 use crate::config::ServiceConfig;
-
-/// What is left to a shutdown that was asked for a second time.
-const HURRY: Duration = Duration::from_secs(5);
 
 /// Decides what happens to every service.
 #[derive(Clone, Debug)]
@@ -51,27 +50,6 @@ pub(crate) struct Supervisor {
     revision: Revision,
     shutdown_timeout: Duration,
     shutdown: Option<Shutdown>,
-}
-
-/// The daemon is on its way out.
-#[derive(Clone, Debug)]
-struct Shutdown {
-    cause: Cause,
-    /// How often it was asked for.
-    asked: u32,
-    /// When what is left is cut.
-    deadline: Instant,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Client connections end; services serve on until they have. Tunnels are closed then.
-    Doors { tunnels_until: Option<Instant> },
-    /// Services drain and stop.
-    Services,
-    /// Everything is down.
-    Down,
 }
 
 impl Supervisor {
@@ -276,144 +254,6 @@ impl Supervisor {
             }
             Command::Shutdown { .. } => {}
         }
-    }
-
-    // ---- a new configuration --------------------------------------------------------------
-
-    fn configure(&mut self, now: Instant, change: Reconfigure) {
-        match change {
-            Reconfigure::Add(config) => self.add(now, config),
-            Reconfigure::Change { config, kind, what } => {
-                let name = config.name.clone();
-                self.on_service(now, &name, |service, ctx| {
-                    service.reconfigure(ctx, Change { config, kind, what });
-                });
-            }
-            Reconfigure::Remove(name) => self.on_service(now, &name, |service, ctx| {
-                let cause = Cause::ConfigChanged(vec!["its file was removed".to_owned()]);
-                service.leaving = true;
-                service.stop(ctx, cause, None, None, None);
-            }),
-        }
-    }
-
-    /// A new service; or one that was on its way out and is wanted after all.
-    fn add(&mut self, now: Instant, config: Arc<ServiceConfig>) {
-        let (name, enabled) = (config.name.clone(), config.enabled);
-        let what = vec!["added".to_owned()];
-        match self.services.get_mut(&name) {
-            Some(service) => {
-                service.leaving = false;
-                self.on_service(now, &name, |service, ctx| {
-                    let kind = ChangeKind::Scale;
-                    service.reconfigure(ctx, Change { config, kind, what: what.clone() });
-                });
-            }
-            None => {
-                self.services.insert(name.clone(), Service::new(config, now));
-            }
-        }
-        self.on_service(now, &name, |service, ctx| {
-            service.refresh_route(ctx);
-            if enabled {
-                service.start(ctx, Cause::ConfigChanged(what), None);
-            }
-        });
-    }
-
-    /// Lets go of services that have ended for good.
-    fn forget(&mut self, now: Instant) {
-        let gone = |service: &Service| service.leaving && service.has_ended();
-        let names: Vec<_> =
-            self.services.values().filter(|s| gone(s)).map(|s| s.config.name.clone()).collect();
-        let any = !names.is_empty();
-        for service in names {
-            self.services.remove(&service);
-            self.effects.push_back(Effect::Forget { service });
-        }
-        if any {
-            // Its ports may be those that another one waits for.
-            self.each(now, |service, ctx| service.ports_were_left(ctx));
-        }
-    }
-
-    // ---- shutdown -------------------------------------------------------------------------
-
-    fn begin_shutdown(&mut self, now: Instant, cause: Cause, force: bool) {
-        let asked = match &mut self.shutdown {
-            None => {
-                self.open_shutdown(now, cause);
-                1
-            }
-            Some(shutdown) => {
-                shutdown.asked += 1;
-                shutdown.asked
-            }
-        };
-        if force {
-            self.hurry(now, Duration::ZERO);
-        } else if asked == 2 {
-            self.hurry(now, HURRY);
-        } else if asked > 2 {
-            self.effects.push_back(Effect::CutDoors);
-            self.stop_services(now);
-            self.each(now, |service, ctx| service.kill_all(ctx));
-        }
-    }
-
-    fn open_shutdown(&mut self, now: Instant, cause: Cause) {
-        let kind = EventKind::DaemonStopping { cause: cause.clone() };
-        self.effects.push_back(Effect::Note { service: None, slot: None, kind });
-        let grace = self.services.values().map(|s| s.config.limits.tunnel_grace).max();
-        let grace = grace.unwrap_or_default().min(self.shutdown_timeout);
-        self.shutdown = Some(Shutdown {
-            cause,
-            asked: 1,
-            deadline: now + self.shutdown_timeout,
-            phase: Phase::Doors { tunnels_until: Some(now + grace) },
-        });
-        self.effects.push_back(Effect::CloseDoors);
-    }
-
-    fn hurry(&mut self, now: Instant, left: Duration) {
-        let Some(shutdown) = &mut self.shutdown else { return };
-        shutdown.deadline = shutdown.deadline.min(now + left);
-        if shutdown.phase == Phase::Services {
-            let cause = shutdown.cause.clone();
-            self.each(now, |service, ctx| {
-                service.stop(ctx, cause.clone(), None, Some(left), None);
-            });
-        }
-        self.shutdown_timeout(now);
-    }
-
-    fn shutdown_timeout(&mut self, now: Instant) {
-        let Some(Shutdown { phase: Phase::Doors { tunnels_until }, deadline, .. }) =
-            &mut self.shutdown
-        else {
-            return;
-        };
-        let tunnels = tunnels_until.take_if(|at| *at <= now).is_some();
-        let over = *deadline <= now;
-        if tunnels {
-            self.each(now, |service, ctx| service.end_tunnels(ctx));
-        }
-        if over {
-            self.effects.push_back(Effect::CutDoors);
-            self.stop_services(now);
-        }
-    }
-
-    /// No client is connected any more, or the time for that is over.
-    fn stop_services(&mut self, now: Instant) {
-        let Some(shutdown) = &mut self.shutdown else { return };
-        if !matches!(shutdown.phase, Phase::Doors { .. }) {
-            return;
-        }
-        shutdown.phase = Phase::Services;
-        let left = shutdown.deadline.saturating_duration_since(now);
-        let cause = shutdown.cause.clone();
-        self.each(now, |service, ctx| service.stop(ctx, cause.clone(), None, Some(left), None));
     }
 
     /// After every input: has something changed, and is everything down that was to go down?

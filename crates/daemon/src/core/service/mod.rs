@@ -3,11 +3,12 @@
 //! [`commands`] says which commands are taken when, [`steer`] how a rollout changes its course,
 //! [`runs`] what is made of the news of processes, [`health`] of those that do not answer or use too
 //! much memory, [`watching`] of file changes, [`steps`] changes the state of one instance, [`spare`]
-//! is the seat beside the slots, [`work`] takes a rollout, a start or a stop further, [`change`]
-//! takes a new configuration.
+//! is the seat beside the slots, [`work`] takes a rollout, a start or a stop further, [`ends`] is how
+//! a rollout ends, [`change`] takes a new configuration.
 
 mod change;
 mod commands;
+mod ends;
 mod health;
 mod runs;
 mod spare;

@@ -3,6 +3,9 @@
 //! It never waits for anything but the next input: what takes time is a task of its own that
 //! reports back.
 
+mod answers;
+mod runs;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,26 +13,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use smoothserve_protocol::event::EventKind;
-use smoothserve_protocol::id::{OperationId, RunId, ServiceName, Slot};
+use smoothserve_protocol::id::{RunId, ServiceName, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
-use smoothserve_protocol::snapshot::Receipt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::configuration::{Configuration, Problems};
-use super::drain::{Door, WaitedFor};
+use super::drain::Door;
 use super::journal::Journal;
 use super::output::Outputs;
-use super::preflight::{self, Leader};
-use super::process::{self, Launch};
+use super::process::Launch;
 pub(crate) use super::publish::Fixed;
 use super::publish::Publisher;
 use super::usage::{self, Purpose, Usage};
-use super::{Handle, History, Inbox, Inspector, Message, Past, Records, meter, probe};
+use super::{Handle, History, Inbox, Inspector, Message, Past, Records, meter};
 use crate::config::{Liveness, OutputConfig, ServiceConfig};
-use crate::core::{DrainId, Effect, Input, Signal, Supervisor, Ticket, WhenNone};
-use crate::proxy::{self, Choice, Endpoint, Epoch, Proxy, ServiceProxy};
+use crate::core::{Effect, Input, Signal, Supervisor, Ticket};
+use crate::proxy::{Endpoint, Proxy, ServiceProxy};
 
 /// Two snapshots are at least so far apart, however fast things change.
 const PUBLISH: Duration = Duration::from_millis(25);
@@ -357,124 +358,6 @@ impl Driver {
         }
     }
 
-    fn launch(&mut self, launch: Launch) {
-        let (run, addr, config) = (launch.run, launch.addr(), Arc::clone(&launch.config));
-        let reports = self.reports.clone();
-        let ring = move |run, Epoch(epoch)| {
-            reports.put(Input::Idle { run, drain: DrainId(epoch) });
-        };
-        let (service, slot) = (config.name.clone(), launch.slot);
-        if self.runs.values().all(|run| run.service != service) {
-            self.inspector.forget(&service);
-        }
-        let listed = self.inspector.launching(&config, launch.generation);
-        let endpoint = Endpoint::new(run, addr, &config.limits, ring);
-        self.publisher.add_run(run, &service, Arc::clone(&endpoint));
-        let (signals, signalled) = mpsc::unbounded_channel();
-        let held = Run {
-            service,
-            slot,
-            config,
-            addr,
-            endpoint,
-            door: Door::Open,
-            signals,
-            leader: None,
-            probe: None,
-            routed: false,
-            liveness: None,
-        };
-        self.runs.insert(run, held);
-        let live = process::live(launch, signalled, self.reports.clone());
-        // It ends with its process, whose end the core waits for before it halts.
-        tokio::spawn(async move {
-            listed.await;
-            live.await;
-        });
-    }
-
-    fn probe(&mut self, id: RunId) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        let Some(leader) = run.leader else { return };
-        let (reports, config, addr) = (self.reports.clone(), Arc::clone(&run.config), run.addr);
-        let asking = probe::until_answering(reports, id, config, addr, leader);
-        run.probe = Some(tokio::spawn(asking).abort_handle());
-    }
-
-    /// Has a run that may be chosen asked now and then, as its service says.
-    fn watch_liveness(&mut self, id: RunId) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        run.routed = true;
-        let service = self.services.get(&run.service);
-        let wanted = service.and_then(|proxy| proxy.config().liveness.clone());
-        if run.liveness.as_ref().map(|(liveness, _)| liveness) == wanted.as_ref() {
-            return;
-        }
-        if let Some((_, asking)) = run.liveness.take() {
-            asking.abort();
-            // What the former question found does not count any more.
-            self.reports.put(Input::Responsive { run: id });
-        }
-        if let Some(liveness) = wanted {
-            let asking =
-                probe::watch_liveness(self.reports.clone(), id, run.addr, liveness.clone());
-            run.liveness = Some((liveness, tokio::spawn(asking).abort_handle()));
-        }
-    }
-
-    fn route(&self, service: &ServiceName, runs: &[RunId], when_none: WhenNone) {
-        let Some(proxy) = self.services.get(service) else { return };
-        let endpoints =
-            runs.iter().filter_map(|run| self.runs.get(run)).map(|run| Arc::clone(&run.endpoint));
-        let when_none = match when_none {
-            WhenNone::Hold(limit) => proxy::WhenNone::Hold(limit),
-            // The proxy says of which service, and in which state it is.
-            WhenNone::Stopped => {
-                proxy::WhenNone::Stopped("it serves again when it is started".to_owned())
-            }
-            WhenNone::Failed => proxy::WhenNone::Failed("every instance has failed".to_owned()),
-        };
-        proxy.offer(Choice { endpoints: endpoints.collect(), when_none });
-    }
-
-    fn drain(&mut self, run: RunId, DrainId(epoch): DrainId) {
-        let Some(Run { service, slot, endpoint, door, .. }) = self.runs.get_mut(&run) else {
-            return;
-        };
-        *door = Door::Closed;
-        let inside = endpoint.close(Epoch(epoch));
-        let in_flight = inside.requests + inside.tunnels;
-        self.publisher.drain_began(run, in_flight);
-        let kind = EventKind::Draining { in_flight };
-        self.journal.note(Some(service.clone()), Some(*slot), kind);
-    }
-
-    fn undrain(&mut self, run: RunId) {
-        let Some(Run { endpoint, door, .. }) = self.runs.get_mut(&run) else { return };
-        *door = Door::Reopened(WaitedFor::look(endpoint));
-        endpoint.reopen();
-    }
-
-    fn close_ledger(&mut self, receipt: Receipt) {
-        let receipt = self.publisher.close(receipt);
-        self.history.keep(receipt);
-    }
-
-    fn preflight(&self, config: Arc<ServiceConfig>, operation: OperationId) {
-        let service = config.name.clone();
-        let leaders: Vec<Leader> = self
-            .runs
-            .values()
-            .filter(|run| run.service == service)
-            .filter_map(|run| Some(Leader { slot: run.slot, addr: run.addr, pid: run.leader? }))
-            .collect();
-        let reports = self.reports.clone();
-        tokio::task::spawn_blocking(move || {
-            let problem = preflight::problem(&config, &leaders);
-            reports.put(Input::Preflighted { service, operation, problem });
-        });
-    }
-
     fn configure(&mut self, now: Instant, configuration: Configuration) {
         let Configuration { changes, services, shutdown_timeout, output, daemon, problems } =
             configuration;
@@ -520,70 +403,6 @@ impl Driver {
             proxy.closed().await;
             reports.put(Input::DoorsClosed);
         });
-    }
-
-    fn answer(&mut self, ticket: Ticket, result: Result<Done, Refusal>) {
-        let Some(Waiting { service, answer }) = self.waiting.remove(&ticket) else { return };
-        // Whoever asked may have gone; the work goes on without.
-        let _ = answer.send(self.complete(service.as_ref(), result));
-    }
-
-    /// Adds what only the proxy knows: counts of requests.
-    fn complete(
-        &self,
-        service: Option<&ServiceName>,
-        result: Result<Done, Refusal>,
-    ) -> Result<Done, Refusal> {
-        match result {
-            Ok(Done::Stopped { instances, took_ms, .. }) => {
-                let cut = service.map_or(0, |service| self.publisher.ledger_of(service).cut);
-                Ok(Done::Stopped { instances, cut, took_ms })
-            }
-            Ok(Done::Restarted(receipt)) => {
-                Ok(Done::Restarted(Box::new(self.publisher.receipt(&receipt))))
-            }
-            Err(Refusal::Halted { slot, failure, receipt }) => {
-                let receipt = Box::new(self.publisher.receipt(&receipt));
-                Err(Refusal::Halted { slot, failure, receipt })
-            }
-            Err(Refusal::DrainTimedOut { slot, limit_ms, receipt, .. }) => {
-                let WaitedFor { requests, blockers, .. } = self.waited_for(&receipt.service, slot);
-                let receipt = Box::new(self.publisher.receipt(&receipt));
-                let in_flight = requests;
-                Err(Refusal::DrainTimedOut { slot, in_flight, limit_ms, blockers, receipt })
-            }
-            other => other,
-        }
-    }
-
-    /// The same for events.
-    fn counted(
-        &self,
-        service: Option<&ServiceName>,
-        slot: Option<Slot>,
-        kind: EventKind,
-    ) -> EventKind {
-        match (kind, service, slot) {
-            (
-                kind @ (EventKind::Reopened { .. }
-                | EventKind::DrainWaits { .. }
-                | EventKind::DrainCut { .. }),
-                Some(service),
-                Some(slot),
-            ) => self.waited_for(service, slot).complete(kind),
-            (EventKind::RolloutDone { operation, took_ms, instances, .. }, Some(service), _) => {
-                let lost = self.publisher.lost_in(service, operation);
-                EventKind::RolloutDone { operation, took_ms, instances, lost }
-            }
-            (kind, _, _) => kind,
-        }
-    }
-
-    /// Whom the drain in this place waits for, or waited for. While a new run starts beside the
-    /// old one, only one of them has drained.
-    fn waited_for(&self, service: &ServiceName, slot: Slot) -> WaitedFor {
-        let mut here = self.runs.values().filter(|run| run.service == *service && run.slot == slot);
-        here.find_map(|run| run.door.waited_for(&run.endpoint)).unwrap_or_default()
     }
 
     fn note_start(&self) {
