@@ -229,8 +229,10 @@ pub enum EventKind {
         /// By whom; the daemon itself at the deadline of a drain that is to be cut.
         by: Cause,
     },
-    /// The deadline has passed, and the drain waits on.
+    /// The drain takes long; or its deadline has passed, and it waits on.
     DrainWaits {
+        /// The deadline has passed.
+        overdue: bool,
         /// Requests still inside.
         in_flight: u32,
         /// Some of them, the oldest first.

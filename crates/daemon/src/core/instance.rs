@@ -52,6 +52,8 @@ pub(super) struct Drain {
     pub until: Option<Instant>,
     /// What happens then, if the next run waits.
     pub on_timeout: OnDrainTimeout,
+    /// When to say what it waits for; none: done already.
+    pub told_at: Option<Instant>,
     /// When to close tunnels; none: done already.
     pub tunnels_until: Option<Instant>,
     /// When the instance had become ready, to be itself again when it is reopened.
@@ -220,7 +222,9 @@ impl Instance {
             State::Starting { give_up_at, ready_at, .. } => {
                 Some(ready_at.map_or(*give_up_at, |at| at))
             }
-            State::Draining { drain, .. } => earliest(drain.until, drain.tunnels_until),
+            State::Draining { drain, .. } => {
+                earliest(drain.told_at, earliest(drain.until, drain.tunnels_until))
+            }
             State::Stopping { kill_at, .. } => *kill_at,
             State::BackingOff { retry_at } => Some(*retry_at),
             State::Stopped | State::Ready { .. } | State::Unhealthy { .. } | State::Failed => None,

@@ -59,7 +59,9 @@ impl WaitedFor {
         let Self { requests, tunnels, blockers } = self;
         match kind {
             EventKind::Reopened { .. } => EventKind::Reopened { in_flight: requests, blockers },
-            EventKind::DrainWaits { .. } => EventKind::DrainWaits { in_flight: requests, blockers },
+            EventKind::DrainWaits { overdue, .. } => {
+                EventKind::DrainWaits { overdue, in_flight: requests, blockers }
+            }
             EventKind::DrainCut { by, .. } => {
                 EventKind::DrainCut { in_flight: requests + tunnels, by }
             }

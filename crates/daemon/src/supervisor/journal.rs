@@ -89,8 +89,11 @@ fn log(service: Option<&ServiceName>, slot: Option<Slot>, kind: &EventKind) {
             tracing::error!("{who}: {operation} halted: {why}");
         }
         EventKind::Warning { text } => tracing::warn!("{who}: {text}"),
-        EventKind::DrainWaits { in_flight, .. } => {
+        EventKind::DrainWaits { overdue: true, in_flight, .. } => {
             tracing::warn!("{who}: the drain deadline has passed, waits on for {in_flight}");
+        }
+        EventKind::DrainWaits { overdue: false, in_flight, .. } => {
+            tracing::info!("{who}: still drains, waits for {in_flight}");
         }
         EventKind::Unhealthy { error } => {
             tracing::warn!("{who}: does not answer its liveness probe: {error}");

@@ -231,7 +231,7 @@ fn batch() -> EventBatch {
             in_flight: 3,
             by: Cause::MemoryLimit { slot: Slot(1), rss_bytes: 2, limit_bytes: 1 },
         },
-        EventKind::DrainWaits { in_flight: 3, blockers: vec![blocker()] },
+        EventKind::DrainWaits { overdue: true, in_flight: 3, blockers: vec![blocker()] },
         EventKind::Unhealthy { error: "timed out".into() },
         EventKind::Healthy,
         EventKind::ConfigApplied { what: vec!["shop: env.X changed".into()] },

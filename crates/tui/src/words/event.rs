@@ -143,9 +143,10 @@ pub fn event_line(event: &Event) -> (Mark, String) {
         EventKind::DrainCut { in_flight, by } => {
             (Mark::Bad, format!("{in_flight} in flight cut, {}", cause(by)))
         }
-        EventKind::DrainWaits { in_flight, blockers } => {
+        EventKind::DrainWaits { overdue, in_flight, blockers } => {
             let waits = waited_for(blockers, *in_flight);
-            (Mark::Warning, format!("not drained in time, waits on; {waits}"))
+            let so_far = if *overdue { "not drained in time, waits on" } else { "still drains" };
+            (Mark::Warning, format!("{so_far}; {waits}"))
         }
         EventKind::Unhealthy { error } => {
             (Mark::Bad, format!("does not answer its liveness probe: {}", escape(error)))
@@ -262,7 +263,14 @@ mod tests {
             line(Some(2), EventKind::Draining { in_flight: 14 }),
             line(Some(2), EventKind::Drained { took_ms: 9_000 }),
             line(Some(2), EventKind::Reopened { in_flight: 3, blockers: vec![blocker()] }),
-            line(Some(2), EventKind::DrainWaits { in_flight: 2, blockers: Vec::new() }),
+            line(
+                Some(2),
+                EventKind::DrainWaits { overdue: false, in_flight: 1, blockers: vec![blocker()] },
+            ),
+            line(
+                Some(2),
+                EventKind::DrainWaits { overdue: true, in_flight: 2, blockers: Vec::new() },
+            ),
             line(Some(2), EventKind::Stopping),
             line(Some(2), EventKind::Killed { after_ms: 10_000 }),
             line(Some(2), EventKind::Exited { exit: Exit::Code(0) }),

@@ -1,6 +1,6 @@
 //! What is done to one instance, and when it is due.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smoothserve_protocol::event::{Cause, EventKind};
 use smoothserve_protocol::failure::FailReason;
@@ -11,6 +11,9 @@ use super::super::effect::{Effect, Signal};
 use super::super::input::DrainId;
 use super::super::instance::{Drain, Instance, Next, State};
 use super::{Ctx, Patience, Service, Work, millis};
+
+/// A drain that takes so long says what it waits for.
+const LONG_DRAIN: Duration = Duration::from_secs(10);
 
 impl Service {
     /// Does what is due for one instance.
@@ -26,6 +29,13 @@ impl Service {
             }
             State::Draining { run, drain, then } if due(&drain.until) => {
                 self.drain_timed_out(ctx, slot, run, drain.on_timeout, then);
+            }
+            State::Draining { drain, .. } if due(&drain.told_at) => {
+                if let State::Draining { drain, .. } = &mut self.at(slot).state {
+                    drain.told_at = None;
+                }
+                let (overdue, in_flight, blockers) = (false, 0, Vec::new());
+                self.note(ctx, Some(slot), EventKind::DrainWaits { overdue, in_flight, blockers });
             }
             State::Draining { run, drain, .. } if due(&drain.tunnels_until) => {
                 if let State::Draining { drain, .. } = &mut self.at(slot).state {
@@ -97,7 +107,8 @@ impl Service {
                 if let State::Draining { drain, .. } = &mut self.at(slot).state {
                     drain.until = None;
                 }
-                let kind = EventKind::DrainWaits { in_flight: 0, blockers: Vec::new() };
+                let kind =
+                    EventKind::DrainWaits { overdue: true, in_flight: 0, blockers: Vec::new() };
                 self.note(ctx, Some(slot), kind);
             }
         }
@@ -162,6 +173,7 @@ impl Service {
             since: now,
             until: limit.map(|limit| now + limit),
             on_timeout,
+            told_at: Some(now + LONG_DRAIN),
             tunnels_until: Some(now + tunnels),
             ready_since,
         };

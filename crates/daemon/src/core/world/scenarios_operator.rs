@@ -174,6 +174,21 @@ fn at_its_deadline_a_drain_waits_or_cuts_as_the_service_says() {
     }
 }
 
+#[test]
+fn a_drain_that_takes_long_says_once_what_it_waits_for() {
+    let mut world = world_of(service("shop", 1));
+    world.request("shop", Duration::from_secs(50));
+    let ticket = world.restart("shop");
+    world.run_for(Duration::from_secs(9));
+    let told = |world: &World| {
+        let waits = |kind: &EventKind| matches!(kind, EventKind::DrainWaits { overdue: false, .. });
+        world.events.iter().filter(|(_, kind)| waits(kind)).count()
+    };
+    assert_eq!(told(&world), 0);
+    assert!(receipt(&mut world, ticket).done);
+    assert_eq!(told(&world), 1);
+}
+
 // ---- start-first, and several at once ---------------------------------------------------------
 
 #[test]

@@ -330,6 +330,7 @@ pub(super) enum Kind {
         cause: String,
     },
     DrainWaits {
+        overdue: bool,
         in_flight: u32,
         blockers: Vec<Blocker>,
     },

@@ -96,9 +96,11 @@ impl From<&EventKind> for Kind {
             EventKind::DrainCut { in_flight, by } => {
                 Self::DrainCut { in_flight: *in_flight, cause: words::cause(by) }
             }
-            EventKind::DrainWaits { in_flight, blockers } => {
-                Self::DrainWaits { in_flight: *in_flight, blockers: all(blockers) }
-            }
+            EventKind::DrainWaits { overdue, in_flight, blockers } => Self::DrainWaits {
+                overdue: *overdue,
+                in_flight: *in_flight,
+                blockers: all(blockers),
+            },
             EventKind::Unhealthy { error } => Self::Unhealthy { error: error.clone() },
             EventKind::Healthy => Self::Healthy,
             EventKind::ConfigApplied { what } => Self::ConfigApplied { what: what.clone() },
