@@ -3,7 +3,8 @@
 //! | path | answer |
 //! |---|---|
 //! | `/` | a short greeting |
-//! | `/healthz` | 200, or 503 if it is to be unhealthy |
+//! | `/healthz` | 200, or 503 if it is to be unhealthy, or [`SICK`] names this process |
+//! | `/hoard?mib=64` | the greeting; so much memory more is in use from then on |
 //! | `/echo` | the request's body |
 //! | `/once/ID` | length and checksum of the request's body; the execution is recorded |
 //! | `/upload` | length and checksum of the request's body |
@@ -16,9 +17,10 @@
 //! | `/status/503` | that status |
 //! | `/ws` | a WebSocket that echoes |
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::process;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use smoothserve_tests::contract::{
-    CHECKSUM, Checksum, GENERATION, GREETING, INSTANCE, PID, receipt,
+    CHECKSUM, Checksum, GENERATION, GREETING, INSTANCE, PID, SICK, receipt,
 };
 use tokio::time::sleep;
 
@@ -46,6 +48,7 @@ pub(crate) struct Fixture {
     /// Shared with the other instances, and therefore only ever appended to.
     record: Option<File>,
     executions: AtomicU64,
+    hoard: Mutex<Vec<u8>>,
     /// On every answer.
     identity: HeaderMap,
 }
@@ -62,6 +65,7 @@ impl Fixture {
         Ok(Self {
             record: record.transpose()?,
             executions: AtomicU64::new(0),
+            hoard: Mutex::default(),
             identity: identity(&options)?,
             options,
         })
@@ -116,6 +120,13 @@ async fn dispatch(fixture: &Fixture, request: Request<Incoming>) -> anyhow::Resu
         "/echo" => echo(fixture, request).await,
         "/upload" => upload("upload", request).await,
         "/headers" => Ok(head_as_json(&request)),
+        "/hoard" => {
+            let mut hoard = fixture.hoard.lock().expect("nobody panics with it");
+            let length = hoard.len() + ((query.number("mib", 64) as usize) << 20);
+            // Written to, or it would not be there.
+            hoard.resize(length, 1);
+            Ok(text(StatusCode::OK, GREETING))
+        }
         "/slow" => {
             sleep(query.millis("ms", 500)).await;
             Ok(text(StatusCode::OK, GREETING))
@@ -163,11 +174,17 @@ async fn upload(what: &str, request: Request<Incoming>) -> anyhow::Result<Respon
 }
 
 fn health(fixture: &Fixture) -> Response<Body> {
-    if fixture.options.is_unhealthy {
+    if fixture.options.is_unhealthy || is_sick() {
         text(StatusCode::SERVICE_UNAVAILABLE, "unhealthy, as told\n")
     } else {
         text(StatusCode::OK, "healthy\n")
     }
+}
+
+/// Whether the file of the sick names this process.
+fn is_sick() -> bool {
+    let own = process::id().to_string();
+    fs::read_to_string(SICK).is_ok_and(|text| text.lines().any(|line| line == own))
 }
 
 fn head_as_json(request: &Request<Incoming>) -> Response<Body> {

@@ -14,6 +14,7 @@ mod install;
 mod legacy;
 mod load;
 mod logs;
+mod reload;
 mod restart;
 mod stop;
 mod tidy;

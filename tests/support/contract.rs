@@ -21,6 +21,9 @@ pub const RECORD: &str = "FIXTURE_RECORD";
 pub const OPTIONS: &str = "FIXTURE";
 /// The file of options in the working directory that overrides all others.
 pub const CONF: &str = "fixture.conf";
+/// The file in the working directory that names processes, one a line, whose `/healthz` says that
+/// they are not well.
+pub const SICK: &str = "fixture.sick";
 
 /// FNV-1a: enough to notice a byte that is missing, doubled or moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

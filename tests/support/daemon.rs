@@ -8,8 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use smoothserve_protocol::event::Event;
 use smoothserve_protocol::id::ServiceName;
-use smoothserve_protocol::message::{Done, Refusal, Request};
+use smoothserve_protocol::message::{Done, Refusal, Request, Steer};
+use smoothserve_protocol::plan::ReloadReport;
 use smoothserve_protocol::snapshot::Snapshot;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -146,6 +148,36 @@ impl TestDaemon {
     /// When there is no answer.
     pub async fn start_service(&self, service: &str) -> Result<Done, Refusal> {
         self.ask(Request::Start { service: name(service), wait: true }).await
+    }
+
+    /// Lets the daemon read its configuration again.
+    ///
+    /// # Panics
+    /// When there is no answer, or another one.
+    pub async fn reload(&self) -> ReloadReport {
+        match self.ask(Request::Reload { plan: false }).await {
+            Ok(Done::Reloaded(report)) => *report,
+            other => panic!("no reload but {other:?}"),
+        }
+    }
+
+    /// Changes the course of the rolling restart of a service.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn steer(&self, service: &str, steer: Steer) -> Result<Done, Refusal> {
+        self.ask(Request::Steer { service: name(service), operation: None, steer }).await
+    }
+
+    /// What happened so far, as far as it is kept.
+    ///
+    /// # Panics
+    /// When there is no answer, or another one.
+    pub async fn events(&self) -> Vec<Event> {
+        match self.ask(Request::Events { after: None, limit: 5000 }).await {
+            Ok(Done::Events(batch)) => batch.events,
+            other => panic!("no events but {other:?}"),
+        }
     }
 
     /// Everything, once.

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::binaries::{self, Program};
-use crate::contract::{CONF, RECORD};
+use crate::contract::{CONF, RECORD, SICK};
 use crate::daemon::TestDaemon;
 use crate::ports;
 
@@ -24,6 +24,7 @@ pub struct Setup {
 pub struct Service {
     name: String,
     instances: u16,
+    ports: u16,
     options: Vec<String>,
     keys: Keys,
 }
@@ -55,13 +56,21 @@ impl Service {
         keys.set("auto_restart", "false");
         keys.set("min_ready_time", "100ms");
         keys.set("tunnel_grace", "1s");
-        Self { name: name.to_owned(), instances: 3, options: Vec::new(), keys }
+        Self { name: name.to_owned(), instances: 3, ports: 0, options: Vec::new(), keys }
     }
 
     /// So many instances.
     #[must_use]
     pub fn instances(mut self, count: u16) -> Self {
         self.instances = count;
+        self
+    }
+
+    /// Ports for so many instances in a row, for a test that adds some, or starts new ones beside
+    /// the old.
+    #[must_use]
+    pub fn room_for(mut self, count: u16) -> Self {
+        self.ports = count;
         self
     }
 
@@ -216,11 +225,41 @@ impl Folder {
     /// # Errors
     /// When it cannot be written.
     pub fn next_build(&self, service: &str, options: &str) -> anyhow::Result<()> {
-        // Renamed into place, so that no instance reads half of it.
-        let app = self.app(service);
-        let new = app.join("fixture.conf.new");
-        fs::write(&new, options)?;
-        Ok(fs::rename(new, app.join(CONF))?)
+        replace(&self.app(service).join(CONF), options)
+    }
+
+    /// Lets the processes of a service that are named say to whoever asks `/healthz` that they are
+    /// not well; nobody named, everybody is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn make_sick(&self, service: &str, pids: &[u32]) -> anyhow::Result<()> {
+        let lines: String = pids.iter().map(|pid| format!("{pid}\n")).collect();
+        replace(&self.app(service).join(SICK), &lines)
+    }
+
+    /// Sets a key in a service's file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn set(&self, service: &str, key: &str, yaml: &str) -> anyhow::Result<()> {
+        set_key(&self.service_file(service), key, yaml)
+    }
+
+    /// Sets a key in `smoothserve.yaml`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn set_main(&self, key: &str, yaml: &str) -> anyhow::Result<()> {
+        set_key(&self.config_file(), key, yaml)
+    }
+
+    /// Writes one more service down.
+    ///
+    /// # Errors
+    /// When its files cannot be written.
+    pub fn add(&self, service: &Service) -> anyhow::Result<()> {
+        self.write_service(service)
     }
 
     fn write_service(&self, service: &Service) -> anyhow::Result<()> {
@@ -237,7 +276,10 @@ impl Folder {
         let mut keys = Keys::default();
         keys.set("name", &service.name);
         keys.set("port", &ports::take(1).to_string());
-        keys.set("start_instance_port", &ports::take(service.instances).to_string());
+        keys.set(
+            "start_instance_port",
+            &ports::take(service.instances.max(service.ports)).to_string(),
+        );
         keys.set("instance_count", &service.instances.to_string());
         keys.set("executable_path", &program.display().to_string());
         keys.set("args", &format!("[{}]", args.join(", ")));
@@ -245,6 +287,21 @@ impl Folder {
         for (key, yaml) in &service.keys.0 {
             keys.set(key, yaml);
         }
-        Ok(fs::write(self.service_file(&service.name), keys.text())?)
+        replace(&self.service_file(&service.name), &keys.text())
     }
+}
+
+fn set_key(file: &Path, key: &str, yaml: &str) -> anyhow::Result<()> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let pairs = text.lines().filter_map(|line| line.split_once(": "));
+    let mut keys = Keys(pairs.map(|(key, yaml)| (key.to_owned(), yaml.to_owned())).collect());
+    keys.set(key, yaml);
+    replace(file, &keys.text())
+}
+
+/// Renamed into place, so that nobody reads half of it.
+fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
+    let new = file.with_extension("new");
+    fs::write(&new, text)?;
+    Ok(fs::rename(new, file)?)
 }
