@@ -16,6 +16,7 @@ mod load;
 mod logs;
 mod reload;
 mod restart;
+mod steer;
 mod stop;
 mod tidy;
 mod watch;

@@ -1,0 +1,460 @@
+//! A rolling restart in the operator's hand: held, ended, given time, cut short, or done in another
+//! order.
+
+use std::process::Output;
+use std::time::Duration;
+
+use smoothserve_protocol::event::{Cause, EventKind};
+use smoothserve_protocol::failure::{Exit, FailReason};
+use smoothserve_protocol::id::{OperationId, Slot};
+use smoothserve_protocol::message::{Done, Refusal, Request, Steer};
+use smoothserve_protocol::snapshot::{InstanceState, OnDrainTimeout, Receipt, Snapshot, StepPhase};
+use smoothserve_tests::daemon::{TestDaemon, name};
+use smoothserve_tests::http::Answer;
+use smoothserve_tests::load::{Load, LoadPlan};
+use smoothserve_tests::setup::{Service, Setup};
+use smoothserve_tests::{http, look, process};
+use tokio::task::JoinHandle;
+
+use crate::agree::{assert_nothing_lost, assert_proof, ledger_agrees};
+
+type Stream = JoinHandle<anyhow::Result<Answer>>;
+
+fn plan() -> LoadPlan {
+    LoadPlan { clients: 16, ..LoadPlan::brisk() }
+}
+
+fn said(output: &Output) -> String {
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    format!("{}\nstdout:\n{out}\nstderr:\n{err}", output.status)
+}
+
+/// Checks a command's exit code, and gives all it said.
+async fn run(daemon: &TestDaemon, arguments: &[&str], code: i32) -> String {
+    let output = daemon.tool(arguments).await.unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
+    said(&output)
+}
+
+fn restart(drain_timeout_ms: Option<u64>, on_drain_timeout: Option<OnDrainTimeout>) -> Request {
+    Request::Restart {
+        service: name("shop"),
+        drain_timeout_ms,
+        on_drain_timeout,
+        expected: None,
+        join: true,
+        wait: true,
+    }
+}
+
+fn is_quiet(snapshot: &Snapshot) -> bool {
+    look::service(snapshot, "shop").operation.is_none()
+}
+
+fn is_draining(snapshot: &Snapshot) -> bool {
+    look::count(snapshot, "shop", |one| one.state == InstanceState::Draining) > 0
+}
+
+fn ports(snapshot: &Snapshot) -> Vec<u16> {
+    look::service(snapshot, "shop").instances.iter().map(|one| one.port).collect()
+}
+
+fn is_running(snapshot: &Snapshot) -> bool {
+    let operation = look::service(snapshot, "shop").operation.as_ref();
+    operation.is_some_and(|one| one.steps.iter().any(|step| step.phase == StepPhase::Running))
+}
+
+/// An answer that takes so long, once it is under way.
+async fn stream(daemon: &TestDaemon, ms: u64) -> Stream {
+    let addr = daemon.listen("shop");
+    let stream =
+        tokio::spawn(async move { http::get(addr, &format!("/stream?ms={ms}&chunks=20")).await });
+    let has_begun =
+        |snapshot: &Snapshot| look::count(snapshot, "shop", |one| one.in_flight > 0) > 0;
+    daemon.until("the stream has begun", has_begun).await;
+    stream
+}
+
+async fn assert_whole(stream: Stream) {
+    let answer = stream.await.unwrap().unwrap();
+    assert!(answer.status == 200 && answer.text().ends_with("end of stream\n"), "{answer:?}");
+}
+
+/// One instance, with an answer inside that takes so long.
+async fn busy(service: Service, ms: u64) -> (TestDaemon, Stream) {
+    let daemon = Setup::of(service.instances(1)).start_ready().await.unwrap();
+    let stream = stream(&daemon, ms).await;
+    (daemon, stream)
+}
+
+async fn holds_event(daemon: &TestDaemon, condition: impl Fn(&EventKind) -> bool) -> bool {
+    daemon.events().await.iter().any(|event| condition(&event.kind))
+}
+
+fn proof(result: Result<Done, Refusal>, instances: u16) -> Receipt {
+    let Ok(Done::Restarted(receipt)) = result else { panic!("not restarted but {result:?}") };
+    assert_eq!((receipt.done, receipt.replaced), (true, instances), "{receipt:#?}");
+    *receipt
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_restart_takes_no_further_turn_until_it_is_resumed() {
+    let service = Service::new("shop").key("min_ready_time", "300ms");
+    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let load = Load::start(daemon.listen("shop"), plan());
+    load.answered(50).await;
+    let steer = async {
+        daemon.until("it restarts", is_running).await;
+        let shown = run(&daemon, &["pause", "shop"], 0).await;
+        assert!(shown.contains("is paused"), "{shown}");
+        daemon.until("the turn under way is finished", |one| !is_running(one)).await;
+        // Long enough for another turn, as the load goes.
+        load.answered(400).await;
+        let snapshot = daemon.snapshot().await;
+        let operation = look::service(&snapshot, "shop").operation.clone().unwrap();
+        assert!(!is_running(&snapshot) && operation.summary.done < 3, "{operation:#?}");
+        assert!(matches!(operation.paused_by, Some(Cause::Operator(_))), "{operation:#?}");
+        assert_eq!(look::ready(&snapshot, "shop"), 3, "{}", look::summary(&snapshot));
+        let status = run(&daemon, &["status", "shop"], 0).await;
+        assert!(status.contains("paused"), "{status}");
+        run(&daemon, &["resume", &operation.summary.id.to_string()], 0).await;
+    };
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
+    assert_proof(&proof(restarted, 3), 3);
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    ledger_agrees(&daemon, "shop", &report).await;
+    let kinds: Vec<bool> = daemon
+        .events()
+        .await
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::RolloutPaused { .. } => Some(true),
+            EventKind::RolloutResumed { .. } => Some(false),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kinds, [true, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abort_during_a_drain_reopens_the_door_and_signals_nobody() {
+    let (daemon, stream) = busy(Service::new("shop"), 3000).await;
+    let before = look::pids(&daemon.snapshot().await, "shop");
+    let steer = async {
+        daemon.until("it drains", is_draining).await;
+        run(&daemon, &["abort", "shop"], 0).await;
+    };
+    let (output, ()) = tokio::join!(daemon.tool(&["restart", "shop"]), steer);
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("was ended by"), "{}", said(&output));
+    let snapshot = daemon.snapshot().await;
+    assert!(is_quiet(&snapshot) && look::ready(&snapshot, "shop") == 1);
+    assert_eq!(look::pids(&snapshot, "shop"), before);
+    assert!(!holds_event(&daemon, |kind| matches!(kind, EventKind::Stopping)).await);
+    // At once, although another one is still inside.
+    assert_eq!(http::get(daemon.listen("shop"), "/").await.unwrap().status, 200);
+    assert_whole(stream).await;
+    let receipt = look::service(&snapshot, "shop").receipts[0].clone();
+    assert!(!receipt.done && receipt.replaced == 0, "{receipt:#?}");
+    assert_proof(&proof(daemon.restart("shop").await, 1), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abort_after_the_signal_brings_the_instance_back_and_touches_no_other() {
+    let daemon =
+        Setup::of(Service::new("shop").option("start-ms=700")).start_ready().await.unwrap();
+    let before = look::pids(&daemon.snapshot().await, "shop");
+    let load = Load::start(daemon.listen("shop"), plan());
+    load.answered(50).await;
+    let steer = async {
+        let starts = |one: &Snapshot| {
+            look::count(one, "shop", |one| one.state == InstanceState::Starting) == 1
+        };
+        daemon.until("the new one starts", starts).await;
+        daemon.steer("shop", Steer::Abort).await.unwrap();
+    };
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
+    let Err(Refusal::Aborted { receipt, .. }) = restarted else { panic!("{restarted:?}") };
+    assert_eq!((receipt.done, receipt.replaced), (false, 1), "{receipt:#?}");
+    let snapshot = daemon.snapshot().await;
+    assert_eq!(look::ready(&snapshot, "shop"), 3, "{}", look::summary(&snapshot));
+    assert_eq!(look::pids(&snapshot, "shop")[1..], before[1..]);
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    ledger_agrees(&daemon, "shop", &report).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_is_given_more_time_goes_on_beyond_its_deadline() {
+    let service = Service::new("shop").key("drain_timeout", "1500ms").key("tunnel_grace", "1s");
+    let (daemon, stream) = busy(service, 4000).await;
+    let steer = async {
+        daemon.until("it drains", is_draining).await;
+        run(&daemon, &["drain", "shop", "--extend", "30s"], 0).await;
+    };
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
+    let receipt = proof(restarted, 1);
+    assert_proof(&receipt, 1);
+    assert!(receipt.steps[0].drain_ms.is_some_and(|ms| ms > 1500), "{receipt:#?}");
+    assert_whole(stream).await;
+    let extended =
+        |kind: &EventKind| matches!(kind, EventKind::DrainExtended { by_ms: 30_000, .. });
+    assert!(holds_event(&daemon, extended).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_cuts_is_counted_as_cut() {
+    let (daemon, stream) = busy(Service::new("shop"), 20_000).await;
+    let steer = async {
+        daemon.until("it drains", is_draining).await;
+        // Nobody cuts by a slip of the hand.
+        run(&daemon, &["drain", "shop", "--cut"], 2).await;
+        run(&daemon, &["drain", "shop", "--cut", "--yes"], 0).await;
+    };
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
+    let receipt = proof(restarted, 1);
+    assert_eq!((receipt.ledger.cut, receipt.ledger.unaccounted()), (1, 0), "{receipt:#?}");
+    assert!(stream.await.unwrap().is_err());
+    let cut = |kind: &EventKind| {
+        matches!(kind, EventKind::DrainCut { in_flight: 1, by: Cause::Operator(_) })
+    };
+    assert!(holds_event(&daemon, cut).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_is_to_wait_waits_beyond_its_deadline() {
+    let service = Service::new("shop").key("drain_timeout", "300ms").key("tunnel_grace", "100ms");
+    let (daemon, stream) = busy(service.key("on_drain_timeout", "wait"), 2000).await;
+    assert_proof(&proof(daemon.restart("shop").await, 1), 1);
+    assert_whole(stream).await;
+    let waits = |kind: &EventKind| match kind {
+        EventKind::DrainWaits { in_flight: 1, blockers } => blockers[0].path == "/stream",
+        _ => false,
+    };
+    assert!(holds_event(&daemon, waits).await, "{:#?}", daemon.events().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_is_to_cut_cuts_at_its_deadline() {
+    let service = Service::new("shop").key("drain_timeout", "300ms").key("tunnel_grace", "100ms");
+    let (daemon, stream) = busy(service.key("on_drain_timeout", "cut"), 20_000).await;
+    let receipt = proof(daemon.restart("shop").await, 1);
+    assert_eq!((receipt.ledger.cut, receipt.ledger.unaccounted()), (1, 0), "{receipt:#?}");
+    assert!(stream.await.unwrap().is_err());
+    let cut =
+        |kind: &EventKind| matches!(kind, EventKind::DrainCut { in_flight: 1, by: Cause::Daemon });
+    assert!(holds_event(&daemon, cut).await, "{:#?}", daemon.events().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_restart_is_told_of_its_drains_counts_for_that_one() {
+    let (daemon, stream) = busy(Service::new("shop"), 2000).await;
+    let before = look::pids(&daemon.snapshot().await, "shop");
+    let refused = daemon.ask(restart(Some(200), None)).await;
+    let Err(Refusal::DrainTimedOut { limit_ms: 200, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(look::pids(&daemon.snapshot().await, "shop"), before);
+    let waited = daemon.ask(restart(Some(200), Some(OnDrainTimeout::Wait))).await;
+    assert_proof(&proof(waited, 1), 1);
+    assert_whole(stream).await;
+    let shown = run(&daemon, &["restart", "shop", "--plan"], 0).await;
+    assert!(shown.contains("1m00 to end, then the restart ends"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_holds_a_drain_is_named_in_the_wide_status() {
+    let (daemon, stream) = busy(Service::new("shop"), 20_000).await;
+    let steer = async {
+        let is_named = |one: &Snapshot| {
+            let drain = look::service(one, "shop").instances[0].drain.as_ref();
+            drain.is_some_and(|drain| !drain.blockers.is_empty())
+        };
+        daemon.until("it is named", is_named).await;
+        let shown = run(&daemon, &["status", "--wide"], 0).await;
+        assert!(shown.contains("GET /stream") && shown.contains("127.0.0.1:"), "{shown}");
+        daemon.steer("shop", Steer::Cut).await.unwrap();
+    };
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
+    proof(restarted, 1);
+    stream.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_course_can_only_be_changed_where_there_is_one() {
+    let daemon = Setup::of(Service::new("shop")).start_ready().await.unwrap();
+    for verb in ["pause", "resume", "abort"] {
+        run(&daemon, &[verb, "shop"], 3).await;
+        run(&daemon, &[verb, "shpo"], 4).await;
+        run(&daemon, &[verb, "op-999"], 4).await;
+    }
+    run(&daemon, &["drain", "shop", "--extend", "5s"], 3).await;
+    let begun = Request::Steer {
+        service: name("shop"),
+        operation: Some(OperationId(999)),
+        steer: Steer::Abort,
+    };
+    let steer = async {
+        daemon.until("it restarts", is_running).await;
+        let refused = daemon.ask(begun).await;
+        assert!(matches!(refused, Err(Refusal::NothingToSteer { .. })), "{refused:?}");
+        run(&daemon, &["restart", "shop", "--no-join"], 5).await;
+    };
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
+    assert_proof(&proof(restarted, 3), 3);
+}
+
+/// Restarts a service twice in the other order, under load, and gives its ports before, between and
+/// after.
+async fn start_first(instances: u16, port: u16) -> [Vec<u16>; 3] {
+    let service = Service::new("shop")
+        .instances(instances)
+        .option("start-ms=200")
+        .option("exit-on-term-ms=50")
+        .key("start_instance_port", &port.to_string())
+        .key("restart_order", "start-first");
+    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let load = Load::start(daemon.listen("shop"), plan());
+    load.answered(50).await;
+    let mut seen = vec![ports(&daemon.snapshot().await)];
+    for _ in 0..2 {
+        let receipt = proof(daemon.restart("shop").await, instances);
+        assert_proof(&receipt, instances);
+        assert!(receipt.min_ready >= instances, "{receipt:#?}");
+        assert_eq!(receipt.ledger.held, 0, "{receipt:#?}");
+        load.answered(50).await;
+        seen.push(ports(&daemon.snapshot().await));
+    }
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    assert_eq!(report.refused, 0, "{report}");
+    report.assert_executed_once(&daemon.record());
+    ledger_agrees(&daemon, "shop", &report).await;
+    let running = process::running_from(daemon.folder.path());
+    assert_eq!(running.len(), usize::from(instances), "{running:?}");
+    seen.try_into().expect("there are three")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_instance_that_is_started_first_lets_nobody_wait() {
+    let port = smoothserve_tests::ports::take(2);
+    let seen = start_first(1, port).await;
+    assert_eq!(seen, [vec![port], vec![port + 1], vec![port]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_instances_that_are_started_first_are_never_fewer_than_three() {
+    let port = smoothserve_tests::ports::take(4);
+    let seen = start_first(3, port).await;
+    // Each takes the port that the one before it has left.
+    let expected = [[0, 1, 2], [3, 0, 1], [2, 3, 0]];
+    assert_eq!(seen, expected.map(|offsets| offsets.map(|offset| port + offset).to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_build_that_is_started_first_takes_nobody_away() {
+    let service = Service::new("shop").room_for(4).key("restart_order", "start-first");
+    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let before = daemon.snapshot().await;
+    let load = Load::start(daemon.listen("shop"), plan());
+    load.answered(50).await;
+    daemon.folder.next_build("shop", "exit-at-start=3").unwrap();
+    let refused = daemon.restart("shop").await;
+    let Err(Refusal::Halted { slot: Slot(0), failure, receipt }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(failure.reason, FailReason::ExitedBeforeReady(Exit::Code(3)), "{failure:?}");
+    assert_eq!((receipt.replaced, receipt.min_ready), (0, 3), "{receipt:#?}");
+    assert_nothing_lost(&receipt.ledger);
+    load.answered(50).await;
+    let after = daemon.snapshot().await;
+    assert_eq!(look::ready(&after, "shop"), 3, "{}", look::summary(&after));
+    assert_eq!(look::pids(&after, "shop"), look::pids(&before, "shop"));
+    assert_eq!(ports(&after), ports(&before));
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    ledger_agrees(&daemon, "shop", &report).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abort_while_the_new_one_starts_beside_the_old_leaves_the_old() {
+    let service = Service::new("shop").room_for(4).key("restart_order", "start-first");
+    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let before = look::pids(&daemon.snapshot().await, "shop");
+    daemon.folder.next_build("shop", "start-ms=20000").unwrap();
+    let steer = async {
+        daemon.until("it restarts", is_running).await;
+        daemon.steer("shop", Steer::Abort).await.unwrap();
+    };
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
+    assert!(matches!(restarted, Err(Refusal::Aborted { .. })), "{restarted:?}");
+    let alone = |one: &Snapshot| look::pids(one, "shop") == before;
+    daemon.until("the new one is gone", alone).await;
+    assert_eq!(process::running_from(daemon.folder.path()).len(), 3);
+    daemon.folder.next_build("shop", "").unwrap();
+    assert_proof(&proof(daemon.restart("shop").await, 3), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_in_the_other_order_that_takes_too_long_leaves_the_old_one() {
+    let service = Service::new("shop").room_for(2).key("restart_order", "start-first");
+    let service = service.key("drain_timeout", "300ms").key("tunnel_grace", "100ms");
+    let (daemon, stream) = busy(service, 3000).await;
+    let before = look::pids(&daemon.snapshot().await, "shop");
+    let refused = daemon.restart("shop").await;
+    let Err(Refusal::DrainTimedOut { in_flight: 1, receipt, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(receipt.replaced, 0, "{receipt:#?}");
+    let alone = |one: &Snapshot| look::pids(one, "shop") == before && look::ready(one, "shop") == 1;
+    daemon.until("the old one serves alone", alone).await;
+    assert_whole(stream).await;
+    assert_proof(&proof(daemon.restart("shop").await, 1), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_as_may_be_away_are_replaced_at_once() {
+    let service = Service::new("shop").instances(4).key("max_unavailable", "2");
+    let daemon = Setup::of(service.option("start-ms=300")).start_ready().await.unwrap();
+    let load = Load::start(daemon.listen("shop"), plan());
+    load.answered(50).await;
+    let receipt = proof(daemon.restart("shop").await, 4);
+    assert_proof(&receipt, 4);
+    assert_eq!(receipt.min_ready, 2, "{receipt:#?}");
+    load.answered(50).await;
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    assert_eq!(report.refused, 0, "{report}");
+    ledger_agrees(&daemon, "shop", &report).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_says_what_stands_in_the_way_and_does_nothing() {
+    let daemon = Setup::of(Service::new("shop")).start_ready().await.unwrap();
+    let before = daemon.snapshot().await;
+    let shown = run(&daemon, &["restart", "shop", "--plan"], 0).await;
+    assert!(shown.contains("g1") && shown.contains("g2"), "{shown}");
+    let program = daemon.folder.program("shop");
+    std::fs::remove_file(&program).unwrap();
+    let shown = run(&daemon, &["restart", "shop", "--plan"], 3).await;
+    assert!(shown.contains(&program.display().to_string()), "{shown}");
+    let after = daemon.snapshot().await;
+    assert_eq!(look::pids(&after, "shop"), look::pids(&before, "shop"));
+    assert!(is_quiet(&after) && look::service(&after, "shop").receipts.is_empty());
+    let started = |kind: &EventKind| matches!(kind, EventKind::RolloutStarted { .. });
+    assert!(!holds_event(&daemon, started).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_no_longer_changes_nothing() {
+    let (daemon, stream) = busy(Service::new("shop"), 3000).await;
+    run(&daemon, &["restart", "shop", "--timeout", "300ms"], 124).await;
+    let is_done = |one: &Snapshot| look::service(one, "shop").receipts.len() == 1;
+    let snapshot = daemon.until("it is restarted all the same", is_done).await;
+    assert_proof(&look::service(&snapshot, "shop").receipts[0], 1);
+    assert_whole(stream).await;
+    // By then there is nothing to wait for.
+    tokio::time::timeout(Duration::from_secs(30), run(&daemon, &["wait", "shop"], 0))
+        .await
+        .unwrap();
+}
