@@ -73,10 +73,11 @@ impl Driver {
         }
     }
 
-    /// Whom the drain in this place waits for, or waited for. While a new run starts beside the
-    /// old one, only one of them has drained.
+    /// Whom the drain in this place waits for, or waited for. Of an old run and a new one beside
+    /// it, that is the old one: when it serves on after all, the new one drains as well.
     pub(super) fn waited_for(&self, service: &ServiceName, slot: Slot) -> WaitedFor {
-        let mut here = self.runs.values().filter(|run| run.service == *service && run.slot == slot);
-        here.find_map(|run| run.door.waited_for(&run.endpoint)).unwrap_or_default()
+        let here = self.runs.iter().filter(|(_, run)| run.service == *service && run.slot == slot);
+        let waited = here.filter_map(|(id, run)| Some((id, run.door.waited_for(&run.endpoint)?)));
+        waited.min_by_key(|(id, _)| *id).map(|(_, waited_for)| waited_for).unwrap_or_default()
     }
 }
