@@ -1,6 +1,7 @@
 //! End to end: the real programs, real processes, real sockets. Every wait has a limit, and no test
 //! sleeps to let something happen.
 
+mod account;
 mod agree;
 mod attached;
 mod cli;
@@ -9,6 +10,7 @@ mod config;
 mod crash;
 mod faults;
 mod halt;
+mod health;
 mod history;
 mod install;
 mod legacy;
