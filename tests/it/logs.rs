@@ -94,3 +94,21 @@ async fn a_question_that_cannot_be_answered_is_refused() {
     let Err(Refusal::BadPattern { error }) = refused else { panic!("{refused:?}") };
     assert!(error.contains("unclosed group"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_prints_what_one_instance_printed_and_its_file_holds_it() {
+    let daemon = daemon().await.unwrap();
+    assert!(daemon.restart("shop").await.is_ok());
+    let output = daemon.tool(&["logs", "shop/2", "--grep", "listening"]).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(lines.len() == 2 && lines[0].contains("generation 1"), "{printed}");
+    assert!(lines[1].contains("generation 2"), "{printed}");
+    let file = daemon.folder.path().join("smoothserve.logs/shop-2.log");
+    let is_written = async || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        (text.matches("fixture: listening on").count() == 2).then_some(())
+    };
+    smoothserve_tests::wait::until("both are in the file", is_written).await;
+}

@@ -573,3 +573,189 @@ async fn reloads_without_end_lose_nothing() {
     assert_eq!(report.refused, 0, "{report}");
     ledger_agrees(&daemon, "shop", &report).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_file_that_is_seen_and_mended_by_itself_leaves_no_trace() {
+    let daemon = shop_and_blog().await;
+    let before = look::pids(&daemon.snapshot().await, "shop");
+    daemon.folder.set("shop", "instance_count", "many").unwrap();
+    let is_stale = |snapshot: &Snapshot| look::service(snapshot, "shop").row.stale_config;
+    daemon.until("it is seen", is_stale).await;
+    daemon.folder.set("shop", "instance_count", "2").unwrap();
+    let snapshot = daemon.until("it is mended", |snapshot| !is_stale(snapshot)).await;
+    assert_eq!(look::pids(&snapshot, "shop"), before);
+    let plain = daemon.tool(&["status", "--plain"]).await.unwrap();
+    assert!(!said(&plain).contains("stale"), "{}", said(&plain));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_not_there_takes_nobody_away() {
+    let daemon = shop_and_blog().await;
+    let before = look::pids(&daemon.snapshot().await, "shop");
+    let program = daemon.folder.program("shop");
+    let nothing = program.with_extension("gone");
+    daemon.folder.set("shop", "executable_path", &nothing.display().to_string()).unwrap();
+    daemon.reload().await;
+    let is_told = async || daemon.log().contains("fixture-backend.gone").then_some(());
+    wait::until("it is told", is_told).await;
+    let snapshot = daemon.until("it is quiet", |snapshot| is_quiet(snapshot, "shop")).await;
+    assert_eq!(look::pids(&snapshot, "shop"), before, "{}", look::summary(&snapshot));
+    daemon.folder.set("shop", "executable_path", &program.display().to_string()).unwrap();
+    reloaded(&daemon).await;
+    let is_done =
+        |snapshot: &Snapshot| is_quiet(snapshot, "shop") && look::ready(snapshot, "shop") == 2;
+    daemon.until("it is quiet", is_done).await;
+    let Ok(Done::Restarted(receipt)) = daemon.restart("shop").await else { panic!() };
+    assert_proof(&receipt, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_comes_back_while_it_goes_is_served_again() {
+    let daemon = shop_and_blog().await;
+    let before = look::pids(&daemon.snapshot().await, "blog");
+    let stream = stream(&daemon, "blog", 2500).await;
+    let file = daemon.folder.service_file("blog");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    reloaded(&daemon).await;
+    fs::write(&file, text).unwrap();
+    let report = reloaded(&daemon).await;
+    assert_eq!(kinds(&report), [("blog", ChangeKind::Added)]);
+    // It comes when the one before it has gone, or is that one.
+    assert_eq!(client::get(daemon.listen("blog"), "/").await.unwrap().status, 200);
+    assert_whole(stream).await;
+    let snapshot = daemon
+        .until("it is ready", |snapshot| {
+            is_known(snapshot, "blog") && look::ready(snapshot, "blog") == 1
+        })
+        .await;
+    let after = look::pids(&snapshot, "blog");
+    let running = smoothserve_tests::process::running_from(&daemon.folder.app("blog"));
+    assert_eq!(running, after, "{before:?}");
+    assert!(daemon.restart("blog").await.is_ok());
+}
+
+/// Waits for the end of the rolling restart that a reload began, and checks it.
+async fn restarted(daemon: &TestDaemon, service: &str, instances: u16) {
+    let is_done = |snapshot: &Snapshot| {
+        !look::service(snapshot, service).receipts.is_empty() && is_quiet(snapshot, service)
+    };
+    let snapshot = daemon.until("it is restarted", is_done).await;
+    assert_proof(&look::service(&snapshot, service).receipts[0], instances);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_move_on_by_one_port_lose_nothing() {
+    let setup = Setup::of(Service::new("shop").room_for(4));
+    let daemon = setup.start_ready().await.unwrap();
+    let load = Load::start(daemon.listen("shop"), plan());
+    load.answered(50).await;
+    let first = look::service(&daemon.snapshot().await, "shop").instances[0].port;
+    daemon.folder.set("shop", "start_instance_port", &(first + 1).to_string()).unwrap();
+    let report = reloaded(&daemon).await;
+    assert_eq!(kinds(&report), [("shop", ChangeKind::Restart)]);
+    restarted(&daemon, "shop", 3).await;
+    let snapshot = daemon.snapshot().await;
+    let mut ports: Vec<u16> =
+        look::service(&snapshot, "shop").instances.iter().map(|one| one.port).collect();
+    ports.sort_unstable();
+    assert_eq!(ports, [first + 1, first + 2, first + 3]);
+    load.answered(50).await;
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    ledger_agrees(&daemon, "shop", &report).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_that_exchange_the_ports_of_their_instances_get_them() {
+    let setup = Setup::of(Service::new("shop").instances(2));
+    let daemon = setup.service(Service::new("blog").instances(2)).start_ready().await.unwrap();
+    let loads = ["shop", "blog"].map(|service| Load::start(daemon.listen(service), plan()));
+    let before = daemon.snapshot().await;
+    let first = |snapshot: &Snapshot, service| look::service(snapshot, service).instances[0].port;
+    let (shop, blog) = (first(&before, "shop"), first(&before, "blog"));
+    daemon.folder.set("shop", "start_instance_port", &blog.to_string()).unwrap();
+    daemon.folder.set("blog", "start_instance_port", &shop.to_string()).unwrap();
+    reloaded(&daemon).await;
+    let is_done = |snapshot: &Snapshot| {
+        [("shop", blog), ("blog", shop)].into_iter().all(|(service, port)| {
+            let detail = look::service(snapshot, service);
+            let ports: Vec<u16> = detail.instances.iter().map(|one| one.port).collect();
+            look::ready(snapshot, service) == 2
+                && is_quiet(snapshot, service)
+                && ports == [port, port + 1]
+        })
+    };
+    daemon.until("they have exchanged them", is_done).await;
+    for load in loads {
+        load.answered(20).await;
+        load.stop().await.assert_nothing_lost();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_that_have_wandered_are_not_in_the_way_of_other_instances() {
+    let service = Service::new("shop").room_for(6).key("restart_order", "start-first");
+    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let load = Load::start(daemon.listen("shop"), plan());
+    load.answered(50).await;
+    for count in [4, 2, 3] {
+        let Ok(Done::Restarted(receipt)) = daemon.restart("shop").await else { panic!() };
+        assert!(receipt.min_ready >= receipt.of && receipt.ledger.held == 0, "{receipt:#?}");
+        daemon.folder.set("shop", "instance_count", &count.to_string()).unwrap();
+        reloaded(&daemon).await;
+        let fits = |snapshot: &Snapshot| {
+            look::service(snapshot, "shop").instances.len() == count
+                && look::ready(snapshot, "shop") == count
+                && is_quiet(snapshot, "shop")
+        };
+        daemon.until(&format!("there are {count}"), fits).await;
+    }
+    // The other order finds its way back.
+    daemon.folder.set("shop", "restart_order", "stop-first").unwrap();
+    reloaded(&daemon).await;
+    daemon.until("it is quiet", |snapshot| is_quiet(snapshot, "shop")).await;
+    let Ok(Done::Restarted(receipt)) = daemon.restart("shop").await else { panic!() };
+    assert_proof(&receipt, 3);
+    load.answered(50).await;
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    ledger_agrees(&daemon, "shop", &report).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_files_that_move_to_another_folder_touch_nobody() {
+    let daemon = shop_and_blog().await;
+    let before = daemon.snapshot().await;
+    let (old, new) = (daemon.folder.path().join("services"), daemon.folder.path().join("moved"));
+    fs::rename(old, &new).unwrap();
+    daemon.folder.set_main("SubConfigDir", "moved").unwrap();
+    let output = daemon.tool(&["reload"]).await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    // What appears there is seen.
+    let text = fs::read_to_string(new.join("shop.yaml")).unwrap();
+    let text = text.replace("instance_count: 2", "instance_count: 3");
+    fs::write(new.join("shop.yaml"), text).unwrap();
+    let is_more = |snapshot: &Snapshot| look::ready(snapshot, "shop") == 3;
+    let after = daemon.until("there are three", is_more).await;
+    assert_eq!(look::pids(&after, "shop")[..2], look::pids(&before, "shop"));
+    assert_eq!(look::pids(&after, "blog"), look::pids(&before, "blog"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_removed_during_its_restart_ends_it_and_goes() {
+    let daemon = shop_and_blog().await;
+    let load = Load::start(daemon.listen("shop"), plan());
+    load.answered(20).await;
+    let stream = stream(&daemon, "blog", 2000).await;
+    let change = async {
+        daemon.until("it restarts", |snapshot| !is_quiet(snapshot, "blog")).await;
+        fs::remove_file(daemon.folder.service_file("blog")).unwrap();
+        reloaded(&daemon).await;
+    };
+    let (refused, ()) = tokio::join!(daemon.restart("blog"), change);
+    assert!(refused.is_err(), "{refused:?}");
+    assert_whole(stream).await;
+    daemon.until("it is gone", |snapshot| !is_known(snapshot, "blog")).await;
+    load.stop().await.assert_nothing_lost();
+}
