@@ -9,11 +9,14 @@ use smoothserve_protocol::failure::{Exit, FailReason};
 use smoothserve_protocol::id::{OperationId, Slot};
 use smoothserve_protocol::message::{Done, Refusal, Request, Steer};
 use smoothserve_protocol::snapshot::{InstanceState, OnDrainTimeout, Receipt, Snapshot, StepPhase};
+use smoothserve_tests::binaries::{self, Program};
 use smoothserve_tests::daemon::{TestDaemon, name};
 use smoothserve_tests::http::Answer;
 use smoothserve_tests::load::{Load, LoadPlan};
+use smoothserve_tests::process::Signal;
 use smoothserve_tests::setup::{Service, Setup};
 use smoothserve_tests::{http, look, process};
+use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use crate::agree::{assert_nothing_lost, assert_proof, ledger_agrees};
@@ -458,4 +461,92 @@ async fn who_waits_no_longer_changes_nothing() {
     tokio::time::timeout(Duration::from_secs(30), run(&daemon, &["wait", "shop"], 0))
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_who_leaves_with_ctrl_c_changes_nothing() {
+    let (daemon, stream) = busy(Service::new("shop"), 2500).await;
+    let mut tool = Command::new(binaries::path(Program::Tool).unwrap())
+        .args(["restart", "shop", "--addr", &daemon.command().to_string(), "--token-file"])
+        .arg(daemon.folder.token_file())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    daemon.until("it drains", is_draining).await;
+    process::send(tool.id().unwrap(), Signal::INT).unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(30), tool.wait()).await.unwrap();
+    assert_eq!(status.unwrap().code(), Some(130));
+    assert!(!is_quiet(&daemon.snapshot().await));
+    let is_done = |one: &Snapshot| look::service(one, "shop").receipts.len() == 1;
+    let snapshot = daemon.until("it is restarted all the same", is_done).await;
+    assert_proof(&look::service(&snapshot, "shop").receipts[0], 1);
+    assert_whole(stream).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_build_takes_away_no_more_than_may_be_away() {
+    let service = Service::new("shop").instances(4).key("max_unavailable", "2");
+    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let before = look::pids(&daemon.snapshot().await, "shop");
+    let load = Load::start(daemon.listen("shop"), plan());
+    load.answered(50).await;
+    daemon.folder.next_build("shop", "exit-at-start=3").unwrap();
+    let refused = daemon.restart("shop").await;
+    let Err(Refusal::Halted { receipt, .. }) = refused else { panic!("{refused:?}") };
+    assert!(receipt.replaced == 0 && receipt.min_ready >= 2, "{receipt:#?}");
+    load.answered(50).await;
+    daemon.folder.next_build("shop", "").unwrap();
+    let snapshot = daemon.until("all are back", |one| look::ready(one, "shop") == 4).await;
+    assert_eq!(look::pids(&snapshot, "shop")[2..], before[2..]);
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    ledger_agrees(&daemon, "shop", &report).await;
+}
+
+/// The daemon with a restart that was paused after its first turn, and its process ids by then.
+async fn paused(daemon: &TestDaemon) -> Vec<u32> {
+    daemon.until("it restarts", is_running).await;
+    daemon.steer("shop", Steer::Pause).await.unwrap();
+    let snapshot = daemon.until("the turn is finished", |one| !is_running(one)).await;
+    assert!(!is_quiet(&snapshot), "{}", look::summary(&snapshot));
+    look::pids(&snapshot, "shop")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_restart_stays_so_whatever_the_configuration_does() {
+    let service = Service::new("shop").key("min_ready_time", "300ms");
+    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let load = Load::start(daemon.listen("shop"), plan());
+    let steer = async {
+        let before = paused(&daemon).await;
+        daemon.folder.set("shop", "stop_signal", "INT").unwrap();
+        daemon.folder.set("shop", "args", "[\"-port={port}\", \"--idle-ms=60000\"]").unwrap();
+        assert!(daemon.reload().await.applied);
+        load.answered(400).await;
+        let snapshot = daemon.snapshot().await;
+        assert_eq!(look::pids(&snapshot, "shop"), before, "{}", look::summary(&snapshot));
+        daemon.steer("shop", Steer::Resume).await.unwrap();
+    };
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
+    assert_proof(&proof(restarted, 3), 3);
+    for pid in look::pids(&daemon.snapshot().await, "shop") {
+        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        assert!(words.contains("--idle-ms=60000"), "{words}");
+    }
+    load.stop().await.assert_nothing_lost();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_outranks_a_pause() {
+    let service = Service::new("shop").key("min_ready_time", "300ms");
+    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let steer = async {
+        paused(&daemon).await;
+        assert!(daemon.stop("shop").await.is_ok());
+    };
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
+    assert!(matches!(restarted, Err(Refusal::Superseded { .. })), "{restarted:?}");
+    assert!(daemon.start_service("shop").await.is_ok());
+    assert_eq!(look::ready(&daemon.snapshot().await, "shop"), 3);
+    assert_proof(&proof(daemon.restart("shop").await, 3), 3);
 }

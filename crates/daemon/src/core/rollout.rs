@@ -162,8 +162,14 @@ pub(super) fn next_step(rollout: &Rollout, field: Field<'_>) -> Step {
     if let Some(step) = in_turn.into_iter().find(|step| *step != Step::Wait) {
         return step;
     }
-    if rollout.ending.is_some() {
-        return if rollout.current.is_empty() { Step::EndEarly } else { Step::Wait };
+    if let Some(ending) = &rollout.ending {
+        // What follows a new configuration is the next rollout: whoever paused this one wants none.
+        let may_end = match ending {
+            Ending::Aborted(_) => true,
+            Ending::Reconfigured => rollout.paused_by.is_none(),
+        };
+        let ends = may_end && rollout.current.is_empty();
+        return if ends { Step::EndEarly } else { Step::Wait };
     }
     if rollout.current.len() >= rollout.width {
         return Step::Wait;

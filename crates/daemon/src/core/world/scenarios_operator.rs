@@ -92,6 +92,35 @@ fn a_paused_rollout_ends_its_turn_and_begins_no_other_until_it_is_resumed() {
 }
 
 #[test]
+fn a_new_configuration_waits_until_a_paused_rollout_is_resumed() {
+    let mut world = world_of(service("shop", 3));
+    let ticket = world.restart("shop");
+    world.run_for(Duration::from_millis(100));
+    steer(&mut world, Steer::Pause);
+    change(&mut world, ChangeKind::Restart, |config| config.args = vec!["-new".into()]);
+    world.run_for(LONG);
+    assert_eq!(generations(&world), [2, 1, 1]);
+    steer(&mut world, Steer::Resume);
+    assert_eq!(receipt(&mut world, ticket).to, Generation(3));
+    assert_eq!(generations(&world), [3, 3, 3]);
+}
+
+#[test]
+fn an_abort_ends_a_paused_rollout_that_has_a_new_configuration_to_come() {
+    let mut world = world_of(service("shop", 3));
+    let ticket = world.restart("shop");
+    world.run_for(Duration::from_millis(100));
+    steer(&mut world, Steer::Pause);
+    change(&mut world, ChangeKind::Scale, instances(4));
+    steer(&mut world, Steer::Abort);
+    let Refusal::Aborted { receipt, .. } = refusal(&mut world, ticket) else { panic!() };
+    assert_eq!(receipt.replaced, 1);
+    world.settle_boot();
+    assert_eq!(generations(&world)[..3], [2, 1, 1]);
+    assert_eq!(world.states("shop"), [InstanceState::Ready; 4]);
+}
+
+#[test]
 fn an_abort_gives_a_draining_instance_back_and_signals_nobody() {
     let mut world = world_of(service("shop", 2));
     world.request("shop", LONG);
