@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::symlink;
 use std::process::Output;
 use std::time::Duration;
 
@@ -758,4 +759,41 @@ async fn a_service_that_is_removed_during_its_restart_ends_it_and_goes() {
     assert_whole(stream).await;
     daemon.until("it is gone", |snapshot| !is_known(snapshot, "blog")).await;
     load.stop().await.assert_nothing_lost();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_missing_for_a_moment_takes_no_service_away() {
+    let daemon = shop_and_blog().await;
+    let before = daemon.snapshot().await;
+    let folder = daemon.folder.path().join("services");
+    let away = folder.with_extension("away");
+    fs::rename(&folder, &away).unwrap();
+    let is_told = |snapshot: &Snapshot| snapshot.daemon.config_problem.is_some();
+    daemon.until("it is told", is_told).await;
+    fs::rename(&away, &folder).unwrap();
+    daemon.until("it is mended", |snapshot| !is_told(snapshot)).await;
+    daemon.folder.set("shop", "instance_count", "3").unwrap();
+    let is_more = |snapshot: &Snapshot| look::ready(snapshot, "shop") == 3;
+    let after = daemon.until("what changes is seen again", is_more).await;
+    assert_eq!(look::pids(&after, "shop")[..2], look::pids(&before, "shop"));
+    assert_eq!(look::pids(&after, "blog"), look::pids(&before, "blog"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_linked_folder_that_is_switched_is_read_again() {
+    let folder = Setup::of(Service::new("shop").instances(2).room_for(4)).write().unwrap();
+    let path = folder.path().to_owned();
+    fs::rename(path.join("services"), path.join("one")).unwrap();
+    fs::create_dir(path.join("two")).unwrap();
+    let text = fs::read_to_string(path.join("one/shop.yaml")).unwrap();
+    let text = text.replace("instance_count: 2", "instance_count: 3");
+    fs::write(path.join("two/shop.yaml"), text).unwrap();
+    symlink("one", path.join("services")).unwrap();
+    let daemon = TestDaemon::start(folder).await.unwrap();
+    daemon.until("there are two", |snapshot| look::ready(snapshot, "shop") == 2).await;
+    symlink("two", path.join("next")).unwrap();
+    fs::rename(path.join("next"), path.join("services")).unwrap();
+    daemon.until("there are three", |snapshot| look::ready(snapshot, "shop") == 3).await;
+    daemon.folder.set("shop", "instance_count", "4").unwrap();
+    daemon.until("there are four", |snapshot| look::ready(snapshot, "shop") == 4).await;
 }
