@@ -233,7 +233,9 @@ async fn a_drain_that_is_to_wait_waits_beyond_its_deadline() {
     assert_proof(&proof(daemon.restart("shop").await, 1), 1);
     assert_whole(stream).await;
     let waits = |kind: &EventKind| match kind {
-        EventKind::DrainWaits { in_flight: 1, blockers } => blockers[0].path == "/stream",
+        EventKind::DrainWaits { overdue: true, in_flight: 1, blockers } => {
+            blockers[0].path == "/stream"
+        }
         _ => false,
     };
     assert!(holds_event(&daemon, waits).await, "{:#?}", daemon.events().await);
