@@ -72,7 +72,7 @@ async fn stream(daemon: &TestDaemon, service: &str, ms: u64) -> JoinHandle<anyho
 }
 
 async fn assert_whole(stream: JoinHandle<anyhow::Result<Answer>>) {
-    let answer = stream.await.unwrap().unwrap();
+    let answer = stream.await.expect("nobody panics").expect("a whole answer");
     assert!(answer.status == 200 && answer.text().ends_with("end of stream\n"), "{answer:?}");
 }
 
@@ -84,7 +84,7 @@ async fn refused_at(addr: SocketAddr) {
 
 async fn shop_and_blog() -> TestDaemon {
     let setup = Setup::of(Service::new("shop").instances(2).room_for(4));
-    setup.service(Service::new("blog").instances(1)).start_ready().await.unwrap()
+    setup.service(Service::new("blog").instances(1)).start_ready().await.expect("they serve")
 }
 
 #[tokio::test(flavor = "multi_thread")]

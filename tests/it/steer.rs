@@ -34,7 +34,7 @@ fn said(output: &Output) -> String {
 
 /// Checks a command's exit code, and gives all it said.
 async fn run(daemon: &TestDaemon, arguments: &[&str], code: i32) -> String {
-    let output = daemon.tool(arguments).await.unwrap();
+    let output = daemon.tool(arguments).await.expect("the tool runs");
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
     said(&output)
 }
@@ -79,13 +79,13 @@ async fn stream(daemon: &TestDaemon, ms: u64) -> Stream {
 }
 
 async fn assert_whole(stream: Stream) {
-    let answer = stream.await.unwrap().unwrap();
+    let answer = stream.await.expect("nobody panics").expect("a whole answer");
     assert!(answer.status == 200 && answer.text().ends_with("end of stream\n"), "{answer:?}");
 }
 
 /// One instance, with an answer inside that takes so long.
 async fn busy(service: Service, ms: u64) -> (TestDaemon, Stream) {
-    let daemon = Setup::of(service.instances(1)).start_ready().await.unwrap();
+    let daemon = Setup::of(service.instances(1)).start_ready().await.expect("it serves");
     let stream = stream(&daemon, ms).await;
     (daemon, stream)
 }
@@ -318,7 +318,7 @@ async fn start_first(instances: u16, port: u16) -> [Vec<u16>; 3] {
         .option("exit-on-term-ms=50")
         .key("start_instance_port", &port.to_string())
         .key("restart_order", "start-first");
-    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let daemon = Setup::of(service).start_ready().await.expect("it serves");
     let load = Load::start(daemon.listen("shop"), plan());
     load.answered(50).await;
     let mut seen = vec![ports(&daemon.snapshot().await)];
@@ -508,7 +508,7 @@ async fn a_bad_build_takes_away_no_more_than_may_be_away() {
 /// The daemon with a restart that was paused after its first turn, and its process ids by then.
 async fn paused(daemon: &TestDaemon) -> Vec<u32> {
     daemon.until("it restarts", is_running).await;
-    daemon.steer("shop", Steer::Pause).await.unwrap();
+    daemon.steer("shop", Steer::Pause).await.expect("there is one to pause");
     let snapshot = daemon.until("the turn is finished", |one| !is_running(one)).await;
     assert!(!is_quiet(&snapshot), "{}", look::summary(&snapshot));
     look::pids(&snapshot, "shop")
