@@ -5,7 +5,6 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::process::Output;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request as HttpRequest;
@@ -16,13 +15,12 @@ use smoothserve_protocol::plan::{ChangeKind, ReloadReport};
 use smoothserve_protocol::snapshot::{ServiceState, Snapshot};
 use smoothserve_tests::command::CommandConnection;
 use smoothserve_tests::daemon::{TestDaemon, name, tool_at};
-use smoothserve_tests::http::Answer;
+use smoothserve_tests::http::Unfinished;
 use smoothserve_tests::load::{Load, LoadPlan};
 use smoothserve_tests::process::Signal;
 use smoothserve_tests::setup::{Service, Setup};
 use smoothserve_tests::{http as client, look, ports, wait};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 
 use crate::agree::{assert_nothing_lost, assert_proof, ledger_agrees};
 
@@ -59,21 +57,15 @@ async fn reloaded(daemon: &TestDaemon) -> ReloadReport {
     report
 }
 
-/// An answer that takes a while, once it is under way.
-async fn stream(daemon: &TestDaemon, service: &str, ms: u64) -> JoinHandle<anyhow::Result<Answer>> {
-    let addr = daemon.listen(service);
-    let stream =
-        tokio::spawn(async move { client::get(addr, &format!("/stream?ms={ms}&chunks=10")).await });
-    let has_begun = |snapshot: &Snapshot| {
+/// A request that is inside an instance of a service until the test ends it.
+async fn inside(daemon: &TestDaemon, service: &str) -> Unfinished {
+    let host = format!("{service}.example");
+    let request = Unfinished::begin(daemon.listen(service), &host).await.expect("it listens");
+    let is_inside = |snapshot: &Snapshot| {
         look::service(snapshot, service).instances.iter().any(|one| one.in_flight > 0)
     };
-    daemon.until("the stream has begun", has_begun).await;
-    stream
-}
-
-async fn assert_whole(stream: JoinHandle<anyhow::Result<Answer>>) {
-    let answer = stream.await.expect("nobody panics").expect("a whole answer");
-    assert!(answer.status == 200 && answer.text().ends_with("end of stream\n"), "{answer:?}");
+    daemon.until("the request is inside", is_inside).await;
+    request
 }
 
 /// Waits until nobody listens at `addr`.
@@ -148,12 +140,12 @@ async fn a_service_whose_file_is_gone_finishes_what_it_has_and_stops() {
     let daemon = shop_and_blog().await;
     let snapshot = daemon.snapshot().await;
     let (shop, blog) = (look::pids(&snapshot, "shop"), look::pids(&snapshot, "blog"));
-    let (addr, stream) = (daemon.listen("blog"), stream(&daemon, "blog", 1500).await);
+    let (addr, request) = (daemon.listen("blog"), inside(&daemon, "blog").await);
     fs::remove_file(daemon.folder.service_file("blog")).unwrap();
     let report = reloaded(&daemon).await;
     assert_eq!(kinds(&report), [("blog", ChangeKind::Removed)]);
     refused_at(addr).await;
-    assert_whole(stream).await;
+    request.finish().await.unwrap();
     let snapshot = daemon.until("it is forgotten", |snapshot| !is_known(snapshot, "blog")).await;
     assert!(!smoothserve_tests::process::is_running(blog[0]));
     assert_eq!(look::pids(&snapshot, "shop"), shop);
@@ -440,14 +432,14 @@ async fn a_service_that_gets_another_name_keeps_its_ports_and_loses_nothing() {
     let mut before = look::pids(&daemon.snapshot().await, "shop");
     let load = Load::start(addr, plan());
     load.answered(50).await;
-    let stream = stream(&daemon, "shop", 2000).await;
+    let request = inside(&daemon, "shop").await;
     daemon.folder.set("shop", "name", "store").unwrap();
     let report = reloaded(&daemon).await;
     assert_eq!(kinds(&report), [("shop", ChangeKind::Removed), ("store", ChangeKind::Added)]);
+    request.finish().await.unwrap();
     let is_swapped =
         |snapshot: &Snapshot| !is_known(snapshot, "shop") && look::ready(snapshot, "store") == 2;
     let snapshot = daemon.until("the one is gone and the other serves", is_swapped).await;
-    assert_whole(stream).await;
     load.answered(50).await;
     let report = load.stop().await;
     report.assert_nothing_lost();
@@ -525,11 +517,7 @@ async fn other_names_lead_to_other_services_and_what_is_inside_goes_on() {
         .map(|name| (200, look::service(&snapshot, name).instances[0].port.to_string()));
     assert_eq!((whose("shop.example").await, whose("blog.example").await), (shop, blog.clone()));
 
-    let request = HttpRequest::get("/stream?ms=1500").header("host", "shop.example");
-    let request = request.body(Bytes::new()).unwrap();
-    let stream = tokio::spawn(client::send(addr, request));
-    let inside = |snapshot: &Snapshot| look::service(snapshot, "shop").instances[0].in_flight == 1;
-    daemon.until("the stream has begun", inside).await;
+    let request = inside(&daemon, "shop").await;
     daemon.folder.set("shop", "server_name", "new.example").unwrap();
     daemon.folder.set("blog", "server_name", "\"blog.example, shop.example\"").unwrap();
     let report = reloaded(&daemon).await;
@@ -537,7 +525,7 @@ async fn other_names_lead_to_other_services_and_what_is_inside_goes_on() {
     assert_eq!(whose("shop.example").await, blog);
     assert_eq!(whose("new.example").await.0, 200);
     assert_eq!(whose("else.example").await.0, 404);
-    assert_whole(stream).await;
+    request.finish().await.unwrap();
     let after = daemon.snapshot().await;
     assert_eq!(look::pids(&after, "shop"), look::pids(&snapshot, "shop"));
 }
@@ -557,18 +545,14 @@ async fn a_stopped_service_stays_stopped_whatever_its_file_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reloads_without_end_lose_nothing() {
+async fn one_reload_after_the_other_loses_nothing() {
     let daemon = shop_and_blog().await;
     let load = Load::start(daemon.listen("shop"), plan());
-    let mut changed = 0;
-    let began = tokio::time::Instant::now();
-    while began.elapsed() < Duration::from_secs(3) {
-        changed += 1;
-        daemon.folder.set("shop", "drain_timeout", &format!("{}s", 60 + changed % 2)).unwrap();
-        daemon.folder.set("blog", "instance_count", "1").unwrap();
+    for turn in 0..10 {
+        daemon.folder.set("shop", "drain_timeout", &format!("{}s", 60 + turn)).unwrap();
         reloaded(&daemon).await;
+        load.answered(20).await;
     }
-    assert!(changed > 3, "{changed}");
     let report = load.stop().await;
     report.assert_nothing_lost();
     assert_eq!(report.refused, 0, "{report}");
@@ -614,7 +598,7 @@ async fn a_program_that_is_not_there_takes_nobody_away() {
 async fn a_service_that_comes_back_while_it_goes_is_served_again() {
     let daemon = shop_and_blog().await;
     let before = look::pids(&daemon.snapshot().await, "blog");
-    let stream = stream(&daemon, "blog", 2500).await;
+    let request = inside(&daemon, "blog").await;
     let file = daemon.folder.service_file("blog");
     let text = fs::read_to_string(&file).unwrap();
     fs::remove_file(&file).unwrap();
@@ -622,9 +606,11 @@ async fn a_service_that_comes_back_while_it_goes_is_served_again() {
     fs::write(&file, text).unwrap();
     let report = reloaded(&daemon).await;
     assert_eq!(kinds(&report), [("blog", ChangeKind::Added)]);
-    // It comes when the one before it has gone, or is that one.
-    assert_eq!(client::get(daemon.listen("blog"), "/").await.unwrap().status, 200);
-    assert_whole(stream).await;
+    // Whoever comes now waits until the one before it has gone, unless it is that one.
+    let next = client::get(daemon.listen("blog"), "/");
+    let (next, finished) = tokio::join!(next, request.finish());
+    finished.unwrap();
+    assert_eq!(next.unwrap().status, 200);
     let snapshot = daemon
         .until("it is ready", |snapshot| {
             is_known(snapshot, "blog") && look::ready(snapshot, "blog") == 1
@@ -748,7 +734,7 @@ async fn a_service_that_is_removed_during_its_restart_ends_it_and_goes() {
     let daemon = shop_and_blog().await;
     let load = Load::start(daemon.listen("shop"), plan());
     load.answered(20).await;
-    let stream = stream(&daemon, "blog", 2000).await;
+    let request = inside(&daemon, "blog").await;
     let change = async {
         daemon.until("it restarts", |snapshot| !is_quiet(snapshot, "blog")).await;
         fs::remove_file(daemon.folder.service_file("blog")).unwrap();
@@ -756,7 +742,7 @@ async fn a_service_that_is_removed_during_its_restart_ends_it_and_goes() {
     };
     let (refused, ()) = tokio::join!(daemon.restart("blog"), change);
     assert!(refused.is_err(), "{refused:?}");
-    assert_whole(stream).await;
+    request.finish().await.unwrap();
     daemon.until("it is gone", |snapshot| !is_known(snapshot, "blog")).await;
     load.stop().await.assert_nothing_lost();
 }

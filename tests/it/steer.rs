@@ -11,17 +11,14 @@ use smoothserve_protocol::message::{Done, Refusal, Request, Steer};
 use smoothserve_protocol::snapshot::{InstanceState, OnDrainTimeout, Receipt, Snapshot, StepPhase};
 use smoothserve_tests::binaries::{self, Program};
 use smoothserve_tests::daemon::{TestDaemon, name};
-use smoothserve_tests::http::Answer;
+use smoothserve_tests::http::Unfinished;
 use smoothserve_tests::load::{Load, LoadPlan};
 use smoothserve_tests::process::Signal;
 use smoothserve_tests::setup::{Service, Setup};
-use smoothserve_tests::{http, look, process};
+use smoothserve_tests::{http, look, process, wait};
 use tokio::process::Command;
-use tokio::task::JoinHandle;
 
 use crate::agree::{assert_nothing_lost, assert_proof, ledger_agrees};
-
-type Stream = JoinHandle<anyhow::Result<Answer>>;
 
 fn plan() -> LoadPlan {
     LoadPlan { clients: 16, ..LoadPlan::brisk() }
@@ -67,27 +64,19 @@ fn is_running(snapshot: &Snapshot) -> bool {
     operation.is_some_and(|one| one.steps.iter().any(|step| step.phase == StepPhase::Running))
 }
 
-/// An answer that takes so long, once it is under way.
-async fn stream(daemon: &TestDaemon, ms: u64) -> Stream {
-    let addr = daemon.listen("shop");
-    let stream =
-        tokio::spawn(async move { http::get(addr, &format!("/stream?ms={ms}&chunks=20")).await });
-    let has_begun =
-        |snapshot: &Snapshot| look::count(snapshot, "shop", |one| one.in_flight > 0) > 0;
-    daemon.until("the stream has begun", has_begun).await;
-    stream
-}
-
-async fn assert_whole(stream: Stream) {
-    let answer = stream.await.expect("nobody panics").expect("a whole answer");
-    assert!(answer.status == 200 && answer.text().ends_with("end of stream\n"), "{answer:?}");
-}
-
-/// One instance, with an answer inside that takes so long.
-async fn busy(service: Service, ms: u64) -> (TestDaemon, Stream) {
+/// One instance, with a request inside that ends when the test wants.
+async fn busy(service: Service) -> (TestDaemon, Unfinished) {
     let daemon = Setup::of(service.instances(1)).start_ready().await.expect("it serves");
-    let stream = stream(&daemon, ms).await;
-    (daemon, stream)
+    let request = Unfinished::begin(daemon.listen("shop"), "shop").await.expect("it listens");
+    let is_inside =
+        |snapshot: &Snapshot| look::count(snapshot, "shop", |one| one.in_flight > 0) > 0;
+    daemon.until("the request is inside", is_inside).await;
+    (daemon, request)
+}
+
+/// Waits until something happened.
+async fn happened(daemon: &TestDaemon, what: &str, condition: impl Fn(&EventKind) -> bool) {
+    wait::until(what, async || holds_event(daemon, &condition).await.then_some(())).await;
 }
 
 async fn holds_event(daemon: &TestDaemon, condition: impl Fn(&EventKind) -> bool) -> bool {
@@ -142,7 +131,7 @@ async fn a_paused_restart_takes_no_further_turn_until_it_is_resumed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abort_during_a_drain_reopens_the_door_and_signals_nobody() {
-    let (daemon, stream) = busy(Service::new("shop"), 3000).await;
+    let (daemon, request) = busy(Service::new("shop")).await;
     let before = look::pids(&daemon.snapshot().await, "shop");
     let steer = async {
         daemon.until("it drains", is_draining).await;
@@ -158,7 +147,7 @@ async fn an_abort_during_a_drain_reopens_the_door_and_signals_nobody() {
     assert!(!holds_event(&daemon, |kind| matches!(kind, EventKind::Stopping)).await);
     // At once, although another one is still inside.
     assert_eq!(http::get(daemon.listen("shop"), "/").await.unwrap().status, 200);
-    assert_whole(stream).await;
+    request.finish().await.unwrap();
     let receipt = look::service(&snapshot, "shop").receipts[0].clone();
     assert!(!receipt.done && receipt.replaced == 0, "{receipt:#?}");
     assert_proof(&proof(daemon.restart("shop").await, 1), 1);
@@ -191,25 +180,30 @@ async fn an_abort_after_the_signal_brings_the_instance_back_and_touches_no_other
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_that_is_given_more_time_goes_on_beyond_its_deadline() {
-    let service = Service::new("shop").key("drain_timeout", "1500ms").key("tunnel_grace", "1s");
-    let (daemon, stream) = busy(service, 4000).await;
+    let service = Service::new("shop").key("drain_timeout", "5s");
+    let (daemon, request) = busy(service).await;
     let steer = async {
         daemon.until("it drains", is_draining).await;
-        run(&daemon, &["drain", "shop", "--extend", "30s"], 0).await;
+        run(&daemon, &["drain", "shop", "--extend", "60s"], 0).await;
+        let is_late = |one: &Snapshot| {
+            let drain = look::service(one, "shop").instances[0].drain.as_ref();
+            drain.is_some_and(|drain| drain.since_ms > 5500)
+        };
+        daemon.until("its deadline has passed", is_late).await;
+        request.finish().await.unwrap();
     };
     let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
     let receipt = proof(restarted, 1);
     assert_proof(&receipt, 1);
-    assert!(receipt.steps[0].drain_ms.is_some_and(|ms| ms > 1500), "{receipt:#?}");
-    assert_whole(stream).await;
+    assert!(receipt.steps[0].drain_ms.is_some_and(|ms| ms > 5000), "{receipt:#?}");
     let extended =
-        |kind: &EventKind| matches!(kind, EventKind::DrainExtended { by_ms: 30_000, .. });
+        |kind: &EventKind| matches!(kind, EventKind::DrainExtended { by_ms: 60_000, .. });
     assert!(holds_event(&daemon, extended).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_operator_cuts_is_counted_as_cut() {
-    let (daemon, stream) = busy(Service::new("shop"), 20_000).await;
+    let (daemon, request) = busy(Service::new("shop")).await;
     let steer = async {
         daemon.until("it drains", is_draining).await;
         // Nobody cuts by a slip of the hand.
@@ -219,7 +213,7 @@ async fn what_an_operator_cuts_is_counted_as_cut() {
     let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
     let receipt = proof(restarted, 1);
     assert_eq!((receipt.ledger.cut, receipt.ledger.unaccounted()), (1, 0), "{receipt:#?}");
-    assert!(stream.await.unwrap().is_err());
+    assert!(request.finish().await.is_err());
     let cut = |kind: &EventKind| {
         matches!(kind, EventKind::DrainCut { in_flight: 1, by: Cause::Operator(_) })
     };
@@ -229,25 +223,28 @@ async fn what_an_operator_cuts_is_counted_as_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_that_is_to_wait_waits_beyond_its_deadline() {
     let service = Service::new("shop").key("drain_timeout", "300ms").key("tunnel_grace", "100ms");
-    let (daemon, stream) = busy(service.key("on_drain_timeout", "wait"), 2000).await;
-    assert_proof(&proof(daemon.restart("shop").await, 1), 1);
-    assert_whole(stream).await;
-    let waits = |kind: &EventKind| match kind {
-        EventKind::DrainWaits { overdue: true, in_flight: 1, blockers } => {
-            blockers[0].path == "/stream"
-        }
-        _ => false,
+    let (daemon, request) = busy(service.key("on_drain_timeout", "wait")).await;
+    let finish = async {
+        let waits = |kind: &EventKind| match kind {
+            EventKind::DrainWaits { overdue: true, in_flight: 1, blockers } => {
+                blockers[0].path == "/upload"
+            }
+            _ => false,
+        };
+        happened(&daemon, "it waits on", waits).await;
+        request.finish().await.unwrap();
     };
-    assert!(holds_event(&daemon, waits).await, "{:#?}", daemon.events().await);
+    let (restarted, ()) = tokio::join!(daemon.restart("shop"), finish);
+    assert_proof(&proof(restarted, 1), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_that_is_to_cut_cuts_at_its_deadline() {
     let service = Service::new("shop").key("drain_timeout", "300ms").key("tunnel_grace", "100ms");
-    let (daemon, stream) = busy(service.key("on_drain_timeout", "cut"), 20_000).await;
+    let (daemon, request) = busy(service.key("on_drain_timeout", "cut")).await;
     let receipt = proof(daemon.restart("shop").await, 1);
     assert_eq!((receipt.ledger.cut, receipt.ledger.unaccounted()), (1, 0), "{receipt:#?}");
-    assert!(stream.await.unwrap().is_err());
+    assert!(request.finish().await.is_err());
     let cut =
         |kind: &EventKind| matches!(kind, EventKind::DrainCut { in_flight: 1, by: Cause::Daemon });
     assert!(holds_event(&daemon, cut).await, "{:#?}", daemon.events().await);
@@ -255,21 +252,26 @@ async fn a_drain_that_is_to_cut_cuts_at_its_deadline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_restart_is_told_of_its_drains_counts_for_that_one() {
-    let (daemon, stream) = busy(Service::new("shop"), 2000).await;
+    let (daemon, request) = busy(Service::new("shop")).await;
     let before = look::pids(&daemon.snapshot().await, "shop");
     let refused = daemon.ask(restart(Some(200), None)).await;
     let Err(Refusal::DrainTimedOut { limit_ms: 200, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(look::pids(&daemon.snapshot().await, "shop"), before);
-    let waited = daemon.ask(restart(Some(200), Some(OnDrainTimeout::Wait))).await;
+    let finish = async {
+        let waits = |kind: &EventKind| matches!(kind, EventKind::DrainWaits { overdue: true, .. });
+        happened(&daemon, "it waits on", waits).await;
+        request.finish().await.unwrap();
+    };
+    let waiting = daemon.ask(restart(Some(200), Some(OnDrainTimeout::Wait)));
+    let (waited, ()) = tokio::join!(waiting, finish);
     assert_proof(&proof(waited, 1), 1);
-    assert_whole(stream).await;
     let shown = run(&daemon, &["restart", "shop", "--plan"], 0).await;
     assert!(shown.contains("1m00 to end, then the restart ends"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_holds_a_drain_is_named_in_the_wide_status() {
-    let (daemon, stream) = busy(Service::new("shop"), 20_000).await;
+    let (daemon, request) = busy(Service::new("shop")).await;
     let steer = async {
         let is_named = |one: &Snapshot| {
             let drain = look::service(one, "shop").instances[0].drain.as_ref();
@@ -277,12 +279,12 @@ async fn whatever_holds_a_drain_is_named_in_the_wide_status() {
         };
         daemon.until("it is named", is_named).await;
         let shown = run(&daemon, &["status", "--wide"], 0).await;
-        assert!(shown.contains("GET /stream") && shown.contains("127.0.0.1:"), "{shown}");
+        assert!(shown.contains("POST /upload") && shown.contains("127.0.0.1:"), "{shown}");
         daemon.steer("shop", Steer::Cut).await.unwrap();
     };
     let (restarted, ()) = tokio::join!(daemon.restart("shop"), steer);
     proof(restarted, 1);
-    stream.abort();
+    drop(request);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -404,17 +406,17 @@ async fn an_abort_while_the_new_one_starts_beside_the_old_leaves_the_old() {
 async fn a_drain_in_the_other_order_that_takes_too_long_leaves_the_old_one() {
     let service = Service::new("shop").room_for(2).key("restart_order", "start-first");
     let service = service.key("drain_timeout", "300ms").key("tunnel_grace", "100ms");
-    let (daemon, stream) = busy(service, 3000).await;
+    let (daemon, request) = busy(service).await;
     let before = look::pids(&daemon.snapshot().await, "shop");
     let refused = daemon.restart("shop").await;
     let Err(Refusal::DrainTimedOut { in_flight: 1, blockers, receipt, .. }) = refused else {
         panic!("{refused:?}");
     };
     // That of the old one, although the new one drains by then.
-    assert_eq!((blockers[0].path.as_str(), receipt.replaced), ("/stream", 0), "{receipt:#?}");
+    assert_eq!((blockers[0].path.as_str(), receipt.replaced), ("/upload", 0), "{receipt:#?}");
     let alone = |one: &Snapshot| look::pids(one, "shop") == before && look::ready(one, "shop") == 1;
     daemon.until("the old one serves alone", alone).await;
-    assert_whole(stream).await;
+    request.finish().await.unwrap();
     assert_proof(&proof(daemon.restart("shop").await, 1), 1);
 }
 
@@ -453,12 +455,12 @@ async fn a_plan_says_what_stands_in_the_way_and_does_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_no_longer_changes_nothing() {
-    let (daemon, stream) = busy(Service::new("shop"), 3000).await;
+    let (daemon, request) = busy(Service::new("shop")).await;
     run(&daemon, &["restart", "shop", "--timeout", "300ms"], 124).await;
+    request.finish().await.unwrap();
     let is_done = |one: &Snapshot| look::service(one, "shop").receipts.len() == 1;
     let snapshot = daemon.until("it is restarted all the same", is_done).await;
     assert_proof(&look::service(&snapshot, "shop").receipts[0], 1);
-    assert_whole(stream).await;
     // By then there is nothing to wait for.
     tokio::time::timeout(Duration::from_secs(30), run(&daemon, &["wait", "shop"], 0))
         .await
@@ -467,7 +469,7 @@ async fn who_waits_no_longer_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_who_leaves_with_ctrl_c_changes_nothing() {
-    let (daemon, stream) = busy(Service::new("shop"), 2500).await;
+    let (daemon, request) = busy(Service::new("shop")).await;
     let mut tool = Command::new(binaries::path(Program::Tool).unwrap())
         .args(["restart", "shop", "--addr", &daemon.command().to_string(), "--token-file"])
         .arg(daemon.folder.token_file())
@@ -479,10 +481,10 @@ async fn an_operator_who_leaves_with_ctrl_c_changes_nothing() {
     let status = tokio::time::timeout(Duration::from_secs(30), tool.wait()).await.unwrap();
     assert_eq!(status.unwrap().code(), Some(130));
     assert!(!is_quiet(&daemon.snapshot().await));
+    request.finish().await.unwrap();
     let is_done = |one: &Snapshot| look::service(one, "shop").receipts.len() == 1;
     let snapshot = daemon.until("it is restarted all the same", is_done).await;
     assert_proof(&look::service(&snapshot, "shop").receipts[0], 1);
-    assert_whole(stream).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

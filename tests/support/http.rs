@@ -8,9 +8,11 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::contract::{self, Checksum};
 use crate::wait::LIMIT;
 
 /// A whole answer.
@@ -35,6 +37,47 @@ impl Answer {
     /// A header as text; empty: there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// A `POST /upload` of which the last bytes are still to come: inside for as long as a test wants.
+#[derive(Debug)]
+pub struct Unfinished(TcpStream);
+
+impl Unfinished {
+    /// What its body is.
+    const BODY: &str = "to the end";
+
+    /// Sends all but the body to `addr`, as a request to `host`.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub async fn begin(addr: SocketAddr, host: &str) -> anyhow::Result<Self> {
+        let mut stream = TcpStream::connect(addr).await?;
+        let length = Self::BODY.len();
+        let head = format!(
+            "POST /upload HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+             content-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await?;
+        Ok(Self(stream))
+    }
+
+    /// Sends the rest, and reads the answer.
+    ///
+    /// # Errors
+    /// When it is not a whole one within [`LIMIT`].
+    pub async fn finish(mut self) -> anyhow::Result<()> {
+        let mut answer = String::new();
+        let exchange = async {
+            self.0.write_all(Self::BODY.as_bytes()).await?;
+            self.0.read_to_string(&mut answer).await
+        };
+        timeout(LIMIT, exchange).await.context("no whole answer in time")??;
+        let body = Self::BODY.as_bytes();
+        let receipt = contract::receipt("upload", body.len() as u64, Checksum::of(body));
+        let is_whole = answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(&receipt);
+        is_whole.then_some(()).with_context(|| format!("no whole answer: {answer:?}"))
     }
 }
 
