@@ -70,13 +70,19 @@ impl Service {
     /// Requests outlived the deadline: end here; nothing was signalled.
     pub(super) fn halt_for_drain(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
         let Work::Rollout(rollout) = &self.work else { return };
-        let limit_ms = millis(rollout.drain_timeout);
-        let why = format!(
-            "{}-{slot} still had requests after {} s; it serves on",
-            self.config.name,
-            limit_ms / 1000
-        );
-        if matches!(self.spare.state, State::Draining { .. }) && self.spare.slot == slot {
+        let in_spare =
+            matches!(self.spare.state, State::Draining { .. }) && self.spare.slot == slot;
+        let seat = if in_spare { &self.spare } else { &self.instances[usize::from(slot.0)] };
+        // With what it was given on the way.
+        let limit = match &seat.state {
+            State::Draining { drain, .. } => drain.until.map(|until| until - drain.since),
+            _ => None,
+        };
+        let limit = limit.unwrap_or(rollout.drain_timeout);
+        let name = &self.config.name;
+        let why = format!("{name}-{slot} still had requests after {limit:?}; it serves on");
+        let limit_ms = millis(limit);
+        if in_spare {
             self.swap_back(ctx, slot);
         } else {
             self.reopen(ctx, slot);

@@ -177,6 +177,21 @@ fn a_drain_that_is_given_more_time_ends_well_after_its_first_deadline() {
 }
 
 #[test]
+fn a_drain_that_outlives_the_time_it_was_given_too_says_how_long_that_was() {
+    let mut world = world_of(service("shop", 1));
+    world.request("shop", LONG);
+    let ticket = world.restart("shop");
+    world.run_for(Duration::from_secs(50));
+    steer(&mut world, Steer::Extend { by_ms: 60_500 });
+    let Refusal::DrainTimedOut { limit_ms, receipt, .. } = refusal(&mut world, ticket) else {
+        panic!()
+    };
+    assert_eq!(limit_ms, 120_500);
+    let why = "shop-1 still had requests after 120.5s; it serves on";
+    assert_eq!(receipt.halted.as_deref(), Some(why));
+}
+
+#[test]
 fn cutting_what_a_drain_waits_for_lets_it_go_on_at_once() {
     let mut world = world_of(service("shop", 1));
     world.request("shop", LONG);
