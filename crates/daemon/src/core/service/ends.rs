@@ -61,8 +61,10 @@ impl Service {
             failure: failure.clone(),
             receipt,
         });
-        // The run that served there fell while the next one was on its way.
-        if self.goal == Goal::Run && self.at(slot).state == State::Stopped {
+        // The run that served there fell while the next one was on its way; and a change that waited
+        // may have taken the slot away since.
+        let instance = self.wanted().get(usize::from(slot.0));
+        if self.goal == Goal::Run && instance.is_some_and(|one| one.state == State::Stopped) {
             self.launch(ctx, slot);
         }
     }
@@ -151,8 +153,8 @@ impl Service {
         }
     }
 
-    /// Applies the configuration that ended a rollout; whoever waited for that one waits for the
-    /// next.
+    /// Applies the configuration that waited for a rollout, and begins the next one; whoever waited
+    /// for the last one waits for that.
     fn go_on(&mut self, ctx: &mut Ctx<'_>, cause: Cause, waiters: Vec<Waiter>) {
         self.apply_pending(ctx);
         match &mut self.work {
@@ -185,7 +187,7 @@ impl Service {
             return;
         }
         if let Some(cause) = again {
-            self.begin_rollout(ctx, cause, None);
+            self.go_on(ctx, cause, Vec::new());
         }
     }
 

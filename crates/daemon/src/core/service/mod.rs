@@ -167,7 +167,7 @@ pub(in crate::core) struct Service {
     /// Questions what a restart would do, whose preflight has not ended.
     plans: Vec<(OperationId, Ticket)>,
     /// A configuration that waits for the work under way.
-    pending: Option<change::Change>,
+    pub pending: Option<change::Change>,
     /// It is to end: its file is gone.
     pub leaving: bool,
     /// Every instance fails its liveness probe, and that was said.

@@ -78,7 +78,8 @@ impl Service {
             return;
         }
         if let Some(problem) = problem {
-            return self.refuse_rollout(ctx, problem);
+            self.refuse_rollout(ctx, problem);
+            return self.advance(ctx);
         }
         rollout.preflight = false;
         rollout.began = ctx.now;
@@ -111,13 +112,13 @@ impl Service {
         let text = format!("restart refused, nothing was changed: {problem}");
         self.note(ctx, None, EventKind::Warning { text });
         self.after_rollout(ctx, &rollout.cause, rollout.again, false);
-        self.advance(ctx);
     }
 
     /// Takes the work under way as far as it can go now, and tells the proxy who may be chosen.
     pub(super) fn advance(&mut self, ctx: &mut Ctx<'_>) {
         self.tend(ctx);
         loop {
+            // Whatever ended the work that a change waited for, be it a step or not.
             self.apply_pending(ctx);
             let went_on = match &self.work {
                 Work::None => false,

@@ -2,6 +2,7 @@
 //! jumps to the next thing that happens. One seed, one history.
 
 mod scenarios;
+mod scenarios_change;
 mod scenarios_operator;
 mod scenarios_watch;
 mod sweep;
@@ -611,17 +612,18 @@ impl World {
 
     fn check(&self) {
         for service in self.core.services.values() {
-            let retiring = service.instances.iter().filter(|instance| {
-                matches!(
-                    instance.state,
-                    State::Draining { then: Next::Relaunch, .. }
-                        | State::Stopping { then: Next::Relaunch, .. }
-                )
-            });
             if let Work::Rollout(rollout) = &service.work {
+                // One that an earlier rollout left on its way out served nobody when this one came.
+                let retiring = service.instances.iter().filter(|one| match one.state {
+                    State::Draining { then: Next::Relaunch, .. } => true,
+                    State::Stopping { then: Next::Relaunch, .. } => rollout.has_turn(one.slot),
+                    _ => false,
+                });
                 let out = retiring.count();
                 assert!(out <= rollout.width, "too many out at once:\n{}", self.history());
             }
+            let forgotten = matches!(service.work, Work::None) && service.pending.is_some();
+            assert!(!forgotten, "a change waits for nothing:\n{}", self.history());
             let runs: BTreeSet<RunId> = service.everyone().filter_map(|i| i.run()).collect();
             let (routed, _) = &self.routes[&service.config.name];
             assert!(
@@ -629,6 +631,9 @@ impl World {
                 "a run that is over may be chosen:\n{}",
                 self.history()
             );
+            let wanted = service.wanted().len();
+            let extra = service.instances[wanted..].iter().find(|one| one.is_ready());
+            assert!(extra.is_none(), "one above the count serves:\n{}", self.history());
             let view = service.everyone().filter(|i| i.is_ready()).count();
             assert!(routed.len() <= view, "{}", self.history());
         }

@@ -1,6 +1,7 @@
 //! Random commands, crashes, slow boots, broken builds and late messages, for many seeds.
 //!
-//! `SMOOTH_SEED=17 cargo test -p smoothserve sweep` replays one of them.
+//! `SMOOTH_SEED=17 cargo test -p smoothserve sweep` replays one of them; `SMOOTH_SEEDS=20000` tries
+//! more than the few of every day.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -149,7 +150,8 @@ fn sweep() {
     if let Ok(seed) = std::env::var("SMOOTH_SEED") {
         return storm(seed.parse().unwrap());
     }
-    for seed in 0..256 {
+    let seeds = std::env::var("SMOOTH_SEEDS").map_or(256, |seeds| seeds.parse().unwrap());
+    for seed in 0..seeds {
         let result = std::panic::catch_unwind(|| storm(seed));
         assert!(result.is_ok(), "seed {seed}: replay with SMOOTH_SEED={seed}");
     }
