@@ -20,5 +20,6 @@ mod reload;
 mod restart;
 mod steer;
 mod stop;
+mod storm;
 mod tidy;
 mod watch;

@@ -59,10 +59,36 @@ impl CommandConnection {
     /// # Errors
     /// When the connection ends, or no answer comes in time.
     pub async fn ask(&mut self, request: Request) -> anyhow::Result<Result<Done, Refusal>> {
+        let id = self.begin(request).await?;
+        timeout(ANSWER_LIMIT, self.answer(id)).await.context("no answer in time")?
+    }
+
+    /// Asks, and leaves the answer to [`answered`](Self::answered).
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub async fn begin(&mut self, request: Request) -> anyhow::Result<RequestId> {
         self.last = self.last.next();
         let id = self.last;
         self.sender.send(&FromTool::Request { id, request }).await?;
-        timeout(ANSWER_LIMIT, self.answer(id)).await.context("no answer in time")?
+        Ok(id)
+    }
+
+    /// The next answer, whichever question it is to; pushes that come first are passed over.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    ///
+    /// # Cancel safety
+    /// A dropped call loses no answer.
+    pub async fn answered(&mut self) -> anyhow::Result<(RequestId, Result<Done, Refusal>)> {
+        loop {
+            match self.receiver.recv().await? {
+                Some(FromDaemon::Response { id, result }) => return Ok((id, result)),
+                Some(FromDaemon::Push(_)) => {}
+                None => bail!("the daemon closed the connection"),
+            }
+        }
     }
 
     /// What the daemon tells next, without having been asked.
@@ -79,13 +105,9 @@ impl CommandConnection {
     }
 
     async fn answer(&mut self, asked: RequestId) -> anyhow::Result<Result<Done, Refusal>> {
-        loop {
-            match self.receiver.recv().await? {
-                Some(FromDaemon::Response { id, result }) if id == asked => return Ok(result),
-                Some(FromDaemon::Response { id, .. }) => bail!("an answer to {id}, not asked for"),
-                Some(FromDaemon::Push(_)) => {}
-                None => bail!("the daemon closed the connection"),
-            }
+        match self.answered().await? {
+            (id, result) if id == asked => Ok(result),
+            (id, _) => bail!("an answer to {id}, not asked for"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 pub use rustix::process::Signal;
@@ -43,16 +43,54 @@ pub fn resident_memory(pid: u32) -> anyhow::Result<u64> {
     Ok(kilobytes.parse::<u64>()? * 1024)
 }
 
+/// What the descriptors of a process are open on.
+///
+/// # Errors
+/// When it does not run.
+pub fn open_files(pid: u32) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd"));
+    let entries = entries.with_context(|| format!("process {pid} does not run"))?;
+    // One that is closed meanwhile is none.
+    Ok(entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect())
+}
+
+/// Children of a process, those included that only wait to be reaped.
+pub fn children(parent: u32) -> Vec<u32> {
+    all().filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
 /// Running processes whose program lies in `folder`.
 pub fn running_from(folder: &Path) -> Vec<u32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    all()
         .filter(|pid| {
             fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.starts_with(folder))
         })
         .filter(|pid| is_running(*pid))
         .collect()
+}
+
+/// Running processes that name `text` in their arguments or their environment.
+pub fn mentioning(text: &str) -> Vec<u32> {
+    let mentions = |file: String| {
+        fs::read(file).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+    };
+    all()
+        .filter(|pid| {
+            mentions(format!("/proc/{pid}/cmdline")) || mentions(format!("/proc/{pid}/environ"))
+        })
+        .filter(|pid| is_running(*pid))
+        .collect()
+}
+
+fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the command: the state, then the parent.
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -66,5 +104,16 @@ mod tests {
         assert!(resident_memory(pid).unwrap() > 100_000);
         let program = std::env::current_exe().unwrap();
         assert!(running_from(program.parent().unwrap()).contains(&pid));
+        assert!(mentioning(program.to_str().unwrap()).contains(&pid));
+    }
+
+    #[test]
+    fn this_process_is_a_child_of_its_parent_and_has_files_open() {
+        let pid = std::process::id();
+        let parent = parent_of(pid).unwrap();
+        assert!(children(parent).contains(&pid));
+        let file = std::env::current_exe().unwrap();
+        let _open = fs::File::open(&file).unwrap();
+        assert!(open_files(pid).unwrap().contains(&file));
     }
 }

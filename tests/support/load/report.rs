@@ -95,7 +95,8 @@ impl LoadReport {
         }
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
+    /// Adds what other clients saw.
+    pub fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.ok += other.ok;
         self.reset += other.reset;
