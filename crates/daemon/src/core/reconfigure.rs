@@ -38,7 +38,9 @@ impl Supervisor {
             Some(service) => {
                 service.leaving = false;
                 self.on_service(now, &name, |service, ctx| {
-                    let kind = ChangeKind::Scale;
+                    // What still runs may be taken back, and must not stay as it was.
+                    let is_same = *service.config == *config;
+                    let kind = if is_same { ChangeKind::Scale } else { ChangeKind::Restart };
                     service.reconfigure(ctx, Change { config, kind, what: what.clone() });
                 });
             }

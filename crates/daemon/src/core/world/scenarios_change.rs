@@ -4,12 +4,13 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smoothserve_protocol::id::Generation;
 use smoothserve_protocol::message::Refusal;
 use smoothserve_protocol::plan::ChangeKind;
 use smoothserve_protocol::snapshot::InstanceState;
 
 use super::super::{Input, Reconfigure};
-use super::{World, service};
+use super::{World, name, service};
 
 fn scale(world: &mut World, instances: u16) {
     let config = Arc::new(crate::config::ServiceConfig {
@@ -48,4 +49,33 @@ fn a_change_during_a_preflight_that_fails_is_applied_after_it() {
     assert!(matches!(world.answer(ticket), Some(Err(Refusal::Preflight { .. }))));
     world.run_for(Duration::from_secs(10));
     assert_eq!(world.states("shop"), [InstanceState::Ready; 3]);
+}
+
+/// A service whose file goes while it has a request, and comes back with these arguments.
+fn removed_and_back(args: &[&str]) -> World {
+    let mut world = World::new(vec![service("shop", 2)], 1);
+    world.settle_boot();
+    assert!(world.request("shop", Duration::from_secs(30)));
+    world.input(Input::Configured(vec![Reconfigure::Remove(name("shop"))]));
+    world.run_for(Duration::from_millis(1));
+    let args = args.iter().map(ToString::to_string).collect();
+    let config = Arc::new(crate::config::ServiceConfig { args, ..service("shop", 2) });
+    world.input(Input::Configured(vec![Reconfigure::Add(config)]));
+    world.run_for(Duration::from_secs(120));
+    assert_eq!(world.states("shop"), [InstanceState::Ready; 2]);
+    world
+}
+
+#[test]
+fn a_service_that_comes_back_before_it_has_gone_runs_with_what_its_file_says_now() {
+    let world = removed_and_back(&["new"]);
+    assert_eq!(world.view("shop").row.generation, Generation(2), "{}", world.history());
+}
+
+#[test]
+fn a_service_that_comes_back_as_it_was_before_it_has_gone_is_not_restarted() {
+    let same = service("shop", 2).args;
+    let same: Vec<&str> = same.iter().map(String::as_str).collect();
+    let world = removed_and_back(&same);
+    assert_eq!(world.view("shop").row.generation, Generation(1), "{}", world.history());
 }
