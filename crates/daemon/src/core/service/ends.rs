@@ -142,6 +142,12 @@ impl Service {
         self.note(ctx, None, EventKind::RolloutHalted { operation, why });
         match rollout.ending {
             Some(Ending::Aborted(cause)) => {
+                if rollout.again.is_some() {
+                    // Another rollout at once is not what somebody wants who has ended one.
+                    let text = "files changed during the restart that was aborted; \
+                                the next restart takes them along";
+                    self.note(ctx, None, EventKind::Warning { text: text.to_owned() });
+                }
                 let by = who(&cause);
                 for waiter in rollout.waiters {
                     let receipt = receipt.clone();

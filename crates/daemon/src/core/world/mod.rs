@@ -3,6 +3,7 @@
 
 mod scenarios;
 mod scenarios_change;
+mod scenarios_faults;
 mod scenarios_operator;
 mod scenarios_watch;
 mod sweep;
