@@ -31,6 +31,7 @@ mod publish;
 mod records;
 mod remarks;
 mod sockets;
+mod strays;
 mod usage;
 mod users;
 
@@ -39,7 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smoothserve_protocol::event::{EventBatch, EventKind};
-use smoothserve_protocol::id::{EventSeq, ServiceName};
+use smoothserve_protocol::id::{EventSeq, ServiceName, Slot};
 use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::{Done, Refusal};
 use smoothserve_protocol::snapshot::Snapshot;
@@ -68,6 +69,8 @@ enum Message {
     Ask(Command, oneshot::Sender<Result<Done, Refusal>>),
     /// What the runs use was read.
     Used(usage::Reading),
+    /// Somebody should know this of an instance.
+    Warn(ServiceName, Slot, String),
     /// A new configuration is to be in force.
     Configure(Box<Configuration>),
     /// The files of the configuration are wrong, and nothing changes.
@@ -87,6 +90,11 @@ impl Inbox {
     fn put(&self, input: Input) {
         // The driver is gone: the daemon exits, and nobody needs to know any more.
         let _ = self.0.send(Message::Input(input));
+    }
+
+    fn warn(&self, service: ServiceName, slot: Slot, text: String) {
+        // As above.
+        let _ = self.0.send(Message::Warn(service, slot, text));
     }
 
     fn put_usage(&self, reading: usage::Reading) {

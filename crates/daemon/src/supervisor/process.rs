@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 use super::confine::{self, Confinement};
 use super::output::{Awaited, Capture, Origin, Outputs};
 use super::records::Traits;
-use super::{Inbox, Records, env_file, executable, group, ports, users};
+use super::{Inbox, Records, env_file, executable, group, ports, strays, users};
 use crate::config::{Readiness, ServiceConfig, StopSignal};
 use crate::core::{Input, Signal};
 
@@ -99,14 +99,34 @@ pub(super) async fn live(
                 }
             }
         }
-        output.ended().await;
+        if !output.ended().await {
+            // Before the report of the exit, which may be the last thing that the daemon hears.
+            report_strays(&launch, &output, &inbox).await;
+        }
         inbox.put(Input::Exited { run, exit, last_output: output.tail() });
     } else {
         output.ended().await;
         inbox.put(Input::Exited { run, exit, last_output: output.tail() });
         // They are listened to as long as they live, and must not fall over a pipe that is closed.
         end_strays(members).await;
-        output.ended().await;
+        if !output.ended().await {
+            report_strays(&launch, &output, &inbox).await;
+        }
+    }
+}
+
+/// Names who holds the pipes of a run that is over and whose group is gone.
+async fn report_strays(launch: &Launch, output: &Capture, inbox: &Inbox) {
+    let pipes = output.pipes();
+    let holders = tokio::task::spawn_blocking(move || strays::holders(&pipes)).await;
+    // A panic there has been reported.
+    let Ok(holders) = holders else { return };
+    for holder in holders {
+        let text = format!(
+            "{holder} has left the process group of its instance, and outlives it; what it prints \
+             is no longer read"
+        );
+        inbox.warn(launch.config.name.clone(), launch.slot, text);
     }
 }
 

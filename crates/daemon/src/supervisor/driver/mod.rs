@@ -233,6 +233,9 @@ impl Driver {
                 // Whoever looked may have gone.
                 let _ = show.send(self.publisher.newest());
             }
+            Message::Warn(service, slot, text) => {
+                self.journal.note(Some(service), Some(slot), EventKind::Warning { text });
+            }
             Message::Used(reading) => self.take_usage(now, reading),
             Message::Configure(configuration) => self.configure(now, *configuration),
             Message::Problems(problems) => self.tell_problems(problems),

@@ -7,6 +7,7 @@ use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::fstat;
 use smoothserve_protocol::log::Stream;
 use tokio::net::unix::pipe;
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ const AFTERMATH: Duration = Duration::from_millis(200);
 pub(in crate::supervisor) struct Capture {
     tail: Arc<Mutex<Tail>>,
     readers: JoinSet<()>,
+    pipes: Vec<u64>,
 }
 
 /// Says once that a line of the run has matched.
@@ -56,24 +58,30 @@ impl Capture {
             (Stream::Out, child.stdout.take().map(OwnedFd::from)),
             (Stream::Err, child.stderr.take().map(OwnedFd::from)),
         ];
-        let mut readers = JoinSet::new();
+        let (mut readers, mut inodes) = (JoinSet::new(), Vec::new());
         for (stream, fd) in pipes {
             let Some(fd) = fd else { continue };
+            inodes.extend(fstat(&fd).ok().map(|found| found.st_ino));
             match pipe::Receiver::from_owned_fd(fd) {
                 Ok(pipe) => drop(readers.spawn(Arc::clone(&run).read(stream, pipe))),
                 Err(error) => tracing::warn!("{instance}: output is not captured: {error}"),
             }
         }
-        Self { tail: Arc::clone(&run.tail), readers }
+        Self { tail: Arc::clone(&run.tail), readers, pipes: inodes }
     }
 
-    /// Waits until the pipes have ended, or the aftermath is over.
+    /// Waits until the pipes have ended, or the aftermath is over; whether they have ended.
     ///
     /// What comes later is taken as long as this lives, and reaches files and followers.
-    pub(in crate::supervisor) async fn ended(&mut self) {
+    pub(in crate::supervisor) async fn ended(&mut self) -> bool {
         let ended = async { while self.readers.join_next().await.is_some() {} };
         // A grandchild may hold the pipe for ever.
-        let _ = timeout(AFTERMATH, ended).await;
+        timeout(AFTERMATH, ended).await.is_ok()
+    }
+
+    /// The numbers of the pipes, by which whoever holds the other ends is known.
+    pub(in crate::supervisor) fn pipes(&self) -> Vec<u64> {
+        self.pipes.clone()
     }
 
     /// The last lines so far.

@@ -1,6 +1,10 @@
+use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use super::super::Question;
+use super::super::{Message, Question};
 use super::*;
 use crate::config::{RunAs, ServiceConfig};
 
@@ -119,6 +123,83 @@ async fn an_orphan_that_nobody_else_reaps_does_not_keep_its_run() {
     assert_eq!(stopped.unwrap().0, Exit::Signal { signal: 15, core: false });
 }
 
+#[tokio::test]
+async fn who_left_the_group_is_named_and_no_longer_listened_to() {
+    for stop in [false, true] {
+        let (sender, mut inbox) = mpsc::unbounded_channel();
+        let (signals, signalled) = mpsc::unbounded_channel();
+        // It holds the pipes for ever, and no signal to the group reaches it.
+        let leave = "setsid sleep 600 & echo $!; \
+                     until [ \"$(cut -d' ' -f6 /proc/$!/stat)\" = $! ]; do :; done; echo left";
+        let end = if stop { "wait" } else { "exit 3" };
+        let mut launch = shell(&format!("{leave}; {end}"));
+        let pattern = crate::config::Pattern::new("^left$").unwrap();
+        Arc::make_mut(&mut launch.config).ready = Readiness::Log(pattern);
+        let task = tokio::spawn(live(launch, signalled, Inbox(sender)));
+        let (mut warnings, mut said) = (Vec::new(), Vec::new());
+        let left = async {
+            while !matches!(inbox.recv().await, Some(Message::Input(Input::Answering { .. }))) {}
+        };
+        tokio::time::timeout(Duration::from_secs(20), left).await.unwrap();
+        if stop {
+            signals.send(Signal::Stop).unwrap();
+        }
+        tokio::time::timeout(Duration::from_secs(20), task).await.unwrap().unwrap();
+        while let Ok(message) = inbox.try_recv() {
+            match message {
+                Message::Warn(_, slot, text) => warnings.push((slot, text)),
+                Message::Input(Input::Exited { last_output, .. }) => said = last_output,
+                _ => {}
+            }
+        }
+        let stray: i32 = said[0].parse().unwrap();
+        rustix::process::kill_process(Pid::from_raw(stray).unwrap(), rustix::process::Signal::KILL)
+            .unwrap();
+        let [(Slot(0), text)] = &warnings[..] else { panic!("{warnings:?}") };
+        assert!(text.starts_with(&format!("pid {stray} sleep (")), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn fifty_that_end_in_the_same_moment_are_all_reaped_each_with_its_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    // Open in both ways, so that nobody waits for the other end; closed, all of them end.
+    let end = File::options().read(true).write(true).open(&fifo).unwrap();
+    let (sender, mut inbox) = mpsc::unbounded_channel();
+    let (mut signals, mut tasks) = (Vec::new(), tokio::task::JoinSet::new());
+    for code in 0..50_u16 {
+        let script = format!("exec 3<{}; echo waiting; read line <&3; exit {code}", fifo.display());
+        let mut launch = shell(&script);
+        launch.run = RunId(u64::from(code));
+        let pattern = crate::config::Pattern::new("^waiting$").unwrap();
+        Arc::make_mut(&mut launch.config).ready = Readiness::Log(pattern);
+        let (signal, signalled) = mpsc::unbounded_channel();
+        signals.push(signal);
+        tasks.spawn(live(launch, signalled, Inbox(sender.clone())));
+    }
+    drop(sender);
+    let (mut waiting, mut end, mut codes) = (0, Some(end), BTreeMap::new());
+    let all = async {
+        while let Some(message) = inbox.recv().await {
+            match message {
+                Message::Input(Input::Answering { .. }) => waiting += 1,
+                Message::Input(Input::Exited { run, exit, .. }) => drop(codes.insert(run, exit)),
+                _ => {}
+            }
+            if waiting == 50 {
+                end.take();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
+    let expected: BTreeMap<RunId, Exit> =
+        (0..50).map(|code| (RunId(code), Exit::Code(code as i32))).collect();
+    assert_eq!(codes, expected);
+}
+
 /// Why a service that `change` was made to cannot be launched.
 async fn refused(change: impl FnOnce(&mut ServiceConfig)) -> String {
     let (sender, mut inbox) = mpsc::unbounded_channel();
@@ -138,6 +219,53 @@ async fn refused(change: impl FnOnce(&mut ServiceConfig)) -> String {
 async fn a_missing_executable_is_named() {
     let reason = refused(|config| config.executable = "/nowhere/app".into()).await;
     assert!(reason.contains("/nowhere/app: No such file"), "{reason}");
+}
+
+/// A launch of the program that will be, or is, at `app`.
+fn launch_of(app: &Path) -> Launch {
+    let mut launch = shell("");
+    let config = Arc::make_mut(&mut launch.config);
+    (config.executable, config.args) = (app.into(), Vec::new());
+    launch
+}
+
+fn write_program(app: &Path) -> File {
+    let mut file = File::create(app).unwrap();
+    file.write_all(b"#!/bin/sh\nexit 7\n").unwrap();
+    file.set_permissions(Permissions::from_mode(0o755)).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_program_that_is_still_being_written_or_not_there_yet_is_tried_again() {
+    for is_there in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let app = folder.path().join("app");
+        // As long as somebody has it open for writing, the system executes no file.
+        let writer = is_there.then(|| write_program(&app));
+        let ended = tokio::spawn(run_to_end(launch_of(&app), false));
+        // A first try at least; nothing can be seen of it.
+        sleep(RETRY * 4).await;
+        match writer {
+            Some(writer) => drop(writer),
+            None => {
+                let beside = folder.path().join("new");
+                drop(write_program(&beside));
+                std::fs::rename(beside, &app).unwrap();
+            }
+        }
+        assert_eq!(ended.await.unwrap().0, Exit::Code(7), "{is_there}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_somebody_keeps_open_for_writing_is_named_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = folder.path().join("app");
+    let _writer = write_program(&app);
+    let reason = refused(|config| config.executable = app.clone()).await;
+    let expected = format!("{}: Text file busy (os error 26)", app.display());
+    assert!(reason.contains(&expected), "{reason}");
 }
 
 #[tokio::test]
