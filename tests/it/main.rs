@@ -3,6 +3,7 @@
 
 mod account;
 mod agree;
+mod apps;
 mod attached;
 mod cli;
 mod command;

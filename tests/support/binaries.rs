@@ -18,6 +18,8 @@ pub enum Program {
     Tool,
     /// The web service behind the daemon.
     Backend,
+    /// The smallest one.
+    Tiny,
 }
 
 impl Program {
@@ -26,6 +28,7 @@ impl Program {
             Self::Daemon => "smoothserve",
             Self::Tool => "smoothtool",
             Self::Backend => "fixture-backend",
+            Self::Tiny => "tiny-backend",
         }
     }
 
@@ -35,7 +38,7 @@ impl Program {
         match self {
             Self::Daemon => &["crates/daemon/src", "crates/protocol/src"],
             Self::Tool => &["crates/tui/src", "crates/protocol/src"],
-            Self::Backend => &[],
+            Self::Backend | Self::Tiny => &[],
         }
     }
 }

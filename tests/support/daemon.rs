@@ -255,7 +255,8 @@ impl Drop for TestDaemon {
         }
         // The daemon first: it would start its instances again. Nobody is there to hear an error.
         let _ = self.child.start_kill();
-        for pid in process::running_from(self.folder.path()) {
+        let programs = process::running_from(self.folder.path());
+        for pid in programs.into_iter().chain(process::working_in(&self.folder.apps())) {
             let _ = process::send(pid, Signal::KILL);
         }
     }

@@ -3,10 +3,14 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
+
+/// The unit in which the system tells processor time (USER_HZ): the same on every machine we run on.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Sends `signal` to the process `pid`; one that is gone is no error.
 ///
@@ -43,6 +47,20 @@ pub fn resident_memory(pid: u32) -> anyhow::Result<u64> {
     Ok(kilobytes.parse::<u64>()? * 1024)
 }
 
+/// Processor time of a process since it began, all its threads and both kinds together, to a
+/// hundredth of a second.
+///
+/// # Errors
+/// When it does not run.
+pub fn processor_time(pid: u32) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
+        .with_context(|| format!("process {pid} does not run"))?;
+    let (_, rest) = stat.rsplit_once(") ").context("no state")?;
+    // The first of them is the third of the line; user time is the fourteenth.
+    let times: Vec<u64> = rest.split(' ').skip(11).take(2).flat_map(str::parse).collect();
+    Ok(TICK * u32::try_from(times.iter().sum::<u64>())?)
+}
+
 /// What the descriptors of a process are open on.
 ///
 /// # Errors
@@ -61,9 +79,18 @@ pub fn children(parent: u32) -> Vec<u32> {
 
 /// Running processes whose program lies in `folder`.
 pub fn running_from(folder: &Path) -> Vec<u32> {
+    linked(folder, "exe")
+}
+
+/// Running processes that work in `folder`, whatever their program is: scripts, say.
+pub fn working_in(folder: &Path) -> Vec<u32> {
+    linked(folder, "cwd")
+}
+
+fn linked(folder: &Path, link: &str) -> Vec<u32> {
     all()
         .filter(|pid| {
-            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.starts_with(folder))
+            fs::read_link(format!("/proc/{pid}/{link}")).is_ok_and(|path| path.starts_with(folder))
         })
         .filter(|pid| is_running(*pid))
         .collect()
@@ -105,6 +132,8 @@ mod tests {
         let program = std::env::current_exe().unwrap();
         assert!(running_from(program.parent().unwrap()).contains(&pid));
         assert!(mentioning(program.to_str().unwrap()).contains(&pid));
+        assert!(working_in(&std::env::current_dir().unwrap()).contains(&pid));
+        assert!(processor_time(pid).unwrap() < Duration::from_secs(3600));
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub struct Setup {
 #[derive(Clone, Debug)]
 pub struct Service {
     name: String,
+    program: Program,
     instances: u16,
     ports: u16,
     options: Vec<String>,
@@ -56,7 +57,15 @@ impl Service {
         keys.set("auto_restart", "false");
         keys.set("min_ready_time", "100ms");
         keys.set("tunnel_grace", "1s");
-        Self { name: name.to_owned(), instances: 3, ports: 0, options: Vec::new(), keys }
+        let (program, options) = (Program::Backend, Vec::new());
+        Self { name: name.to_owned(), program, instances: 3, ports: 0, options, keys }
+    }
+
+    /// The smallest web service in place of the fixture backend.
+    #[must_use]
+    pub fn tiny(mut self) -> Self {
+        self.program = Program::Tiny;
+        self
     }
 
     /// So many instances.
@@ -182,9 +191,14 @@ impl Folder {
         self.path().join("services").join(format!("{name}.yaml"))
     }
 
+    /// Where the programs of all services are.
+    pub fn apps(&self) -> PathBuf {
+        self.path().join("apps")
+    }
+
     /// Where a service's program is, and its working directory.
     pub fn app(&self, name: &str) -> PathBuf {
-        self.path().join("apps").join(name)
+        self.apps().join(name)
     }
 
     /// A service's program.
@@ -266,7 +280,7 @@ impl Folder {
         let app = self.app(&service.name);
         fs::create_dir_all(&app)?;
         let program = self.program(&service.name);
-        fs::hard_link(binaries::path(Program::Backend)?, &program)
+        fs::hard_link(binaries::path(service.program)?, &program)
             .context("could not link the backend")?;
 
         let args = ["-port={port}", "--generation={generation}"]
