@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use histogram::Histogram;
+use histogram::SparseHistogram;
 
 use crate::proxy::Traffic;
 
@@ -38,7 +38,8 @@ struct Reading {
     at: Instant,
     ended: u64,
     errors: u64,
-    latency: Histogram,
+    /// Without its empty buckets: a minute of readings is kept of every run, and most are quiet.
+    latency: SparseHistogram,
 }
 
 impl Reading {
@@ -47,7 +48,7 @@ impl Reading {
             at: now,
             ended: traffic.ended(),
             errors: traffic.errors(),
-            latency: traffic.latency().load(),
+            latency: SparseHistogram::from(&traffic.latency().load()),
         }
     }
 }
@@ -107,7 +108,48 @@ fn keep<T>(samples: &mut VecDeque<T>, recent: impl Fn(&T) -> bool) {
     }
 }
 
-fn middle(histogram: &Histogram, quantile: f64) -> Option<u64> {
-    let bucket = histogram.quantile_bucket(quantile).ok()??;
+fn middle(histogram: &SparseHistogram, quantile: f64) -> Option<u64> {
+    let found = histogram.quantile(quantile).ok()??;
+    let bucket = found.entries().values().next()?;
     (bucket.count() > 0).then(|| bucket.start().midpoint(bucket.end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_of_the_last_minute_and_nothing_before_it() {
+        let (mut meter, traffic) = (Meter::default(), Traffic::new());
+        let began = Instant::now();
+        let answer = |millis, count, failed| {
+            (0..count).for_each(|_| traffic.add(Duration::from_millis(millis), failed));
+        };
+        let about = |figure: Option<u64>, millis: u64| {
+            figure.is_some_and(|micros| micros.abs_diff(millis * 1000) <= millis * 1000 / 30)
+        };
+        for second in 0..180 {
+            match second {
+                5 => answer(900, 100, true),
+                100..110 => answer(10, 10, false),
+                120 => answer(300, 2, false),
+                _ => {}
+            }
+            meter.sample(began + SAMPLE * second, &traffic);
+            let Figures { milli_rps, p50_us, p99_us, errors_ppm } = meter.figures();
+            match second {
+                0..5 | 71..100 => assert_eq!(meter.figures(), Figures::default(), "{second}"),
+                6 => assert!(about(p50_us, 900) && errors_ppm == 1_000_000),
+                109 => assert_eq!((milli_rps, errors_ppm), (10_000, 0)),
+                125 => assert!(about(p50_us, 10) && about(p99_us, 300)),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_quiet_run_takes_next_to_no_memory() {
+        let reading = Reading::take(Instant::now(), &Traffic::new());
+        assert!(reading.latency.is_empty());
+    }
 }
