@@ -1,3 +1,5 @@
+//! Processes as they are started, limited, signalled and reaped, with real ones.
+
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
 use std::io::Write;
