@@ -19,6 +19,7 @@ mod load;
 mod logs;
 mod reload;
 mod restart;
+mod rows;
 mod steer;
 mod stop;
 mod storm;

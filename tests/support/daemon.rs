@@ -45,7 +45,18 @@ impl TestDaemon {
     /// # Errors
     /// When it does not, with its log.
     pub async fn start(folder: Folder) -> anyhow::Result<Self> {
-        let (child, pid, command) = begin(&folder).await?;
+        Self::start_as(folder, |_| {}).await
+    }
+
+    /// Starts the daemon with what `change` makes of its command, and waits until it serves.
+    ///
+    /// # Errors
+    /// When it does not, with its log.
+    pub async fn start_as(
+        folder: Folder,
+        change: impl FnOnce(&mut Command),
+    ) -> anyhow::Result<Self> {
+        let (child, pid, command) = begin(&folder, change).await?;
         Ok(Self { folder, child, pid, command })
     }
 
@@ -56,7 +67,7 @@ impl TestDaemon {
     /// When it does not, with its log.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         self.exited().await?;
-        (self.child, self.pid, self.command) = begin(&self.folder).await?;
+        (self.child, self.pid, self.command) = begin(&self.folder, |_| {}).await?;
         Ok(())
     }
 
@@ -301,13 +312,18 @@ pub fn name(text: &str) -> ServiceName {
 }
 
 /// A daemon that serves: its process, the id of that, and its command port.
-async fn begin(folder: &Folder) -> anyhow::Result<(Child, u32, SocketAddr)> {
+async fn begin(
+    folder: &Folder,
+    change: impl FnOnce(&mut Command),
+) -> anyhow::Result<(Child, u32, SocketAddr)> {
     let ready_file = folder.path().join("ready.json");
     // An earlier daemon may have left its own.
     if ready_file.exists() {
         fs::remove_file(&ready_file)?;
     }
-    let mut child = launch(folder, &["--ready-file".as_ref(), ready_file.as_ref()])?;
+    let mut command = launch(folder, &["--ready-file".as_ref(), ready_file.as_ref()])?;
+    change(&mut command);
+    let mut child = command.spawn().context("could not start the daemon")?;
     let pid = child.id().context("the daemon was waited for")?;
     let ready = wait::within(wait::LIMIT, async || match read_command(&ready_file) {
         Some(command) => Some(Ok(command)),
@@ -321,9 +337,10 @@ async fn begin(folder: &Folder) -> anyhow::Result<(Child, u32, SocketAddr)> {
     }
 }
 
-fn launch(folder: &Folder, arguments: &[&Path]) -> anyhow::Result<Child> {
+fn launch(folder: &Folder, arguments: &[&Path]) -> anyhow::Result<Command> {
     let log = File::create(folder.log_file())?;
-    Command::new(binaries::path(Program::Daemon)?)
+    let mut command = Command::new(binaries::path(Program::Daemon)?);
+    command
         .arg("--config")
         .arg(folder.config_file())
         .args(arguments)
@@ -331,9 +348,8 @@ fn launch(folder: &Folder, arguments: &[&Path]) -> anyhow::Result<Child> {
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        .kill_on_drop(true)
-        .spawn()
-        .context("could not start the daemon")
+        .kill_on_drop(true);
+    Ok(command)
 }
 
 /// The command port in the ready file; none: it is not there, or not whole yet.

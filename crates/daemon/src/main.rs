@@ -35,7 +35,8 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 stopped as asked, 1 could not start, 2 bad configuration.\n\
-    Signals: TERM and INT drain and stop everything; again: within 5 s; a third time: at once.\n\
+    Signals: TERM, INT and QUIT drain and stop everything; again: within 5 s; a third time: at\n\
+    once. HUP has the configuration read again.\n\
     The environment variable RUST_LOG sets what is logged, for example RUST_LOG=debug.";
 
 fn main() -> ExitCode {

@@ -9,19 +9,24 @@ use crate::core::Command;
 use crate::reload::Reloads;
 use crate::supervisor::Handle;
 
-/// Passes signals on for as long as it is polled: TERM and INT shut down (again: sooner), HUP has
-/// the configuration read again.
+/// Passes signals on for as long as it is polled: TERM, INT and QUIT shut down (again: sooner), HUP
+/// has the configuration read again.
+///
+/// QUIT is what `^\` sends and what asks nginx for a graceful end; the default would be to die at
+/// once and leave the instances behind.
 ///
 /// # Errors
 /// When the system lets no handler be installed.
 pub(crate) async fn pass_on(supervisor: Handle, reloads: Reloads) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             Some(()) = terminate.recv() => shut_down(&supervisor),
             Some(()) = interrupt.recv() => shut_down(&supervisor),
+            Some(()) = quit.recv() => shut_down(&supervisor),
             Some(()) = hang_up.recv() => {
                 tracing::info!("SIGHUP: the configuration is read again");
                 reloads.order();
