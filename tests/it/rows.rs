@@ -106,8 +106,9 @@ async fn a_program_that_leaves_its_group_and_keeps_the_port_is_named() {
 
 /// A connection on which much is told, and nobody listens.
 async fn deaf(daemon: &TestDaemon, request: Request) -> CommandConnection {
-    let mut connection = daemon.open().await.unwrap();
-    assert!(connection.ask(request).await.unwrap().is_ok());
+    let mut connection = daemon.open().await.expect("the daemon lets us in");
+    let answer = connection.ask(request).await.expect("there is an answer");
+    assert!(answer.is_ok(), "{answer:?}");
     connection
 }
 
@@ -422,7 +423,7 @@ async fn a_tool_that_is_interrupted_leaves_the_restart_to_the_daemon() {
 async fn gives_up(addr: &str, token_file: &Path, code: i32, reason: &str) {
     let began = Instant::now();
     for verb in [&["status"][..], &["restart", "shop"], &["logs", "shop"]] {
-        let output = tool_at(addr, token_file, verb).await.unwrap();
+        let output = tool_at(addr, token_file, verb).await.expect("the tool ends");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{verb:?}: {said}");
         let first = said.lines().next().unwrap_or_default();

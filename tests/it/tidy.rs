@@ -117,6 +117,75 @@ fn the_core_knows_neither_proxy_nor_supervisor_nor_command_port() {
 }
 
 #[test]
+fn only_what_is_shown_or_written_knows_the_time_of_day() {
+    // A clock that is set must end no wait: that is what `Instant` is for.
+    let allowed = [
+        // When an event happened, when a line was printed.
+        "supervisor/journal.rs",
+        "supervisor/output/line.rs",
+        // How old a file is, of which the system knows the time of day alone.
+        "supervisor/output/shelf.rs",
+        "supervisor/output/files.rs",
+        "files/content.rs",
+        "logfile.rs",
+        "rotation.rs",
+    ];
+    let tests = ["/tests.rs", "/tests/"];
+    let found: Vec<String> = mentions("crates/daemon/src", &["SystemTime", "UNIX_EPOCH"])
+        .unwrap()
+        .into_iter()
+        .filter(|place| !tests.iter().any(|part| place.contains(part)))
+        .filter(|place| {
+            let path = place.strip_prefix("crates/daemon/src/").unwrap_or(place);
+            !allowed.iter().any(|file| path.starts_with(file))
+        })
+        .collect();
+    assert_none("all waits are by the monotonic clock", &found);
+}
+
+#[test]
+fn no_instance_dies_with_a_thread_of_the_daemon() {
+    // The system sends that signal when the thread ends that started the process.
+    let words = ["set_parent_process_death_signal", "PR_SET_PDEATHSIG", "pdeathsig"];
+    let found = mentions("crates/daemon/src", &words).unwrap();
+    assert_none("PDEATHSIG is not used", &found);
+}
+
+#[test]
+fn nobody_is_signalled_by_a_number_that_may_be_anothers() {
+    let by_number = ["kill_process", "kill_process_group", "kill_current_process_group", "libc"];
+    let mut found = mentions("crates/daemon/src", &by_number).unwrap();
+    // It keeps the number of a group in use as long as somebody is signalled by it.
+    let tests = ["/tests.rs", "/tests/"];
+    found.retain(|place| !place.starts_with("crates/daemon/src/supervisor/group.rs"));
+    found.retain(|place| !tests.iter().any(|part| place.contains(part)));
+    assert_none("signals go through a descriptor, or to a group in group.rs", &found);
+}
+
+#[test]
+fn every_test_that_the_rows_name_exists() {
+    let rows = fs::read_to_string(workspace().join("tests/ROWS.md")).unwrap();
+    let named = rows.split('`').filter_map(|word| {
+        let (path, name) = word.split_once("::")?;
+        path.ends_with(".rs").then_some((path, name))
+    });
+    let (mut count, mut missing) = (0, Vec::new());
+    for (path, name) in named {
+        count += 1;
+        let text = fs::read_to_string(workspace().join(path)).unwrap_or_default();
+        if !text.contains(&format!("fn {name}(")) {
+            missing.push(format!("{path}::{name}"));
+        }
+    }
+    assert!(count > 100, "only {count} tests were found in it");
+    assert_none("a row names tests that exist", &missing);
+    let has_row =
+        |number: &u32| rows.lines().any(|line| line.starts_with(&format!("| {number} |")));
+    let forgotten: Vec<u32> = (10..=28).chain(37..=52).filter(|number| !has_row(number)).collect();
+    assert!(forgotten.is_empty(), "rows without a line: {forgotten:?}");
+}
+
+#[test]
 fn daemon_and_tool_never_import_each_other() {
     for (folder, other) in [("crates/daemon", "smoothtool"), ("crates/tui", "smoothserve")] {
         let manifest = fs::read_to_string(workspace().join(folder).join("Cargo.toml")).unwrap();

@@ -32,7 +32,9 @@ impl Service {
             Work::None if self.goal == Goal::Run && all_ready => {
                 return answer_if(ctx, waiter, Ok(Done::AlreadySo));
             }
-            Work::Stop(_) => self.supersede(ctx, "it was started again"),
+            Work::Stop(_) => {
+                self.supersede(ctx, &format!("it was started again by {}", who(&cause)));
+            }
             Work::None => {}
         }
         let operation = ctx.operation();
@@ -91,7 +93,7 @@ impl Service {
         if matches!(self.goal, Goal::Stopped { .. }) && self.is_down() {
             return answer_if(ctx, waiter, Ok(Done::AlreadySo));
         }
-        self.supersede(ctx, "the service was stopped");
+        self.supersede(ctx, &format!("the service was stopped by {}", who(&cause)));
         let operation = ctx.operation();
         self.goal = Goal::Stopped { by: Some(cause.clone()) };
         self.settle.clear();

@@ -155,6 +155,23 @@ fn a_restart_during_a_stop_is_refused_with_who_and_since_when() {
 }
 
 #[test]
+fn whoever_is_overruled_is_told_by_whom() {
+    let mut world = world_of(service("shop", 2));
+    for _ in 0..2 {
+        assert!(world.request("shop", seconds(60)));
+    }
+    let restart = world.restart("shop");
+    world.run_for(seconds(1));
+    let stop = world.stop("shop", None);
+    let by = "the service was stopped by ops@test".to_owned();
+    assert_eq!(refusal(&mut world, restart), Refusal::Superseded { by });
+    world.run_for(seconds(1));
+    world.start("shop");
+    let by = "it was started again by ops@test".to_owned();
+    assert_eq!(refusal(&mut world, stop), Refusal::Superseded { by });
+}
+
+#[test]
 fn a_restart_that_will_not_join_is_refused_and_changes_nothing() {
     let mut world = world_of(service("shop", 2));
     let first = world.restart("shop");
