@@ -12,7 +12,7 @@ use smoothserve_protocol::event::EventKind;
 use smoothserve_protocol::failure::FailReason;
 use smoothserve_protocol::id::Generation;
 use smoothserve_protocol::message::{Done, Push, Refusal, Request};
-use smoothserve_protocol::snapshot::Receipt;
+use smoothserve_protocol::snapshot::{Receipt, ServiceState};
 use smoothserve_protocol::{VERSION, auth};
 use smoothserve_tests::binaries::{self, Program};
 use smoothserve_tests::command::CommandConnection;
@@ -406,7 +406,11 @@ async fn a_tool_that_is_interrupted_leaves_the_restart_to_the_daemon() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    daemon.until("it runs", |snapshot| look::service(snapshot, "shop").operation.is_some()).await;
+    daemon
+        .until("it runs", |snapshot| {
+            look::service(snapshot, "shop").row.state == ServiceState::Restarting
+        })
+        .await;
     process::send(tool.id().unwrap(), Signal::INT).unwrap();
     let output = tool.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
