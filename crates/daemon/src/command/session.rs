@@ -127,6 +127,15 @@ impl Session {
             tokio::select! {
                 biased;
                 message = receiver.recv(), if answers.len() < QUESTIONS => match message? {
+                    Some(FromTool::Request {
+                        id,
+                        request: Request::Subscribe { focus, events_after },
+                    }) => {
+                        self.subscribe(focus, events_after);
+                        // Before the first push: whoever asked may listen for nothing else yet.
+                        let result = Ok(Done::Subscribed);
+                        self.send(&FromDaemon::Response { id, result }).await?;
+                    }
                     Some(FromTool::Request { id, request }) => {
                         answers.push(self.ask(id, request));
                     }
@@ -168,10 +177,6 @@ impl Session {
     fn ask(&mut self, id: RequestId, request: Request) -> BoxFuture<'static, Answer> {
         let supervisor = self.supervisor.clone();
         match request {
-            Request::Subscribe { focus, events_after } => {
-                self.subscribe(focus, events_after);
-                Box::pin(std::future::ready((id, Ok(Done::Subscribed))))
-            }
             Request::Events { after, limit } => {
                 let batch = supervisor.events(after, limit as usize);
                 Box::pin(std::future::ready((id, Ok(Done::Events(batch)))))

@@ -59,6 +59,7 @@ impl Supervisor {
         self.effects.push_back(Effect::Note { service: None, slot: None, kind });
         let grace = self.services.values().map(|s| s.config.limits.tunnel_grace).max();
         let grace = grace.unwrap_or_default().min(self.shutdown_timeout);
+        self.each(now, |service, ctx| service.wind_down(ctx, &cause));
         self.shutdown = Some(Shutdown {
             cause,
             asked: 1,

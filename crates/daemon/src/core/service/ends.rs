@@ -192,7 +192,7 @@ impl Service {
             self.note(ctx, None, EventKind::Warning { text: text.to_owned() });
             return;
         }
-        if let Some(cause) = again {
+        if let Some(cause) = again.filter(|_| !self.winding_down) {
             self.go_on(ctx, cause, Vec::new());
         }
     }

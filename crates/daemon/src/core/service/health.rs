@@ -108,6 +108,7 @@ impl Service {
             State::Stopped | State::Ready { .. } | State::Unhealthy { .. } | State::Failed => false,
         };
         if !matches!(self.work, Work::None)
+            || self.winding_down
             || self.goal != Goal::Run
             || self.everyone().any(is_moving)
         {
@@ -157,7 +158,7 @@ impl Service {
         let instance = self.at(seat);
         let samples = if rss_bytes > limit_bytes { instance.over_memory.0 + 1 } else { 0 };
         instance.over_memory = (samples, rss_bytes);
-        let idle = matches!(self.work, Work::None) && self.goal == Goal::Run;
+        let idle = matches!(self.work, Work::None) && self.goal == Goal::Run && !self.winding_down;
         if samples < SAMPLES_OVER || !idle || seat == SPARE || !self.at(seat).is_ready() {
             return;
         }

@@ -170,6 +170,8 @@ pub(in crate::core) struct Service {
     pub pending: Option<change::Change>,
     /// It is to end: its file is gone.
     pub leaving: bool,
+    /// The daemon is on its way out.
+    winding_down: bool,
     /// Every instance fails its liveness probe, and that was said.
     nobody_answers: bool,
     /// When instances were replaced for the memory they used, lately.
@@ -193,6 +195,7 @@ impl Service {
             plans: Vec::new(),
             pending: None,
             leaving: false,
+            winding_down: false,
             nobody_answers: false,
             memory: health::MemoryRestarts::default(),
             routed: None,

@@ -102,6 +102,16 @@ impl Service {
         Ok(Done::Steered { operation })
     }
 
+    /// The daemon goes: it serves on until its clients have gone, and replaces no instance any more.
+    pub(in crate::core) fn wind_down(&mut self, ctx: &mut Ctx<'_>, cause: &Cause) {
+        self.winding_down = true;
+        if let Work::Rollout(rollout) = &self.work {
+            // It is always taken.
+            let _ = self.abort(ctx, rollout.operation, cause.clone());
+            self.advance(ctx);
+        }
+    }
+
     fn give_back(&mut self, slot: Slot) {
         if let Work::Rollout(rollout) = &mut self.work {
             rollout.give_back(slot);

@@ -163,6 +163,20 @@ fn there_is_nothing_to_steer_without_a_rollout_or_in_another_one() {
     assert!(receipt(&mut world, restart).done);
 }
 
+#[test]
+fn a_daemon_that_goes_takes_no_further_instance_away() {
+    let mut world = world_of(service("shop", 3));
+    let before = pids(&world);
+    let ticket = world.restart("shop");
+    world.run_for(Duration::from_millis(100));
+    world.ask(Command::Shutdown { cause: Cause::Daemon, force: false });
+    let Refusal::Aborted { receipt, .. } = refusal(&mut world, ticket) else { panic!() };
+    assert!(receipt.replaced <= 1);
+    assert!(!world.halted, "it serves until its clients have gone");
+    assert_eq!(pids(&world)[1..], before[1..]);
+    world.run_until("the halt", |w| w.halted);
+}
+
 // ---- the drain --------------------------------------------------------------------------------
 
 #[test]
