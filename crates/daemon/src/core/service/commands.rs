@@ -46,7 +46,7 @@ impl Service {
             cause,
             began: ctx.now,
             waiters: Vec::new(),
-            slots: self.not_ready(),
+            slots: self.not_running(),
             failed: BTreeMap::new(),
             again: None,
             waiters_after: Vec::new(),

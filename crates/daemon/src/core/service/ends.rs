@@ -36,8 +36,10 @@ impl Service {
     /// Why the new run of `slot` does not serve, wherever it sits.
     fn why_not(&self, now: Instant, slot: Slot) -> Option<Failure> {
         let beside = Some(&self.spare).filter(|spare| spare.slot == slot);
-        let mut seats = beside.into_iter().chain([&self.instances[usize::from(slot.0)]]);
-        seats.find_map(|instance| {
+        let seats = beside.into_iter().chain([&self.instances[usize::from(slot.0)]]);
+        // The newest of the two is the one that was to serve.
+        let newest = seats.max_by_key(|instance| instance.generation);
+        newest.and_then(|instance| {
             let unhealthy = |probe_error| Failure {
                 reason: FailReason::Unhealthy { probe_error },
                 uptime_ms: instance.launched.map_or(0, |at| millis(now.duration_since(at))),
@@ -55,6 +57,7 @@ impl Service {
             last_output: Vec::new(),
         });
         let why = format!("{}-{slot} {}", self.config.name, failure);
+        self.take_back(ctx, slot);
         let explained = Some((slot, failure.clone()));
         self.end_halted(ctx, slot, why, explained, |receipt| Refusal::Halted {
             slot,

@@ -107,7 +107,7 @@ impl Service {
             State::BackingOff { .. } => was_unwell(instance),
             State::Stopped | State::Ready { .. } | State::Unhealthy { .. } | State::Failed => false,
         };
-        if !matches!(self.work, Work::None)
+        if !matches!(self.work, Work::None | Work::Start(_))
             || self.winding_down
             || self.goal != Goal::Run
             || self.everyone().any(is_moving)

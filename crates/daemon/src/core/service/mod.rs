@@ -318,8 +318,10 @@ impl Service {
         }
     }
 
-    fn not_ready(&self) -> Vec<Slot> {
-        self.wanted().iter().filter(|i| !i.is_ready()).map(|i| i.slot).collect()
+    /// What a start has to start. One that does not answer is none of that: it is replaced anyway.
+    fn not_running(&self) -> Vec<Slot> {
+        let runs = |i: &&Instance| matches!(i.state, State::Ready { .. } | State::Unhealthy { .. });
+        self.wanted().iter().filter(|i| !runs(i)).map(|i| i.slot).collect()
     }
 
     /// The instance in a seat.

@@ -152,7 +152,9 @@ impl Service {
 
     /// The next run of `slot` is on its way, in the spare seat.
     fn is_being_replaced(&self, slot: Slot) -> bool {
-        self.has_turn(slot) && self.spare.slot == slot && self.spare.run().is_some()
+        let Work::Rollout(rollout) = &self.work else { return false };
+        let is_new = self.spare.generation == rollout.to && self.spare.run().is_some();
+        rollout.has_turn(slot) && self.spare.slot == slot && is_new
     }
 
     pub(super) fn fail(&mut self, ctx: &mut Ctx<'_>, slot: Slot, run: RunId, failure: Failure) {

@@ -46,6 +46,19 @@ impl Service {
         self.retire(ctx, SPARE, Next::Rest, patience);
     }
 
+    /// The new run has failed while the old one, in the spare seat, still drains: the old one, which
+    /// was not signalled, takes its slot again, and what is left of the new one goes.
+    pub(super) fn take_back(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
+        if !matches!(self.spare.state, State::Draining { .. }) || self.spare.slot != slot {
+            return;
+        }
+        self.change_seats(ctx, slot);
+        self.reopen(ctx, slot);
+        let limit = Some(self.config.limits.drain_timeout);
+        let patience = Patience { limit, on_timeout: OnDrainTimeout::Cut };
+        self.retire(ctx, SPARE, Next::Rest, patience);
+    }
+
     fn change_seats(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
         std::mem::swap(&mut self.instances[usize::from(slot.0)], &mut self.spare);
         // A drain's number must not come twice from one seat.

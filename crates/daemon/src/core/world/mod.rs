@@ -486,12 +486,26 @@ impl World {
         true
     }
 
+    /// Kills the oldest run of a slot.
     fn crash(&mut self, service: &str, slot: u16) -> bool {
-        let found = self
-            .processes
-            .iter()
-            .find(|(_, p)| p.service == name(service) && p.slot == Slot(slot))
-            .map(|(run, _)| *run);
+        let run = self.runs_in(service, slot).next();
+        self.kill(run)
+    }
+
+    /// Kills the newest one: beside an old run, the one that is to take its place, or has.
+    fn crash_newest(&mut self, service: &str, slot: u16) -> bool {
+        let run = self.runs_in(service, slot).last();
+        self.kill(run)
+    }
+
+    fn runs_in(&self, service: &str, slot: u16) -> impl Iterator<Item = RunId> {
+        let (service, slot) = (name(service), Slot(slot));
+        let here =
+            self.processes.iter().filter(move |(_, p)| p.service == service && p.slot == slot);
+        here.map(|(run, _)| *run)
+    }
+
+    fn kill(&mut self, found: Option<RunId>) -> bool {
         if let Some(run) = found {
             // What was inside dies with it, and leaves.
             self.exit_now(run);

@@ -292,6 +292,32 @@ fn a_request_that_outlives_the_drain_gives_the_old_run_its_slot_back() {
 }
 
 #[test]
+fn a_new_run_that_falls_while_the_old_one_drains_gives_the_slot_back() {
+    let mut world = world_of(start_first(1));
+    let before = pids(&world);
+    world.request("shop", Duration::from_secs(30));
+    let ticket = world.restart("shop");
+    world.run_until("the old one drains", |w| w.states("shop").contains(&InstanceState::Draining));
+    assert!(world.crash_newest("shop", 0));
+    assert!(matches!(refusal(&mut world, ticket), Refusal::Halted { slot: Slot(0), .. }));
+    assert_eq!((world.states("shop"), pids(&world)), (vec![InstanceState::Ready], before));
+    assert_eq!(world.routes[&name("shop")].0.len(), 1);
+}
+
+#[test]
+fn a_new_run_that_falls_when_the_old_one_was_signalled_is_tried_again() {
+    let mut world = World::new(vec![start_first(1)], 1);
+    world.build("shop", super::Build { stops_in: Some(Duration::from_secs(5)), ..super::GOOD });
+    world.settle_boot();
+    let ticket = world.restart("shop");
+    world.run_until("the old one is told", |w| w.states("shop").contains(&InstanceState::Stopping));
+    assert!(world.crash_newest("shop", 0));
+    assert!(matches!(refusal(&mut world, ticket), Refusal::Halted { slot: Slot(0), .. }));
+    world.run_until("it is back", |w| w.states("shop") == [InstanceState::Ready]);
+    assert_eq!(generations(&world), [2]);
+}
+
+#[test]
 fn an_old_run_that_falls_while_the_new_one_starts_is_not_started_again() {
     let mut world = world_of(start_first(2));
     let ticket = world.restart("shop");

@@ -14,7 +14,7 @@ use smoothserve_protocol::plan::{ChangeKind, RestartOrder};
 use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::super::{Command, DrainId, Input, Reconfigure, Ticket};
-use super::{Build, Fate, World, name, operator, service};
+use super::{Build, Fate, GOOD, World, name, operator, service};
 use crate::config::ServiceConfig;
 
 /// Trouble; then peace, a shutdown, and the books: every ticket answered, nothing left.
@@ -39,7 +39,11 @@ fn storm(seed: u64) {
             4 | 5 => drop(world.start(target)),
             6 => {
                 let slot = world.roll(4) as u16;
-                world.crash(target, slot);
+                if world.roll(2) == 0 {
+                    world.crash(target, slot);
+                } else {
+                    world.crash_newest(target, slot);
+                }
             }
             7 => {
                 let build = random_build(&mut world);
@@ -73,6 +77,7 @@ fn storm(seed: u64) {
         let wait = Duration::from_millis(world.roll(4000));
         world.run_for(wait);
     }
+    peace(&mut world);
     let ticket = world.ask(Command::Shutdown { cause: Cause::Daemon, force: false });
     world.run_until("the halt", |w| w.halted);
     world.run_for(Duration::from_secs(1));
@@ -81,6 +86,21 @@ fn storm(seed: u64) {
     assert!(open.is_empty(), "never answered: {open:?}\n{}", world.history());
     assert!(world.processes.is_empty(), "left behind");
     assert!(world.core.runs.is_empty(), "runs remembered after their end");
+}
+
+/// Whatever was begun comes to its end when nothing disturbs it any more.
+fn peace(world: &mut World) {
+    for target in ["a", "b", "c", "d"] {
+        world.build(target, GOOD);
+        let (service, cause) = (name(target), operator());
+        let resume = Command::Steer { service, cause, operation: None, steer: Steer::Resume };
+        world.ask(resume);
+    }
+    world.run_for(Duration::from_secs(3600));
+    for view in world.views() {
+        let name = &view.row.name;
+        assert!(view.operation.is_none(), "{name} never ends what it does:\n{}", world.history());
+    }
 }
 
 fn steer(world: &mut World, target: &str) -> Ticket {
