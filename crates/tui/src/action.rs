@@ -38,6 +38,12 @@ pub enum Action {
     Stop,
     /// Starts, at once.
     Start,
+    /// Pauses a rolling restart after the present turn, or lets a paused one go on; after a question.
+    Pause,
+    /// Gives what drains another minute, at once.
+    Extend,
+    /// Cuts what a drain waits for, after the name was typed.
+    Cut,
     /// Says yes to the open question.
     Confirm,
     /// Tries to connect now.
@@ -55,8 +61,22 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether it is about a rolling restart that runs.
+    pub const fn is_steering(self) -> bool {
+        matches!(self, Self::Pause | Self::Extend | Self::Cut)
+    }
+
     /// Whether it changes something in the daemon, now or after a question.
     pub const fn is_command(self) -> bool {
-        matches!(self, Self::Restart | Self::Stop | Self::Start | Self::Confirm)
+        matches!(
+            self,
+            Self::Restart
+                | Self::Stop
+                | Self::Start
+                | Self::Pause
+                | Self::Extend
+                | Self::Cut
+                | Self::Confirm
+        )
     }
 }

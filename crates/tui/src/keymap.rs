@@ -16,14 +16,23 @@ pub enum Context {
     Help,
     /// A question that one key answers.
     Question,
+    /// The same, and another key asks for more.
+    Offer,
     /// A question that the typed name answers; characters are text there.
     TypedName,
 }
 
 impl Context {
     /// Every place.
-    pub const ALL: [Self; 6] =
-        [Self::Overview, Self::Service, Self::Events, Self::Help, Self::Question, Self::TypedName];
+    pub const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Service,
+        Self::Events,
+        Self::Help,
+        Self::Question,
+        Self::Offer,
+        Self::TypedName,
+    ];
 
     /// As the help names it.
     pub const fn name(self) -> &'static str {
@@ -32,7 +41,7 @@ impl Context {
             Self::Service => "service",
             Self::Events => "events",
             Self::Help => "help",
-            Self::Question | Self::TypedName => "question",
+            Self::Question | Self::Offer | Self::TypedName => "question",
         }
     }
 }
@@ -76,11 +85,12 @@ impl Binding {
 }
 
 use Action as A;
-use Context::{Events, Help, Overview, Question, Service, TypedName};
+use Context::{Events, Help, Offer, Overview, Question, Service, TypedName};
 use Key::{Char, Ctrl};
 
 const SCREENS: &[Context] = &[Overview, Service, Events];
 const SERVICES: &[Context] = &[Overview, Service];
+const QUESTIONS: &[Context] = &[Question, Offer];
 const LISTS: &[Context] = &[Overview, Service, Events, Help];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
@@ -95,11 +105,14 @@ const fn key(
     Binding { keys, shown: 1, action, contexts, group, hint, help }
 }
 
+/// What `p` does to a rolling restart that is not paused.
+pub const PAUSE: &str = "pause after this one";
+
 /// The table, in the order of the hint bar.
 pub const TABLE: &[Binding] = &[
     key(&[Char('R')], A::RetryNow, SCREENS, Group::Other, Some("try now"), "connect now"),
     key(&[Key::Enter], A::Open, &[Overview], Group::Move, Some("open"), "open"),
-    key(&[Char('y')], A::Confirm, &[Question], Group::Act, Some("yes, do it"), "yes, do it"),
+    key(&[Char('y')], A::Confirm, QUESTIONS, Group::Act, Some("yes, do it"), "yes, do it"),
     key(
         &[Key::Enter],
         A::Confirm,
@@ -108,8 +121,20 @@ pub const TABLE: &[Binding] = &[
         Some("confirm when it matches"),
         "confirm when the name matches",
     ),
-    key(&[Key::Enter], A::Back, &[Question], Group::Move, Some("cancel"), "cancel"),
-    key(&[Key::Esc], A::Back, &[Question, TypedName], Group::Move, Some("cancel"), "cancel"),
+    key(&[Char('x')], A::Stop, &[Offer], Group::Act, Some("stop the service"), "stop the service"),
+    key(&[Key::Enter], A::Back, QUESTIONS, Group::Move, Some("cancel"), "cancel"),
+    key(&[Key::Esc], A::Back, &[Question, Offer, TypedName], Group::Move, Some("cancel"), "cancel"),
+    key(&[Char('p')], A::Pause, &[Service], Group::Act, Some(PAUSE), "pause, or resume"),
+    key(&[Char('p')], A::Pause, &[Overview], Group::Act, None, "pause a restart, or resume"),
+    key(
+        &[Char('+')],
+        A::Extend,
+        &[Service],
+        Group::Act,
+        Some("60s more"),
+        "60s more (does not ask)",
+    ),
+    key(&[Char('X')], A::Cut, &[Service], Group::Act, Some("cut"), "cut what it waits for"),
     key(&[Char('r')], A::Restart, SERVICES, Group::Act, Some("restart"), "rolling restart"),
     key(&[Char('x')], A::Stop, SERVICES, Group::Act, Some("stop"), "stop, drains first"),
     key(&[Char('u')], A::Start, SERVICES, Group::Act, Some("start"), "start (does not ask)"),
@@ -151,7 +176,7 @@ pub const TABLE: &[Binding] = &[
         hint: Some("quit"),
         help: "quit, the daemon runs on",
     },
-    key(&[Ctrl('c')], A::Quit, &[Question, TypedName], Group::Other, None, "quit"),
+    key(&[Ctrl('c')], A::Quit, &[Question, Offer, TypedName], Group::Other, None, "quit"),
 ];
 
 /// What `key` does in `context`.

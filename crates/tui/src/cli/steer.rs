@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::restart::milliseconds;
 use super::session::{Link, Session, unexpected};
 use super::values::Awaited;
-use crate::fmt::took;
+use crate::words;
 
 pub(super) async fn drain(session: &mut Session, args: &Drain) -> Result<Exit, Problem> {
     let steer = match args.extend {
@@ -32,8 +32,8 @@ pub(super) async fn run(
         Done::Steered { operation } => operation,
         other => return Err(unexpected(&other)),
     };
-    session.out.note(&format!("{service}  {}", course(operation, steer)));
-    let (verb, result) = words(steer);
+    session.out.note(&format!("{service}  {}", words::course(operation, steer)));
+    let (verb, result) = verb(steer);
     let outcome = Outcome { result, operation: Some(operation.to_string()), ..Outcome::default() };
     session.out.object(args.json, || json::outcome(verb, Some(service.as_str()), outcome))?;
     Ok(Exit::Done)
@@ -63,19 +63,8 @@ async fn whom(
     }
 }
 
-/// What becomes of the operation now.
-fn course(operation: OperationId, steer: Steer) -> String {
-    match steer {
-        Steer::Pause => format!("{operation} is paused; the turn under way is finished first"),
-        Steer::Resume => format!("{operation} goes on"),
-        Steer::Abort => format!("{operation} ends at the nearest safe point"),
-        Steer::Extend { by_ms } => format!("{operation} has {} more to drain", took(by_ms)),
-        Steer::Cut => format!("{operation} cuts what it waits for"),
-    }
-}
-
 /// The verb, and what it did, in JSON.
-const fn words(steer: Steer) -> (&'static str, &'static str) {
+const fn verb(steer: Steer) -> (&'static str, &'static str) {
     match steer {
         Steer::Pause => ("pause", "paused"),
         Steer::Resume => ("resume", "resumed"),

@@ -10,7 +10,8 @@ pub mod world;
 
 use std::collections::BTreeMap;
 
-use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::id::{OperationId, ServiceName};
+use smoothserve_protocol::message::Steer;
 
 use crate::effect::Ticket;
 use crate::keymap::Context;
@@ -20,7 +21,7 @@ use crate::words::escape;
 use clock::{Clock, Moment};
 use conn::{Connection, Freshness};
 use events::EventLog;
-use question::{Level, Question};
+use question::{Level, Question, Verb};
 use select::Selection;
 use series::Series;
 use world::World;
@@ -92,6 +93,8 @@ pub struct Pending {
     pub verb: &'static str,
     /// The service.
     pub service: ServiceName,
+    /// The change of course, if it is one.
+    pub steer: Option<Steer>,
 }
 
 /// Everything.
@@ -129,6 +132,8 @@ pub struct Model {
     pub lost_noted: u64,
     /// The service a command would have been about when the screen was last painted.
     pub painted_target: Option<ServiceName>,
+    /// The rolling restart of that service that ran when the screen was last painted.
+    pub painted_restart: Option<OperationId>,
     /// The focus the daemon was last told.
     pub focus: Option<ServiceName>,
     /// Commands without an answer yet.
@@ -157,6 +162,7 @@ impl Model {
             read_only,
             lost_noted: 0,
             painted_target: None,
+            painted_restart: None,
             focus: None,
             pending: BTreeMap::new(),
             last_ticket: Ticket::default(),
@@ -164,11 +170,12 @@ impl Model {
     }
 
     /// Whom the keys are for.
-    pub const fn context(&self) -> Context {
+    pub fn context(&self) -> Context {
         match &self.front {
             None => self.screen_context(),
             Some(Front::Help { .. }) => Context::Help,
             Some(Front::Question(question)) => match question.level {
+                Level::Key if question.verb == Verb::Steer(Steer::Abort) => Context::Offer,
                 Level::Key => Context::Question,
                 Level::Name(_) => Context::TypedName,
             },

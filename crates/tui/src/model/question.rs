@@ -1,6 +1,7 @@
 //! A question before something is done: whom it is about is fixed when it is asked.
 
-use smoothserve_protocol::id::{Generation, ServiceName};
+use smoothserve_protocol::id::{Generation, OperationId, ServiceName, Slot};
+use smoothserve_protocol::message::Steer;
 
 use super::clock::Moment;
 
@@ -15,6 +16,8 @@ pub enum Verb {
     Restart,
     /// Drain and stop.
     Stop,
+    /// Another course for the rolling restart that runs; extending its drain asks nothing.
+    Steer(Steer),
 }
 
 impl Verb {
@@ -23,6 +26,11 @@ impl Verb {
         match self {
             Self::Restart => "restart",
             Self::Stop => "stop",
+            Self::Steer(Steer::Pause) => "pause",
+            Self::Steer(Steer::Resume) => "resume",
+            Self::Steer(Steer::Abort) => "abort",
+            Self::Steer(Steer::Extend { .. }) => "extend",
+            Self::Steer(Steer::Cut) => "cut",
         }
     }
 }
@@ -36,6 +44,17 @@ pub enum Level {
     Name(String),
 }
 
+/// What the operator saw of the service when the question was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The generation that serves, or that a rolling restart brings.
+    pub generation: Generation,
+    /// The operation that runs.
+    pub operation: Option<OperationId>,
+    /// The instances that drain.
+    pub draining: Vec<Slot>,
+}
+
 /// An open question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -43,25 +62,20 @@ pub struct Question {
     pub verb: Verb,
     /// The service it is about.
     pub service: ServiceName,
-    /// Its generation as the operator saw it.
-    pub generation: Generation,
+    /// As the operator saw it.
+    pub seen: Seen,
     /// How the operator says yes.
     pub level: Level,
-    /// The generation it was asked about before, if that moved on while the question was open.
-    pub moved_from: Option<Generation>,
+    /// What it was asked about before, if that moved on while the question was open.
+    pub moved_from: Option<Seen>,
     /// When it was first on the screen, as it stands.
     pub painted: Option<Moment>,
 }
 
 impl Question {
     /// A new one, not painted yet.
-    pub const fn new(
-        verb: Verb,
-        service: ServiceName,
-        generation: Generation,
-        level: Level,
-    ) -> Self {
-        Self { verb, service, generation, level, moved_from: None, painted: None }
+    pub const fn new(verb: Verb, service: ServiceName, seen: Seen, level: Level) -> Self {
+        Self { verb, service, seen, level, moved_from: None, painted: None }
     }
 
     /// Whether a key pressed `now` can be an answer to what is on the screen.
@@ -69,10 +83,27 @@ impl Question {
         self.painted.is_some_and(|painted| now.since(painted) >= SETTLES_AFTER)
     }
 
-    /// The service is of another generation now: says so, and asks again.
-    pub fn ask_again(&mut self, generation: Generation) {
-        self.moved_from = Some(self.generation);
-        self.generation = generation;
+    /// The operation that it is about, if it is about one.
+    pub const fn steers(&self) -> Option<OperationId> {
+        match self.verb {
+            Verb::Steer(_) => self.seen.operation,
+            Verb::Restart | Verb::Stop => None,
+        }
+    }
+
+    /// Whether `now` is another thing than what it asks about.
+    pub fn is_outdated_by(&self, now: &Seen) -> bool {
+        match self.verb {
+            Verb::Restart | Verb::Stop => self.seen.generation != now.generation,
+            // Only what is cut is about the instances that drain.
+            Verb::Steer(Steer::Cut) => self.seen.draining != now.draining,
+            Verb::Steer(_) => false,
+        }
+    }
+
+    /// The service is not what it was: says so, and asks again.
+    pub fn ask_again(&mut self, now: Seen) {
+        self.moved_from = Some(std::mem::replace(&mut self.seen, now));
         self.painted = None;
         if let Level::Name(typed) = &mut self.level {
             typed.clear();

@@ -1,9 +1,11 @@
 //! The daemon's services as last heard: a mirror, in the order they are shown.
 
-use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::id::{OperationId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::{
-    DaemonView, Overview, ServiceDetail, ServiceRow, ServiceState,
+    DaemonView, OperationKind, OperationView, Overview, ServiceDetail, ServiceRow, ServiceState,
 };
+
+use super::question::Seen;
 
 /// After so many details that do not add up, the console says so.
 const UNACCOUNTED_AFTER: u32 = 3;
@@ -52,6 +54,31 @@ impl World {
     /// What is known of `name` in detail, if it is the service that was last heard of.
     pub fn detail(&self, name: &ServiceName) -> Option<&ServiceDetail> {
         self.detail.as_deref().filter(|detail| detail.row.name == *name)
+    }
+
+    /// The rolling restart of `name` that runs.
+    pub fn restart(&self, name: &ServiceName) -> Option<OperationId> {
+        let operation = self.row(name)?.operation?;
+        (operation.kind == OperationKind::Restart).then_some(operation.id)
+    }
+
+    /// The same in detail, if that was heard of.
+    pub fn restart_detail(&self, name: &ServiceName) -> Option<&OperationView> {
+        let operation = self.detail(name)?.operation.as_ref()?;
+        (Some(operation.summary.id) == self.restart(name)).then_some(operation)
+    }
+
+    /// The instances of `name` that are known to drain.
+    pub fn draining(&self, name: &ServiceName) -> Vec<Slot> {
+        let instances = self.detail(name).into_iter().flat_map(|detail| &detail.instances);
+        instances.filter(|one| one.drain.is_some()).map(|one| one.slot).collect()
+    }
+
+    /// What a question about `name` would be about; none: there is no such service.
+    pub fn seen(&self, name: &ServiceName) -> Option<Seen> {
+        let row = self.row(name)?;
+        let operation = row.operation.map(|operation| operation.id);
+        Some(Seen { generation: row.generation, operation, draining: self.draining(name) })
     }
 
     /// Whether the ledger was off for so long that it is no matter of timing.

@@ -64,7 +64,10 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ShowOverview => nav::show_overview(model),
         Action::ShowEvents => nav::show_events(model),
         Action::Help => nav::help(model),
-        Action::Restart | Action::Stop | Action::Start => return ops::command(model, action),
+        Action::Restart | Action::Stop | Action::Start | Action::Pause | Action::Cut => {
+            return ops::command(model, action);
+        }
+        Action::Extend => return ops::extend(model),
         Action::Confirm => return ops::confirm(model),
         Action::RetryNow => return retry(model),
         Action::Redraw => return vec![Effect::Redraw],
@@ -92,6 +95,7 @@ fn painted(model: &mut Model) {
         return;
     }
     model.painted_target = model.target().cloned();
+    model.painted_restart = model.target().and_then(|name| model.world.restart(name));
     if let Some(Front::Question(question)) = &mut model.front {
         question.painted.get_or_insert(model.clock.now);
     }

@@ -109,6 +109,7 @@ fn replaced_by(was: &DaemonView, now: &DaemonView) -> Option<String> {
 fn apply_detail(model: &mut Model, detail: Option<Box<ServiceDetail>>) {
     let known = model.focus.as_ref().is_some_and(|name| model.world.detail(name).is_some());
     model.world.apply_detail(detail);
+    check_question(model);
     if view::shows_detail(model) {
         // The operator waits for the first of another service; the others are but news.
         model.touch(if known { Dirty::ByData } else { Dirty::ByInput });
@@ -118,18 +119,22 @@ fn apply_detail(model: &mut Model, detail: Option<Box<ServiceDetail>>) {
 /// The open question is about what the operator saw; if that moved on, it says so.
 fn check_question(model: &mut Model) {
     let Some(Front::Question(question)) = &mut model.front else { return };
-    match model.world.row(&question.service) {
-        Some(row) if row.generation == question.generation => {}
-        Some(row) => {
-            question.ask_again(row.generation);
-            model.touch(Dirty::ByInput);
+    let service = &question.service;
+    let over = match (model.world.seen(service), question.steers()) {
+        (None, _) => format!("{service} is gone"),
+        (Some(now), Some(operation)) if now.operation != Some(operation) => {
+            format!("{operation} of {service} has ended")
         }
-        None => {
-            let text = format!("{} is gone", question.service);
-            model.front = None;
-            model.say(text, true);
+        (Some(now), _) => {
+            if question.is_outdated_by(&now) {
+                question.ask_again(now);
+                model.touch(Dirty::ByInput);
+            }
+            return;
         }
-    }
+    };
+    model.front = None;
+    model.say(over, true);
 }
 
 fn add_events(model: &mut Model, batch: &EventBatch) {
@@ -152,6 +157,10 @@ fn answered(model: &mut Model, ticket: Ticket, result: Result<Done, Refusal>) {
         Ok(Done::AlreadySo) => model.say(format!("{verb} {service}: it is so already"), false),
         Ok(Done::Begun { operation }) => {
             model.say(format!("{verb} {service}: {operation} began"), false);
+        }
+        Ok(Done::Steered { operation }) => {
+            let course = asked.steer.map(|steer| words::course(operation, steer));
+            model.say(format!("{service}: {}", course.unwrap_or_default()), false);
         }
         Ok(_) => model.say(format!("{verb} {service}: done"), false),
         Err(refusal) => model.say(words::refusal(Some(service), &refusal).what, true),

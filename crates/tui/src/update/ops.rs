@@ -3,14 +3,18 @@
 use std::fmt;
 
 use smoothserve_protocol::id::ServiceName;
-use smoothserve_protocol::message::Request;
-use smoothserve_protocol::snapshot::{InstanceState, ServiceRow};
+use smoothserve_protocol::message::{Request, Steer};
+use smoothserve_protocol::snapshot::InstanceState;
 
 use crate::action::Action;
 use crate::effect::{Effect, Order, Ticket};
 use crate::input::Key;
+use crate::keymap::Context;
 use crate::model::question::{Level, Question, Verb};
 use crate::model::{Dirty, Front, Model, Pending};
+
+/// What a drain is given at a time, in milliseconds.
+const EXTENSION: u64 = 60_000;
 
 /// Why a command cannot be given now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,12 @@ pub enum Unavailable {
     NoService,
     /// The cursor went to this service after the screen was last painted.
     NotSeen,
+    /// The restart began after the screen was last painted.
+    RestartNotSeen,
+    /// There is no restart whose course could be changed.
+    NoRestart,
+    /// How the restart goes was not heard of yet.
+    NotHeard,
 }
 
 impl fmt::Display for Unavailable {
@@ -32,6 +42,9 @@ impl fmt::Display for Unavailable {
             Self::NotLive => "actions off until it is back",
             Self::NoService => "no service selected",
             Self::NotSeen => "the cursor had not been drawn there yet: press again",
+            Self::RestartNotSeen => "the restart had not been drawn yet: press again",
+            Self::NoRestart => "no rolling restart runs",
+            Self::NotHeard => "asking the daemon how the restart goes: press again",
         })
     }
 }
@@ -52,34 +65,92 @@ pub fn unavailable(model: &Model, action: Action) -> Option<Unavailable> {
         return None;
     }
     match model.target() {
+        Some(name) if action.is_steering() => not_steerable(model, name),
         Some(name) if model.world.row(name).is_some() => None,
         Some(_) | None => Some(Unavailable::NoService),
     }
 }
 
+/// Why the course of a restart of `name` cannot be changed now; none: it can.
+fn not_steerable(model: &Model, name: &ServiceName) -> Option<Unavailable> {
+    match (model.world.restart(name), model.world.restart_detail(name)) {
+        (None, _) => Some(Unavailable::NoRestart),
+        (Some(_), None) => Some(Unavailable::NotHeard),
+        (Some(_), Some(_)) => None,
+    }
+}
+
 /// Gives a command about the service under the cursor, or asks first.
 pub fn command(model: &mut Model, action: Action) -> Vec<Effect> {
-    let seen = model.target() == model.painted_target.as_ref();
-    let refused = unavailable(model, action).or((!seen).then_some(Unavailable::NotSeen));
-    if let Some(reason) = refused {
-        model.say(reason.to_string(), true);
-        return Vec::new();
-    }
-    let Some(row) = model.target().and_then(|name| model.world.row(name)) else {
-        return Vec::new();
-    };
-    let asked = match action {
-        Action::Restart => question(Verb::Restart, row),
-        Action::Stop => question(Verb::Stop, row),
+    let Some(service) = commanded(model, action) else { return Vec::new() };
+    let question = match action {
+        Action::Restart => question(model, Verb::Restart, &service),
+        Action::Stop => question(model, stop_verb(model, &service), &service),
+        Action::Pause => question(model, pause_verb(model, &service), &service),
+        Action::Cut => question(model, Verb::Steer(Steer::Cut), &service),
         _ => {
-            let service = row.name.clone();
             let request = Request::Start { service: service.clone(), wait: false };
-            return vec![act(model, "start", service, request)];
+            return vec![act(model, "start", service, None, request)];
         }
     };
-    model.front = Some(Front::Question(asked));
+    model.front = question.map(Front::Question);
     model.touch(Dirty::ByInput);
     Vec::new()
+}
+
+/// Gives what drains another minute. That loses nothing, and is not asked about.
+pub fn extend(model: &mut Model) -> Vec<Effect> {
+    let Some(service) = commanded(model, Action::Extend) else { return Vec::new() };
+    let operation = model.painted_restart;
+    let steer = Steer::Extend { by_ms: EXTENSION };
+    let request = Request::Steer { service: service.clone(), operation, steer };
+    vec![act(model, "extend", service, Some(steer), request)]
+}
+
+/// The service that `action` is about; none: it cannot be given, and the operator was told why.
+fn commanded(model: &mut Model, action: Action) -> Option<ServiceName> {
+    let refused = unavailable(model, action).or_else(|| unseen(model, action));
+    if let Some(reason) = refused {
+        model.say(reason.to_string(), true);
+        return None;
+    }
+    match &model.front {
+        Some(Front::Question(question)) => Some(question.service.clone()),
+        Some(Front::Help { .. }) | None => model.target().cloned(),
+    }
+}
+
+/// Why what is on the screen is not yet what `action` would be about.
+fn unseen(model: &Model, action: Action) -> Option<Unavailable> {
+    if let Some(Front::Question(question)) = &model.front {
+        return (!question.is_settled(model.clock.now)).then_some(Unavailable::NotSeen);
+    }
+    let target = model.target();
+    if target != model.painted_target.as_ref() {
+        return Some(Unavailable::NotSeen);
+    }
+    let restart = target.and_then(|name| model.world.restart(name));
+    let moved = action.is_steering() && restart != model.painted_restart;
+    moved.then_some(Unavailable::RestartNotSeen)
+}
+
+/// A rolling restart that runs is ended rather than its service.
+fn stop_verb(model: &Model, service: &ServiceName) -> Verb {
+    let asked = model.context() == Context::Offer;
+    match model.world.restart(service) {
+        Some(_) if !asked => Verb::Steer(Steer::Abort),
+        Some(_) | None => Verb::Stop,
+    }
+}
+
+/// What is paused goes on.
+fn pause_verb(model: &Model, service: &ServiceName) -> Verb {
+    Verb::Steer(if is_paused(model, service) { Steer::Resume } else { Steer::Pause })
+}
+
+/// Whether the rolling restart of `service` is known to be paused.
+pub fn is_paused(model: &Model, service: &ServiceName) -> bool {
+    model.world.restart_detail(service).is_some_and(|operation| operation.paused_by.is_some())
 }
 
 /// The operator says yes to the open question.
@@ -94,10 +165,14 @@ pub fn confirm(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     let (verb, service) = (question.verb, question.service.clone());
+    let steer = match verb {
+        Verb::Steer(steer) => Some(steer),
+        Verb::Restart | Verb::Stop => None,
+    };
     let request = request(question);
     model.front = None;
     model.touch(Dirty::ByInput);
-    vec![act(model, verb.word(), service, request)]
+    vec![act(model, verb.word(), service, steer, request)]
 }
 
 /// A letter of the name that confirms. Says whether `key` was one.
@@ -120,20 +195,24 @@ pub fn type_name(model: &mut Model, key: Key) -> bool {
     true
 }
 
-fn question(verb: Verb, row: &ServiceRow) -> Question {
-    let serves = row
+fn question(model: &Model, verb: Verb, service: &ServiceName) -> Option<Question> {
+    let serves = model
+        .world
+        .row(service)?
         .pips
         .iter()
         .any(|pip| matches!(pip.state, InstanceState::Ready | InstanceState::Draining));
     let level = match verb {
         Verb::Stop if serves => Level::Name(String::new()),
-        Verb::Stop | Verb::Restart => Level::Key,
+        // What loses requests is not one key away.
+        Verb::Steer(Steer::Cut) => Level::Name(String::new()),
+        Verb::Stop | Verb::Restart | Verb::Steer(_) => Level::Key,
     };
-    Question::new(verb, row.name.clone(), row.generation, level)
+    Some(Question::new(verb, service.clone(), model.world.seen(service)?, level))
 }
 
 fn request(question: &Question) -> Request {
-    let (service, expected) = (question.service.clone(), Some(question.generation));
+    let (service, expected) = (question.service.clone(), Some(question.seen.generation));
     match question.verb {
         // Not joined: an operator who asks for a restart must not get one that began before.
         Verb::Restart => {
@@ -144,12 +223,19 @@ fn request(question: &Question) -> Request {
         Verb::Stop => {
             Request::Stop { service, force: false, timeout_ms: None, expected, wait: false }
         }
+        Verb::Steer(steer) => Request::Steer { service, operation: question.seen.operation, steer },
     }
 }
 
-fn act(model: &mut Model, verb: &'static str, service: ServiceName, request: Request) -> Effect {
+fn act(
+    model: &mut Model,
+    verb: &'static str,
+    service: ServiceName,
+    steer: Option<Steer>,
+    request: Request,
+) -> Effect {
     model.last_ticket = Ticket(model.last_ticket.0 + 1);
     let ticket = model.last_ticket;
-    model.pending.insert(ticket, Pending { verb, service });
+    model.pending.insert(ticket, Pending { verb, service, steer });
     Order::Act { ticket, request }.into()
 }

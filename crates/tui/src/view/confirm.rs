@@ -1,21 +1,26 @@
 //! The question before a command: consequences in numbers, and what happened last time.
 
 use ratatui::layout::Rect;
-use smoothserve_protocol::snapshot::ServiceRow;
+use smoothserve_protocol::message::Steer;
+use smoothserve_protocol::snapshot::{OperationSummary, ServiceRow};
 
 use super::steps;
 use crate::fmt::{count, plural, rate};
 use crate::model::Model;
-use crate::model::question::{Level, Question, Verb};
+use crate::model::question::{Level, Question, Seen, Verb};
 use crate::style::Role;
 use crate::widgets::rows::columns;
 use crate::widgets::{Canvas, Pen};
-use crate::words::{escape, ready};
+use crate::words::{blocker, cause, escape, instance_name, ready};
 
 /// The width of the box, its sides included.
 const WIDTH: u16 = 60;
 /// Blank columns inside either side.
 const MARGIN: u16 = 2;
+
+/// What an abort does to the instances.
+const ABORTS: &str = "What drains takes requests again, what was told to exit is brought back, and no \
+     other instance is touched.";
 
 /// One row inside the box.
 enum Line {
@@ -74,32 +79,113 @@ fn title(model: &Model, question: &Question) -> String {
     let serves = model.world.row(name).is_some_and(|row| ready(row) > 0);
     match question.verb {
         Verb::Restart => {
-            format!("Restart {name}, {} to {}?", question.generation, question.generation.next())
+            // Which one comes next is the daemon's to say: a halted restart has used one up.
+            format!("Restart {name}, now on {}?", question.seen.generation)
         }
         Verb::Stop if serves => format!("Stop {name}?  This takes a live service down."),
         Verb::Stop => format!("Stop {name}?"),
+        Verb::Steer(Steer::Pause) => format!("Pause the restart of {name}?"),
+        Verb::Steer(Steer::Resume) => format!("Go on with the restart of {name}?"),
+        Verb::Steer(Steer::Abort) => format!("End the restart of {name} here?"),
+        Verb::Steer(Steer::Extend { .. }) => format!("Give {name} more time?"),
+        Verb::Steer(Steer::Cut) => format!("Cut requests of {name}?  They are lost."),
     }
 }
 
 fn lines(model: &Model, question: &Question) -> Vec<Line> {
     let mut lines = vec![Line::Blank];
-    if let Some(was) = question.moved_from {
-        let text = format!("It moved on from {was} to {} meanwhile.", question.generation);
-        lines.extend([Line::Warning(text), Line::Blank]);
+    if let Some(was) = &question.moved_from {
+        lines.extend([Line::Warning(moved(question, was)), Line::Blank]);
     }
     if let Some(row) = model.world.row(&question.service) {
         lines.extend(match question.verb {
             Verb::Restart => restart(model, row),
             Verb::Stop => stop(model, row),
+            Verb::Steer(steer) => steering(model, row, steer),
         });
         lines.push(Line::Blank);
     }
     if let Level::Name(typed) = &question.level {
         lines.extend([Line::Typed(typed.clone()), Line::Blank]);
     }
-    let (verb, name) = (question.verb.word(), &question.service);
-    lines.push(Line::Text(format!("same as  smoothtool {verb} {name}")));
+    lines.push(Line::Text(format!("same as  smoothtool {}", command(question))));
     lines.extend([Line::Blank, Line::Buttons, Line::Blank]);
+    lines
+}
+
+/// What changed while the question was open.
+fn moved(question: &Question, was: &Seen) -> String {
+    match question.verb {
+        Verb::Restart | Verb::Stop => {
+            format!(
+                "It moved on from {} to {} meanwhile.",
+                was.generation, question.seen.generation
+            )
+        }
+        Verb::Steer(_) => "Other instances drain than a moment ago.".to_owned(),
+    }
+}
+
+/// The command that does the same.
+fn command(question: &Question) -> String {
+    let name = &question.service;
+    let words = match question.verb {
+        Verb::Restart | Verb::Stop => return format!("{} {name}", question.verb.word()),
+        Verb::Steer(Steer::Extend { by_ms }) => format!("drain {name} --extend {by_ms}ms"),
+        Verb::Steer(Steer::Cut) => format!("drain {name} --cut --yes"),
+        Verb::Steer(_) => format!("{} {name}", question.verb.word()),
+    };
+    match question.seen.operation {
+        Some(operation) => format!("{words} --operation {operation}"),
+        None => words,
+    }
+}
+
+fn steering(model: &Model, row: &ServiceRow, steer: Steer) -> Vec<Line> {
+    let Some(operation) = model.world.restart_detail(&row.name) else { return Vec::new() };
+    let OperationSummary { id, done, of, .. } = operation.summary;
+    let so_far = format!("{done} of {of} are replaced.");
+    match steer {
+        Steer::Pause => vec![
+            Line::Text(format!("{id} finishes the turn under way and begins no other.")),
+            Line::Text(format!("{so_far} It waits until somebody resumes it.")),
+        ],
+        Steer::Resume => {
+            let paused = operation.paused_by.as_ref();
+            let by = paused.map_or_else(String::new, |by| format!(" It was paused {}.", cause(by)));
+            vec![Line::Text(format!("{id} goes on: {so_far}{by}"))]
+        }
+        Steer::Abort => vec![
+            Line::Text(format!("{id} ends at the nearest safe point: {so_far}")),
+            Line::Text(ABORTS.to_owned()),
+            Line::Blank,
+            Line::Text("No request is cut.  x stops the whole service instead.".to_owned()),
+        ],
+        Steer::Extend { .. } => Vec::new(),
+        Steer::Cut => cut(model, row),
+    }
+}
+
+/// What would be lost, the oldest first.
+fn cut(model: &Model, row: &ServiceRow) -> Vec<Line> {
+    const NAMED: usize = 3;
+    let instances = model.world.detail(&row.name).into_iter().flat_map(|detail| &detail.instances);
+    let draining: Vec<_> = instances.filter(|one| one.drain.is_some()).collect();
+    if draining.is_empty() {
+        return vec![Line::Text("No instance is known to drain now.".to_owned())];
+    }
+    let mut lines = Vec::new();
+    for instance in draining {
+        let name = instance_name(row, instance.slot);
+        let tunnels = match instance.tunnels {
+            0 => String::new(),
+            tunnels => format!(" and {}", plural(tunnels, "tunnel")),
+        };
+        let inside = plural(instance.in_flight, "request") + &tunnels;
+        lines.push(Line::Warning(format!("{inside} inside {name}: cut at once.")));
+        let blockers = instance.drain.iter().flat_map(|drain| &drain.blockers);
+        lines.extend(blockers.take(NAMED).map(|one| Line::Text(format!("  {}", blocker(one)))));
+    }
     lines
 }
 

@@ -77,6 +77,12 @@ fn column(
     lines: &[Line],
     down: usize,
 ) {
+    let room = usize::from(area.height);
+    let lines: Vec<&Line> = if lines.len() > room {
+        lines.iter().filter(|line| !matches!(line, Line::Blank)).collect()
+    } else {
+        lines.iter().collect()
+    };
     let down = down.min(lines.len().saturating_sub(usize::from(area.height)));
     for (row, line) in (0..area.height).zip(lines.iter().skip(down)) {
         let mut pen = canvas.pen(area, row);

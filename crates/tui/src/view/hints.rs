@@ -7,7 +7,7 @@ use crate::action::Action;
 use crate::keymap::{self, Binding};
 use crate::model::Model;
 use crate::style::Role;
-use crate::update::ops::unavailable;
+use crate::update::ops::{Unavailable, is_paused, unavailable};
 use crate::widgets::rows::columns;
 use crate::widgets::{Canvas, Pen};
 
@@ -39,7 +39,7 @@ fn keys(model: &Model, pen: &mut Pen<'_>) {
 /// The hints that fit into `room`; the way to the help is the last one to go.
 fn fitting(model: &Model, room: u16) -> Vec<(String, &'static str)> {
     let mut hints: Vec<_> = hinted(model)
-        .map(|binding| (binding.action, hinted_key(binding), binding.hint.unwrap_or_default()))
+        .map(|binding| (binding.action, hinted_key(binding), label(model, binding)))
         .collect();
     let width = |(_, key, label): &(Action, String, &str)| columns(key) + columns(label) + 3;
     while hints.iter().map(width).sum::<u16>() > room + 2 {
@@ -54,10 +54,19 @@ fn reason(model: &Model) -> Option<String> {
     let context = model.context();
     let command = keymap::bindings(context).find(|binding| binding.action.is_command())?;
     match unavailable(model, command.action)? {
-        // The cursor says so itself.
-        crate::update::ops::Unavailable::NoService => None,
-        why => Some(why.to_string()),
+        why @ (Unavailable::ReadOnly | Unavailable::NotLive) => Some(why.to_string()),
+        // The screen says so itself.
+        _ => None,
     }
+}
+
+/// What the hint says that the key does now.
+fn label(model: &Model, binding: &Binding) -> &'static str {
+    let paused = model.target().is_some_and(|name| is_paused(model, name));
+    if binding.action == Action::Pause && paused {
+        return "resume";
+    }
+    binding.hint.unwrap_or_default()
 }
 
 fn hinted_key(binding: &Binding) -> String {
@@ -76,6 +85,10 @@ fn is_useful(model: &Model, action: Action) -> bool {
             matches!(model.freshness(), crate::model::conn::Freshness::Down { .. })
         }
         Action::Open => model.is_live() && model.target().is_some(),
+        Action::Extend | Action::Cut => {
+            let drains = |name| !model.world.draining(name).is_empty();
+            unavailable(model, action).is_none() && model.target().is_some_and(drains)
+        }
         _ => unavailable(model, action).is_none(),
     }
 }

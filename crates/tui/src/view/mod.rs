@@ -10,6 +10,7 @@ pub mod overview;
 pub mod service;
 pub mod steps;
 pub mod tiny;
+pub mod waits;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

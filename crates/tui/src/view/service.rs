@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::snapshot::{OperationKind, OperationView, ServiceDetail};
 
-use super::{Width, instances, steps};
+use super::{Width, instances, steps, waits};
 use crate::fmt::{count, duration, latency, rate, share};
 use crate::model::Model;
 use crate::model::series::Figure;
@@ -27,15 +27,28 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     rule(&mut canvas.pen(body, 0), &heading(detail, true), "esc back");
     summary(detail, &mut canvas.pen(body, 1));
     progress(detail, &mut canvas.pen(body, 2));
-    stale(detail, &mut canvas.pen(body, 3));
     let narrow = width == Width::Narrow;
+    notice(detail, narrow, &mut canvas.pen(body, 3));
     let mut row = 4;
     ledger(canvas, body, row, sum(detail), model.world.is_unaccounted());
     row += 2;
     row += instances::draw(model, detail, canvas, from(body, row), width);
     row += u16::from(!narrow);
-    let used = steps::draw(model, detail, canvas, from(body, row));
-    row += if used > 0 { used + 1 } else { 0 };
+    let waits = waits::rows(detail);
+    // What a drain waits for is what an operator in a hurry wants to see.
+    let room = from(body, row);
+    let kept = waits.min(room.height.saturating_sub(steps::rows(detail)).max(2));
+    let kept = if room.height >= 4 { kept } else { 0 };
+    let steps = Rect { height: room.height - kept, ..room };
+    let used = steps::draw(model, detail, canvas, steps);
+    let used = used.min(steps.height);
+    row += used;
+    if waits > 0 {
+        // A blank row between the two, where one can be spared.
+        row += u16::from(body.height > row + waits);
+        row += waits::draw(detail, canvas, from(body, row));
+    }
+    row += u16::from(used > 0);
     if !narrow && body.height >= row + 5 {
         minute(model, detail, canvas, from(body, row));
     }
@@ -148,10 +161,25 @@ fn progress(detail: &ServiceDetail, pen: &mut Pen<'_>) {
     pen.right(6, &format!("{percent}%"), Role::Plain);
 }
 
-/// What is wrong with its file, when the former configuration runs.
-fn stale(detail: &ServiceDetail, pen: &mut Pen<'_>) {
+/// What an operator should know before all else: what is wrong with its file, when the former
+/// configuration runs; who changed the course of its restart; on a narrow frame, what a drain waits
+/// for.
+fn notice(detail: &ServiceDetail, narrow: bool, pen: &mut Pen<'_>) {
+    pen.to(1);
     if let Some(problem) = &detail.config_problem {
-        pen.to(1).say("! config: ", Role::Bad).say(&words::problem_line(problem), Role::Plain);
+        pen.say("! config: ", Role::Bad).say(&words::problem_line(problem), Role::Plain);
+        return;
+    }
+    let operation = detail.operation.as_ref();
+    let paused = operation.and_then(|operation| operation.paused_by.as_ref());
+    if operation.is_some_and(|operation| operation.aborting) {
+        pen.say("! aborting: ", Role::Moving);
+        pen.say("it ends at the nearest safe point", Role::Plain);
+    } else if let Some(by) = paused {
+        pen.say(&format!("! paused {}: ", words::cause(by)), Role::Moving);
+        pen.say("no further turn begins", Role::Plain);
+    } else if let (true, Some(waits)) = (narrow, waits::oldest(detail)) {
+        pen.say(&waits, Role::Moving);
     }
 }
 

@@ -9,9 +9,13 @@ use smoothserve_protocol::snapshot::{
 use crate::fmt::{count, so_far, took};
 use crate::model::Model;
 use crate::style::Role;
+use crate::widgets::rows::window;
 use crate::widgets::rule::rule;
 use crate::widgets::{Canvas, Pen};
 use crate::words::{self, instance_name, step_parts, step_state};
+
+/// Of the last lines that a failed run wrote, so many are shown.
+const LAST_WORDS: usize = 4;
 
 /// Draws the section, and says how many rows it took.
 pub fn draw(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
@@ -20,6 +24,12 @@ pub fn draw(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area
         None if detail.receipts.is_empty() => 0,
         None => past(model, detail, canvas, area),
     }
+}
+
+/// How many rows the section would take for the running operation.
+pub fn rows(detail: &ServiceDetail) -> u16 {
+    let steps = detail.operation.as_ref().map_or(0, |operation| operation.steps.len());
+    u16::try_from(steps).unwrap_or(u16::MAX).saturating_add(2)
 }
 
 fn running(
@@ -36,7 +46,11 @@ fn running(
     rule(&mut canvas.pen(area, 0), heading, "");
     let turn = operation.steps.iter().find(|step| step.phase == StepPhase::Running);
     let mut row = 1;
-    for step in &operation.steps {
+    // What is under way is in sight, however many there are; so is the line below them.
+    let shown = usize::from(area.height.saturating_sub(2)).max(1);
+    let at = operation.steps.iter().position(|step| step.phase == StepPhase::Running);
+    let first = window(operation.steps.len(), shown, at.unwrap_or(0));
+    for step in operation.steps.iter().skip(first).take(shown) {
         draw_step(detail, step, turn.map(|turn| turn.slot), &mut canvas.pen(area, row));
         row += 1;
     }
@@ -85,11 +99,7 @@ fn under_way(step: &StepView, instance: &InstanceView) -> String {
     };
     let left = instance.in_flight.saturating_add(instance.tunnels);
     let done = drain.began_with.saturating_sub(left);
-    let text = format!("draining, {done} done, {left} to go   {}", so_far(drain.since_ms));
-    match words::blockers(&drain.blockers, left) {
-        Some(who) => format!("{text}   waits for {who}"),
-        None => text,
-    }
+    format!("draining, {done} done, {left} to go   {}", so_far(drain.since_ms))
 }
 
 fn why(instance: Option<&InstanceView>) -> String {
@@ -100,11 +110,36 @@ fn why(instance: Option<&InstanceView>) -> String {
 fn past(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     rule(&mut canvas.pen(area, 0), "last restarts", "");
     let mut row = 1;
-    for receipt in &detail.receipts {
+    for (position, receipt) in detail.receipts.iter().enumerate() {
         draw_receipt(model, receipt, &mut canvas.pen(area, row));
         row += 1;
+        if position > 0 {
+            continue;
+        }
+        // Of the newest, more is told as far as the others leave room.
+        let others = u16::try_from(detail.receipts.len() - 1).unwrap_or(u16::MAX);
+        let room = area.height.saturating_sub(row).saturating_sub(others);
+        for (role, text) in more(receipt).into_iter().take(usize::from(room)) {
+            canvas.pen(area, row).to(6).say(&text, role);
+            row += 1;
+        }
     }
     row
+}
+
+/// Why a restart did not reach its end, with its last words, and what makes restarts harder.
+fn more(receipt: &Receipt) -> Vec<(Role, String)> {
+    let mut lines = Vec::new();
+    if let Some((slot, failure)) = &receipt.failure {
+        let why = words::failure_reason(failure);
+        lines.push((Role::Bad, format!("{}-{slot} {why}", receipt.service)));
+        let skipped = failure.last_output.len().saturating_sub(LAST_WORDS);
+        let said = failure.last_output.iter().skip(skipped);
+        lines.extend(said.map(|line| (Role::Quiet, format!("| {line}"))));
+    }
+    let remarks = receipt.remarks.iter().map(|text| (Role::Moving, format!("! {text}")));
+    lines.extend(remarks);
+    lines
 }
 
 fn draw_receipt(model: &Model, receipt: &Receipt, pen: &mut Pen<'_>) {

@@ -18,7 +18,7 @@ pub use blocker::{blocker, blockers, on_drain_timeout};
 pub use escape::escape;
 pub use event::{Mark, cause, event_line, subject};
 pub use failure::{exit, failure_line, failure_reason, last_output};
-pub use operation::{doing, operation_kind, step_parts, step_state, step_times, under_way};
+pub use operation::{course, doing, operation_kind, step_parts, step_state, step_times, under_way};
 pub use problem::problem_line;
 pub use reason::reason;
 pub use refusal::{Explained, refusal};

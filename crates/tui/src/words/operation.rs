@@ -1,5 +1,7 @@
 //! What an operation is, what it does just now, and what it did to an instance.
 
+use smoothserve_protocol::id::OperationId;
+use smoothserve_protocol::message::Steer;
 use smoothserve_protocol::snapshot::{
     InstanceState, InstanceView, OperationKind, OperationView, ServiceDetail, StepPhase, StepView,
 };
@@ -13,6 +15,17 @@ pub const fn operation_kind(kind: OperationKind) -> &'static str {
         OperationKind::Restart => "rolling restart",
         OperationKind::Start => "start",
         OperationKind::Stop => "stop",
+    }
+}
+
+/// What becomes of an operation whose course was changed.
+pub fn course(operation: OperationId, steer: Steer) -> String {
+    match steer {
+        Steer::Pause => format!("{operation} is paused; the turn under way is finished first"),
+        Steer::Resume => format!("{operation} goes on"),
+        Steer::Abort => format!("{operation} ends at the nearest safe point"),
+        Steer::Extend { by_ms } => format!("{operation} has {} more to drain", took(by_ms)),
+        Steer::Cut => format!("{operation} cuts what it waits for"),
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::id::{Generation, OperationId, ServiceName};
-use smoothserve_protocol::message::{Done, Push, Refusal, Request};
-use smoothserve_protocol::snapshot::{InstanceState, ServiceState};
+use smoothserve_protocol::message::{Done, Push, Refusal, Request, Steer};
+use smoothserve_protocol::snapshot::{InstanceState, ServiceDetail, ServiceState};
 use smoothtool::effect::{Effect, Order};
 use smoothtool::input::Key;
 use smoothtool::keymap::Context;
@@ -24,7 +24,8 @@ pub(crate) fn acted(effects: &[Effect]) -> Vec<&ServiceName> {
                 request:
                     Request::Start { service, .. }
                     | Request::Stop { service, .. }
-                    | Request::Restart { service, .. },
+                    | Request::Restart { service, .. }
+                    | Request::Steer { service, .. },
                 ..
             }) => Some(service),
             _ => None,
@@ -408,4 +409,217 @@ fn help_closes_and_leaves_the_screen_as_it_was() {
     assert!(matches!(stage.model.front, Some(Front::Help { .. })));
     stage.press("\u{1b}");
     assert_eq!(stage.model.screen, Screen::Events { back: 0 });
+}
+
+/// The requests that effects send.
+fn asked(effects: &[Effect]) -> Vec<&Request> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Order(Order::Act { request, .. }) => Some(request),
+            _ => None,
+        })
+        .collect()
+}
+
+fn steers(steer: Steer) -> Request {
+    Request::Steer { service: world::name("api"), operation: Some(OperationId(17)), steer }
+}
+
+/// In front of `api`, which is in the middle of a rolling restart.
+fn restarting() -> Stage {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    stage.detail();
+    stage.paint();
+    stage
+}
+
+fn tell_detail(stage: &mut Stage, change: impl FnOnce(&mut ServiceDetail)) {
+    let mut detail = world::api();
+    change(&mut detail);
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    stage.paint();
+    stage.pass(200);
+}
+
+fn paused_by_ops(detail: &mut ServiceDetail) {
+    let operation = detail.operation.as_mut().unwrap();
+    operation.paused_by = Some(Cause::Operator("ops@bastion".into()));
+}
+
+#[test]
+fn a_restart_is_paused_and_resumed_with_the_same_key() {
+    let mut stage = restarting();
+    assert!(stage.text(80, 24).contains("p pause after this one"));
+    assert_eq!(stage.press("p"), [], "it asks first");
+    assert_eq!(asked(&stage.press("y")), [&steers(Steer::Pause)]);
+    tell_detail(&mut stage, paused_by_ops);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("! paused by ops@bastion: no further turn begins"), "{frame}");
+    assert!(frame.contains(" p resume "), "{frame}");
+    stage.press("p");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("It was paused by"), "{frame}");
+    assert_eq!(asked(&stage.press("y")), [&steers(Steer::Resume)]);
+}
+
+#[test]
+fn a_restart_that_runs_is_ended_before_its_service_is_stopped() {
+    let mut stage = restarting();
+    stage.press("x");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("End the restart of api here?"), "{frame}");
+    assert!(frame.contains("smoothtool abort api --operation op-17"), "{frame}");
+    assert_eq!(asked(&stage.press("y")), [&steers(Steer::Abort)]);
+
+    stage.press("xx");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("Stop api?  This takes a live service down."), "{frame}");
+    let effects = stage.press("api\r");
+    assert!(matches!(asked(&effects)[..], [Request::Stop { .. }]), "{effects:?}");
+}
+
+#[test]
+fn a_drain_is_given_a_minute_without_a_question() {
+    let mut stage = restarting();
+    let effects = stage.press("+");
+    assert_eq!(asked(&effects), [&steers(Steer::Extend { by_ms: 60_000 })]);
+    let [Effect::Order(Order::Act { ticket, .. })] = effects[..] else { panic!("{effects:?}") };
+    let done = Done::Steered { operation: OperationId(17) };
+    stage.net(Report::Answered { ticket, result: Ok(done) });
+    assert!(stage.text(80, 24).contains("op-17 has 1m00 more to drain"));
+}
+
+#[test]
+fn cutting_requests_takes_the_name_and_names_them() {
+    let mut stage = restarting();
+    stage.press("X");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("3 requests inside api-3: cut at once."), "{frame}");
+    assert!(frame.contains("GET /v1/export 1.9s from 10.0.0.7:4312"), "{frame}");
+    assert_eq!(acted(&stage.press("y\r")).len(), 0);
+    stage.press("\u{1b}X");
+    assert_eq!(asked(&stage.press("api\r")), [&steers(Steer::Cut)]);
+}
+
+#[test]
+fn what_is_cut_is_what_was_drained_when_it_was_asked() {
+    let mut stage = restarting();
+    stage.press("Xapi");
+    let mut detail = world::api();
+    detail.instances[3].drain = detail.instances[2].drain.take();
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    assert_eq!(acted(&stage.key(Key::Enter)).len(), 0, "not painted yet");
+    stage.paint();
+    stage.pass(200);
+    assert!(stage.text(80, 24).contains("Other instances drain than a moment ago."));
+    assert_eq!(acted(&stage.press("\r")).len(), 0, "the name has to be typed anew");
+    assert_eq!(asked(&stage.press("api\r")), [&steers(Steer::Cut)]);
+}
+
+#[test]
+fn a_question_about_a_restart_that_has_ended_goes_away() {
+    for key in ["p", "x", "X"] {
+        let mut stage = restarting();
+        stage.press(key);
+        let mut overview = world::overview();
+        overview.services[0].operation = None;
+        stage.overview(overview);
+        assert_eq!(stage.model.front, None, "{key}");
+        assert!(stage.text(80, 24).contains("op-17 of api has ended"), "{key}");
+        assert_eq!(acted(&stage.press("y")).len(), 0, "{key}");
+    }
+}
+
+#[test]
+fn another_restart_than_the_one_on_the_screen_is_not_extended() {
+    let mut stage = restarting();
+    let mut overview = world::overview();
+    overview.services[0].operation.as_mut().unwrap().id = OperationId(18);
+    stage.overview(overview);
+    let mut detail = world::api();
+    detail.operation.as_mut().unwrap().summary.id = OperationId(18);
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    assert_eq!(acted(&stage.key(Key::Char('+'))).len(), 0);
+    assert!(stage.text(80, 24).contains("the restart had not been drawn yet"));
+    stage.paint();
+    stage.pass(200);
+    let effects = stage.press("+");
+    let [Request::Steer { operation, .. }] = asked(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(*operation, Some(OperationId(18)));
+}
+
+#[test]
+fn there_is_no_course_to_change_without_a_restart() {
+    let mut stage = Stage::live();
+    stage.select("www");
+    stage.press("\r");
+    stage.detail();
+    for key in ["p", "+", "X"] {
+        assert_eq!(acted(&stage.press(key)).len(), 0, "{key}");
+        assert_eq!(stage.model.front, None, "{key}");
+    }
+    let frame = stage.text(120, 40);
+    assert!(frame.contains("no rolling restart runs"), "{frame}");
+    assert!(!frame.contains("p pause"), "{frame}");
+}
+
+#[test]
+fn a_read_only_console_offers_no_course() {
+    let mut stage = Stage::with(&[("LANG", "C.UTF-8")], true).connected();
+    stage.select("api");
+    stage.press("\r");
+    stage.detail();
+    for key in ["p", "+", "X", "x", "r", "u"] {
+        assert_eq!(acted(&stage.press(key)).len(), 0, "{key}");
+        assert_eq!(stage.model.front, None, "{key}");
+    }
+    let frame = stage.text(120, 40);
+    for hint in ["p pause", "+ 60s", "X cut", "x stop", "r restart"] {
+        assert!(!frame.contains(hint), "{hint}: {frame}");
+    }
+}
+
+#[test]
+fn everything_that_a_drain_waits_for_is_named_oldest_first() {
+    let mut stage = restarting();
+    tell_detail(&mut stage, |detail| {
+        let drain = detail.instances[2].drain.as_mut().unwrap();
+        let mut young = drain.blockers[0].clone();
+        (young.age_ms, young.path) = (700, "/v1/\u{1b}[2Jsocket".into());
+        (young.method, young.tunnel) = ("GET".into(), true);
+        drain.blockers.insert(0, young);
+    });
+    let frame = stage.text(120, 40);
+    let (old, young) = (frame.find("/v1/export"), frame.find(r"tunnel GET /v1/\x1b[2Jsocket"));
+    assert!(old.is_some() && old < young, "{frame}");
+    assert!(frame.contains("from 10.0.0.7:4312"), "{frame}");
+    assert!(frame.contains("and 1 more"), "{frame}");
+    assert!(stage.text(40, 12).contains("waits 1.9s for GET /v1/export"));
+}
+
+#[test]
+fn a_restart_that_failed_tells_why_with_its_last_words() {
+    let mut stage = Stage::live();
+    stage.select("billing");
+    stage.press("\r");
+    let mut detail = world::halted();
+    detail.row.name = world::name("billing");
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    let frame = stage.text(120, 40);
+    assert!(frame.contains("billing-2 exited with code 1 after 4.0s"), "{frame}");
+    assert!(frame.contains(r"| database\x1b[2J is not there"), "{frame}");
+    assert!(frame.contains("! billing-1 took 9.0s to exit"), "{frame}");
+}
+
+#[test]
+fn a_restart_question_promises_no_generation() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    stage.press("r");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("Restart search, now on g13?"), "{frame}");
+    assert!(!frame.contains("g14"), "{frame}");
 }

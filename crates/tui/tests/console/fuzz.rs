@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use smoothserve_protocol::id::{Generation, ServiceName};
+use smoothserve_protocol::id::{Generation, OperationId, ServiceName};
 use smoothserve_protocol::message::Push;
 use smoothserve_protocol::snapshot::{Overview, ServiceState};
 use smoothtool::effect::Effect;
@@ -47,12 +47,17 @@ fn overview(random: &mut Random) -> Overview {
         row.state = *random.pick(&states);
         row.generation = Generation(13 + random.below(2));
         row.traffic.in_flight = random.below(1_000_000);
+        if random.one_in(3) {
+            row.operation = None;
+        } else if let Some(operation) = &mut row.operation {
+            operation.id = OperationId(17 + random.below(2));
+        }
     }
     overview
 }
 
 fn key(random: &mut Random) -> Key {
-    let letters = ['w', 'a', 'p', 'i', 'y', 'r', 'u', 'j', 'k'];
+    let letters = ['w', 'a', 'p', 'i', 'y', 'r', 'u', 'j', 'k', 'x', '+'];
     if random.one_in(2) {
         return Key::Char(*random.pick(&letters));
     }

@@ -55,7 +55,7 @@ fn the_help_lists_every_key_of_its_screen() {
 
 #[test]
 fn hints_are_keys_that_work_here() {
-    for keys in ["", "\r", "3", "?", "r", "x"] {
+    for keys in ["", "\r", "3", "?", "r", "x", "jx"] {
         let mut stage = Stage::live();
         stage.press(keys);
         let frame = stage.text(120, 40);

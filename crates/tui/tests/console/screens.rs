@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smoothserve_protocol::event::Cause;
+use smoothserve_protocol::message::Push;
 use smoothtool::msg::Report;
 
 use crate::stage::{Stage, both};
@@ -11,7 +13,7 @@ const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
 /// Brings a stage to a screen.
 type Way = fn(&mut Stage);
 
-const SCREENS: [(&str, Way); 7] = [
+const SCREENS: [(&str, Way); 11] = [
     ("overview", |_| {}),
     ("service", |stage| {
         stage.select("api");
@@ -25,6 +27,26 @@ const SCREENS: [(&str, Way); 7] = [
     }),
     ("events", |stage| {
         stage.press("3");
+    }),
+    ("paused_service", |stage| {
+        stage.select("api");
+        stage.press("\r");
+        let mut detail = crate::support::world::api();
+        let operation = detail.operation.as_mut().unwrap();
+        operation.paused_by = Some(Cause::Operator("ops@bastion".into()));
+        stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    }),
+    ("confirm_pause", |stage| {
+        stage.select("api");
+        stage.press("\rp");
+    }),
+    ("confirm_abort", |stage| {
+        stage.select("api");
+        stage.press("\rx");
+    }),
+    ("confirm_cut", |stage| {
+        stage.select("api");
+        stage.press("\rXap");
     }),
     ("confirm_restart", |stage| {
         stage.select("search");

@@ -260,6 +260,32 @@ pub(crate) fn quiet(text: &str) -> ServiceDetail {
     }
 }
 
+/// `billing` after a restart that halted.
+pub(crate) fn halted() -> ServiceDetail {
+    let mut detail = quiet("billing");
+    let mut receipt = detail.receipts[0].clone();
+    receipt.operation = OperationId(15);
+    (receipt.from, receipt.to) = (Generation(13), Generation(14));
+    (receipt.done, receipt.replaced, receipt.of) = (false, 1, 2);
+    receipt.halted = Some("billing-2 exited with code 1".into());
+    receipt.failure = Some((Slot(1), failure()));
+    receipt.remarks = vec!["billing-1 took 9.0s to exit after it was told to".into()];
+    receipt.steps = vec![
+        StepView {
+            drain_ms: Some(6_100),
+            stop_ms: Some(9_000),
+            boot_ms: Some(1_900),
+            ready_ms: Some(4_400),
+            ..StepView::new(Slot(0), StepPhase::Done)
+        },
+        StepView { drain_ms: Some(900), ..StepView::new(Slot(1), StepPhase::Failed) },
+    ];
+    receipt.slowest_held_us = Some(84_000);
+    receipt.unix_ms = NOON - 4 * MINUTE;
+    detail.receipts.insert(0, receipt);
+    detail
+}
+
 fn failure() -> Failure {
     Failure {
         reason: FailReason::Crashed(Exit::Code(1)),
@@ -270,7 +296,11 @@ fn failure() -> Failure {
 
 /// The detail of any service of [`overview`].
 pub(crate) fn detail(text: &str) -> ServiceDetail {
-    if text == "api" { api() } else { quiet(text) }
+    match text {
+        "api" => api(),
+        "billing" => halted(),
+        _ => quiet(text),
+    }
 }
 
 /// What happened.
