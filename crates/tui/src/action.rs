@@ -32,6 +32,24 @@ pub enum Action {
     ShowService,
     /// The event log.
     ShowEvents,
+    /// What the selected service prints.
+    ShowLogs,
+    /// Shows the newest line from now on, or no longer.
+    Follow,
+    /// Shows what is at least so bad: all, warnings, errors.
+    Level,
+    /// Shows what the next instance printed, then all of it again.
+    Instance,
+    /// Long lines in several rows, or cut.
+    Wrap,
+    /// Asks what to look for.
+    Find,
+    /// Looks for what was typed.
+    Search,
+    /// To the next line that has it.
+    FindNext,
+    /// To the one before.
+    FindPrevious,
     /// A rolling restart, after a question.
     Restart,
     /// Drains and stops, after a question.

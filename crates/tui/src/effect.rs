@@ -22,6 +22,17 @@ pub enum Order {
         /// How many at most.
         limit: u32,
     },
+    /// Ask what a service printed last.
+    Logs {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// Which.
+        service: ServiceName,
+        /// How many lines at most.
+        lines: u32,
+        /// Hear of what it prints from then on; else of nothing that any service prints.
+        follow: bool,
+    },
     /// Send a command; its answer comes back with the ticket.
     Act {
         /// Comes back with the answer.

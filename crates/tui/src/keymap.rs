@@ -12,6 +12,10 @@ pub enum Context {
     Service,
     /// The event log.
     Events,
+    /// What a service prints.
+    Logs,
+    /// What to look for is typed; characters are text there.
+    Find,
     /// The list of keys.
     Help,
     /// A question that one key answers.
@@ -24,10 +28,12 @@ pub enum Context {
 
 impl Context {
     /// Every place.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Overview,
         Self::Service,
         Self::Events,
+        Self::Logs,
+        Self::Find,
         Self::Help,
         Self::Question,
         Self::Offer,
@@ -40,6 +46,8 @@ impl Context {
             Self::Overview => "overview",
             Self::Service => "service",
             Self::Events => "events",
+            Self::Logs => "logs",
+            Self::Find => "find",
             Self::Help => "help",
             Self::Question | Self::Offer | Self::TypedName => "question",
         }
@@ -85,13 +93,14 @@ impl Binding {
 }
 
 use Action as A;
-use Context::{Events, Help, Offer, Overview, Question, Service, TypedName};
+use Context::{Events, Find, Help, Logs, Offer, Overview, Question, Service, TypedName};
 use Key::{Char, Ctrl};
 
-const SCREENS: &[Context] = &[Overview, Service, Events];
+const SCREENS: &[Context] = &[Overview, Service, Events, Logs];
+const LOGS: &[Context] = &[Logs];
 const SERVICES: &[Context] = &[Overview, Service];
 const QUESTIONS: &[Context] = &[Question, Offer];
-const LISTS: &[Context] = &[Overview, Service, Events, Help];
+const LISTS: &[Context] = &[Overview, Service, Events, Logs, Help];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
 const fn key(
@@ -135,9 +144,20 @@ pub const TABLE: &[Binding] = &[
         "60s more (does not ask)",
     ),
     key(&[Char('X')], A::Cut, &[Service], Group::Act, Some("cut"), "cut what it waits for"),
+    key(&[Char('f')], A::Follow, LOGS, Group::Other, Some("follow"), "follow, or stay"),
+    key(&[Char('v')], A::Level, LOGS, Group::Other, Some("level"), "all, warnings, errors"),
+    key(&[Char('/')], A::Find, LOGS, Group::Move, Some("find"), "find"),
+    key(&[Char('n')], A::FindNext, LOGS, Group::Move, Some("next"), "next that has it"),
+    key(&[Char('N')], A::FindPrevious, LOGS, Group::Move, None, "the one before"),
+    key(&[Char('i')], A::Instance, LOGS, Group::Other, Some("instance"), "next instance, all"),
+    key(&[Char('w')], A::Wrap, LOGS, Group::Other, Some("wrap"), "wrap long lines"),
+    key(&[Key::Enter], A::Search, &[Find], Group::Move, Some("find"), "find"),
+    key(&[Key::Esc], A::Back, &[Find], Group::Move, Some("cancel"), "cancel"),
+    key(&[Char('l'), Char('4')], A::ShowLogs, &[Service], Group::Move, Some("logs"), "logs"),
     key(&[Char('r')], A::Restart, SERVICES, Group::Act, Some("restart"), "rolling restart"),
     key(&[Char('x')], A::Stop, SERVICES, Group::Act, Some("stop"), "stop, drains first"),
     key(&[Char('u')], A::Start, SERVICES, Group::Act, Some("start"), "start (does not ask)"),
+    key(&[Char('l'), Char('4')], A::ShowLogs, &[Overview], Group::Move, Some("logs"), "logs"),
     key(&[Char('j'), Key::Down], A::Move(Step::Down), LISTS, Group::Move, None, "down"),
     key(&[Char('k'), Key::Up], A::Move(Step::Up), LISTS, Group::Move, None, "up"),
     key(&[Char('g'), Key::Home], A::Move(Step::First), LISTS, Group::Move, None, "first"),
@@ -160,10 +180,17 @@ pub const TABLE: &[Binding] = &[
     ),
     key(&[Char('1')], A::ShowOverview, SCREENS, Group::Move, None, "overview"),
     key(&[Char('2')], A::ShowService, SCREENS, Group::Move, None, "service"),
-    key(&[Char('3'), Char('e')], A::ShowEvents, SERVICES, Group::Move, Some("events"), "events"),
+    key(
+        &[Char('3'), Char('e')],
+        A::ShowEvents,
+        &[Overview, Service, Logs],
+        Group::Move,
+        Some("events"),
+        "events",
+    ),
     key(&[Char('L')], A::AcknowledgeLost, SCREENS, Group::Other, None, "note the lost ones"),
     key(&[Char('?')], A::Help, SCREENS, Group::Other, Some("help"), "help"),
-    key(&[Key::Esc], A::Back, &[Service, Events], Group::Move, Some("back"), "back"),
+    key(&[Key::Esc], A::Back, &[Service, Events, Logs], Group::Move, Some("back"), "back"),
     key(&[Key::Esc, Char('?')], A::Back, &[Help], Group::Move, Some("close"), "close"),
     key(&[Ctrl('l')], A::Redraw, EVERYWHERE, Group::Other, None, "paint anew"),
     key(&[Ctrl('z')], A::Suspend, EVERYWHERE, Group::Other, None, "suspend"),
@@ -171,12 +198,12 @@ pub const TABLE: &[Binding] = &[
         keys: &[Char('q'), Ctrl('c')],
         shown: 2,
         action: A::Quit,
-        contexts: &[Overview, Service, Events, Help],
+        contexts: LISTS,
         group: Group::Other,
         hint: Some("quit"),
         help: "quit, the daemon runs on",
     },
-    key(&[Ctrl('c')], A::Quit, &[Question, Offer, TypedName], Group::Other, None, "quit"),
+    key(&[Ctrl('c')], A::Quit, &[Find, Question, Offer, TypedName], Group::Other, None, "quit"),
 ];
 
 /// What `key` does in `context`.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use smoothserve_protocol::event::EventBatch;
+use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::{Done, Push, Refusal};
 
 use crate::effect::Ticket;
@@ -52,6 +53,13 @@ pub enum Report {
     Push(Push),
     /// The daemon answered a question about past events.
     History(EventBatch),
+    /// The daemon answered a question about what a service printed.
+    Logs {
+        /// Which question.
+        ticket: Ticket,
+        /// Its answer.
+        result: Result<LogBatch, Refusal>,
+    },
     /// The daemon answered a command.
     Answered {
         /// Which command.

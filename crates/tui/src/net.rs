@@ -25,6 +25,7 @@ const WAITS: [u64; 3] = [250, 500, 800];
 enum Asked {
     Subscription,
     History,
+    Logs(Ticket),
     Command(Ticket),
 }
 
@@ -140,6 +141,10 @@ async fn carry_out(
             (Asked::Subscription, Request::Subscribe { focus, events_after })
         }
         Order::History { limit } => (Asked::History, Request::Events { after: None, limit }),
+        Order::Logs { ticket, service, lines, follow } => {
+            let (slot, grep) = (None, None);
+            (Asked::Logs(ticket), Request::Logs { service, slot, lines, grep, follow })
+        }
         Order::Act { ticket, request } => (Asked::Command(ticket), request),
         Order::RetryNow => return Ok(()),
     };
@@ -163,8 +168,14 @@ fn answer(asked: &Asked, result: Result<Done, Refusal>) -> Option<Report> {
     match (asked, result) {
         (Asked::Command(ticket), result) => Some(Report::Answered { ticket: *ticket, result }),
         (Asked::History, Ok(Done::Events(batch))) => Some(Report::History(batch)),
+        (Asked::Logs(ticket), Ok(Done::Logs(batch))) => {
+            Some(Report::Logs { ticket: *ticket, result: Ok(batch) })
+        }
+        (Asked::Logs(ticket), Err(refusal)) => {
+            Some(Report::Logs { ticket: *ticket, result: Err(refusal) })
+        }
         // Pushes follow, or the daemon is on its way out and says so.
-        (Asked::Subscription | Asked::History, _) => None,
+        (Asked::Subscription | Asked::History | Asked::Logs(_), _) => None,
     }
 }
 

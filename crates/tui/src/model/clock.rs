@@ -51,4 +51,9 @@ impl Clock {
     pub fn text(&self, unix_ms: u64) -> String {
         fmt::clock(unix_ms, &self.zone)
     }
+
+    /// The same to the millisecond.
+    pub fn fine_text(&self, unix_ms: u64) -> String {
+        fmt::clock_and_millis(unix_ms, &self.zone)
+    }
 }

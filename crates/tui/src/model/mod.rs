@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod conn;
 pub mod events;
+pub mod logs;
 pub mod question;
 pub mod select;
 pub mod series;
@@ -21,6 +22,7 @@ use crate::words::escape;
 use clock::{Clock, Moment};
 use conn::{Connection, Freshness};
 use events::EventLog;
+use logs::LogBook;
 use question::{Level, Question, Verb};
 use select::Selection;
 use series::Series;
@@ -41,6 +43,8 @@ pub enum Screen {
         /// Lines back from the newest.
         back: usize,
     },
+    /// What a service prints.
+    Logs(ServiceName),
 }
 
 /// What stands in front of the screen.
@@ -51,6 +55,8 @@ pub enum Front {
         /// Lines down from the first.
         down: usize,
     },
+    /// What to look for in the log; so far, this much.
+    Find(String),
     /// A question.
     Question(Question),
 }
@@ -110,10 +116,14 @@ pub struct Model {
     pub series: Series,
     /// What happened.
     pub events: EventLog,
+    /// What one service printed.
+    pub logs: LogBook,
     /// The cursor of the overview.
     pub selection: Selection,
     /// What fills the frame.
     pub screen: Screen,
+    /// Where one came from.
+    pub behind: Option<Screen>,
     /// What stands in front of it.
     pub front: Option<Front>,
     /// The line that goes away by itself.
@@ -151,8 +161,10 @@ impl Model {
             world: World::default(),
             series: Series::default(),
             events: EventLog::default(),
+            logs: LogBook::default(),
             selection: Selection::default(),
             screen: Screen::Overview,
+            behind: None,
             front: None,
             toast: None,
             dirty: Dirty::ByInput,
@@ -174,6 +186,7 @@ impl Model {
         match &self.front {
             None => self.screen_context(),
             Some(Front::Help { .. }) => Context::Help,
+            Some(Front::Find(_)) => Context::Find,
             Some(Front::Question(question)) => match question.level {
                 Level::Key if question.verb == Verb::Steer(Steer::Abort) => Context::Offer,
                 Level::Key => Context::Question,
@@ -188,6 +201,7 @@ impl Model {
             Screen::Overview => Context::Overview,
             Screen::Service(_) => Context::Service,
             Screen::Events { .. } => Context::Events,
+            Screen::Logs(_) => Context::Logs,
         }
     }
 
@@ -196,7 +210,7 @@ impl Model {
         match &self.screen {
             Screen::Overview => self.selection.name(),
             Screen::Service(name) => Some(name),
-            Screen::Events { .. } => None,
+            Screen::Events { .. } | Screen::Logs(_) => None,
         }
     }
 
@@ -243,6 +257,7 @@ impl Model {
             }
             Screen::Overview => self.world.is_moving(),
             Screen::Events { .. } => false,
+            Screen::Logs(_) => true,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The pure core: one message in, the model changed, the wanted effects out.
 
+pub mod logs;
 pub mod nav;
 pub mod net;
 pub mod ops;
@@ -42,12 +43,16 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
         Msg::Tick => Vec::new(),
     };
     effects.extend(net::refocus(model));
+    effects.extend(logs::ask(model));
     effects
 }
 
 fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     let context = model.context();
     if context == Context::TypedName && ops::type_name(model, key) {
+        return Vec::new();
+    }
+    if context == Context::Find && logs::type_needle(model, key) {
         return Vec::new();
     }
     match keymap::find(context, key) {
@@ -60,10 +65,19 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Move(step) => nav::travel(model, step),
         Action::Open | Action::ShowService => nav::open(model),
+        Action::ShowLogs => nav::show_logs(model),
         Action::Back => nav::back(model),
         Action::ShowOverview => nav::show_overview(model),
         Action::ShowEvents => nav::show_events(model),
         Action::Help => nav::help(model),
+        Action::Follow
+        | Action::Level
+        | Action::Instance
+        | Action::Wrap
+        | Action::Find
+        | Action::Search
+        | Action::FindNext
+        | Action::FindPrevious => logs::perform(model, action),
         Action::Restart | Action::Stop | Action::Start | Action::Pause | Action::Cut => {
             return ops::command(model, action);
         }

@@ -21,6 +21,7 @@ pub fn travel(model: &mut Model, step: Step) {
             let oldest = model.events.len().saturating_sub(1);
             *back = oldest - moved(oldest - (*back).min(oldest), step, half).min(oldest);
         }
+        Screen::Logs(_) => super::logs::travel(model, step),
         Screen::Service(_) => {}
     }
 }
@@ -50,17 +51,23 @@ const fn moved(from: usize, step: Step, half: isize) -> usize {
 
 /// Opens the service under the cursor.
 pub fn open(model: &mut Model) {
-    let Screen::Overview = model.screen else { return };
-    let Some(name) = model.selection.name().cloned() else { return };
-    go(model, Screen::Service(name));
+    let name = match &model.screen {
+        Screen::Overview => model.selection.name().cloned(),
+        Screen::Logs(name) => Some(name.clone()),
+        Screen::Service(_) | Screen::Events { .. } => None,
+    };
+    if let Some(name) = name {
+        go(model, Screen::Service(name));
+    }
 }
 
-/// Closes what stands in front, else goes back to the overview.
+/// Closes what stands in front, else goes back to where one came from.
 pub fn back(model: &mut Model) {
     if model.front.take().is_some() {
         model.touch(Dirty::ByInput);
     } else {
-        show_overview(model);
+        let behind = model.behind.take().unwrap_or(Screen::Overview);
+        go(model, behind);
     }
 }
 
@@ -74,6 +81,13 @@ pub fn show_events(model: &mut Model) {
     go(model, Screen::Events { back: 0 });
 }
 
+/// What the service prints that is selected.
+pub fn show_logs(model: &mut Model) {
+    let Some(name) = model.target().cloned() else { return };
+    model.logs.open(&name);
+    go(model, Screen::Logs(name));
+}
+
 /// The list of keys.
 pub fn help(model: &mut Model) {
     model.front = Some(Front::Help { down: 0 });
@@ -81,6 +95,11 @@ pub fn help(model: &mut Model) {
 }
 
 fn go(model: &mut Model, screen: Screen) {
+    model.behind = match (&model.screen, &screen) {
+        (_, Screen::Overview | Screen::Service(_)) => None,
+        (Screen::Service(_), _) => Some(model.screen.clone()),
+        _ => model.behind.take(),
+    };
     model.screen = screen;
     model.touch(Dirty::ByInput);
 }

@@ -4,6 +4,7 @@ use smoothserve_protocol::event::EventBatch;
 use smoothserve_protocol::message::{Done, Push, Refusal};
 use smoothserve_protocol::snapshot::{DaemonView, Overview, ServiceDetail};
 
+use super::logs;
 use crate::effect::{Effect, Order, Ticket};
 use crate::fmt;
 use crate::model::conn::Freshness;
@@ -23,14 +24,15 @@ pub fn report(model: &mut Model, report: Report) -> Vec<Effect> {
         Report::Down { why, failures, retry_in } => {
             let millis = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
             let retry_at = model.clock.now.plus(millis);
+            logs::cut_off(model);
             model.connection.down(words::escape(&why).into_owned(), failures, retry_at);
             model.touch(Dirty::ByInput);
         }
         Report::Push(Push::Overview(overview)) => return apply(model, overview),
         Report::Push(Push::Service(detail)) => apply_detail(model, detail),
         Report::Push(Push::Events(batch)) | Report::History(batch) => add_events(model, &batch),
-        // The console follows no output.
-        Report::Push(Push::Logs(_)) => {}
+        Report::Push(Push::Logs(batch)) => logs::printed(model, batch),
+        Report::Logs { ticket, result } => logs::answered(model, ticket, result),
         Report::Push(Push::Bye { reason }) => {
             model.connection.goodbye(model.clock.now, words::escape(&reason).into_owned());
         }
@@ -49,7 +51,7 @@ pub fn report(model: &mut Model, report: Report) -> Vec<Effect> {
 pub fn refocus(model: &mut Model) -> Option<Effect> {
     let wanted = match (&model.front, &model.screen) {
         (Some(Front::Question(question)), _) => Some(&question.service),
-        (_, Screen::Service(name)) => Some(name),
+        (_, Screen::Service(name) | Screen::Logs(name)) => Some(name),
         (_, Screen::Overview | Screen::Events { .. }) => model.selection.name(),
     };
     if !model.connection.is_open() || wanted == model.focus.as_ref() {
@@ -69,6 +71,7 @@ fn connected(model: &mut Model) -> Vec<Effect> {
         model.events.remark(model.clock.unix_ms(), text);
     }
     model.connection.opened();
+    logs::cut_off(model);
     model.touch(Dirty::ByInput);
     let mut effects = vec![subscribe(model)];
     if model.events.last().is_none() {

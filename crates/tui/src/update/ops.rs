@@ -116,7 +116,7 @@ fn commanded(model: &mut Model, action: Action) -> Option<ServiceName> {
     }
     match &model.front {
         Some(Front::Question(question)) => Some(question.service.clone()),
-        Some(Front::Help { .. }) | None => model.target().cloned(),
+        Some(Front::Help { .. } | Front::Find(_)) | None => model.target().cloned(),
     }
 }
 

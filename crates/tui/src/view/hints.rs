@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::Width;
 use crate::action::Action;
 use crate::keymap::{self, Binding};
-use crate::model::Model;
+use crate::model::{Front, Model};
 use crate::style::Role;
 use crate::update::ops::{Unavailable, is_paused, unavailable};
 use crate::widgets::rows::columns;
@@ -14,7 +14,13 @@ use crate::widgets::{Canvas, Pen};
 /// Draws the hints and the toast.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
     let last = area.height.saturating_sub(1);
-    if let Some(toast) = &model.toast {
+    if let Some(Front::Find(typed)) = &model.front {
+        let row = if width == Width::Narrow { last } else { last.saturating_sub(1) };
+        canvas.pen(area, row).to(1).say("/", Role::Strong).say(&format!("{typed}_"), Role::Strong);
+        if width == Width::Narrow {
+            return;
+        }
+    } else if let Some(toast) = &model.toast {
         let role = if toast.bad { Role::Bad } else { Role::Strong };
         let row = if width == Width::Narrow { last } else { last.saturating_sub(1) };
         canvas.pen(area, row).to(1).say(&toast.text, role);

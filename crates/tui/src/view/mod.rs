@@ -6,6 +6,7 @@ pub mod header;
 pub mod help;
 pub mod hints;
 pub mod instances;
+pub mod logs;
 pub mod overview;
 pub mod service;
 pub mod steps;
@@ -54,7 +55,8 @@ pub const fn shows_detail(model: &Model) -> bool {
     let (width, height) = model.size;
     match (&model.front, &model.screen) {
         (Some(Front::Question(_)), _) | (None, Screen::Service(_)) => true,
-        (Some(Front::Help { .. }), _) | (None, Screen::Events { .. }) => false,
+        (Some(Front::Help { .. } | Front::Find(_)), _)
+        | (None, Screen::Events { .. } | Screen::Logs(_)) => false,
         (None, Screen::Overview) => has_peek(Rect::new(0, 0, width, height)),
     }
 }
@@ -77,14 +79,19 @@ pub fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
 
 /// Draws what every screen has, and says where the screen itself goes.
 fn frame(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) -> Rect {
-    // The row above the hints belongs to toasts; a narrow frame has none to spare.
-    let below = if width == Width::Narrow { 1 } else { 2 };
     if width == Width::Narrow {
         tiny::header(model, canvas, area);
     } else {
         header::draw(model, canvas, area, width);
     }
     hints::draw(model, canvas, area, width);
+    body(model, area)
+}
+
+/// Where the screen itself goes.
+pub fn body(_model: &Model, area: Rect) -> Rect {
+    // The row above the hints belongs to toasts; a narrow frame has none to spare.
+    let below = if width_of(area) == Width::Narrow { 1 } else { 2 };
     Rect { y: area.y + 2, height: area.height.saturating_sub(2 + below), ..area }
 }
 
@@ -101,6 +108,7 @@ fn screen(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
         Screen::Overview => overview::draw(model, canvas, body, width),
         Screen::Service(name) => service::draw(model, name, canvas, body, width),
         Screen::Events { back } => events::draw(model, *back, canvas, body),
+        Screen::Logs(name) => logs::draw(model, name, canvas, body, width),
     }
     if !model.is_live() {
         let row = age_row(model, body, width);
@@ -113,7 +121,10 @@ fn screen(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
 const fn age_row(model: &Model, body: Rect, width: Width) -> Rect {
     match (&model.screen, width) {
         (Screen::Overview, _) | (_, Width::Line | Width::Narrow) => Rect { height: 1, ..body },
-        (Screen::Service(_) | Screen::Events { .. }, Width::Normal | Width::Wide) => {
+        (
+            Screen::Service(_) | Screen::Events { .. } | Screen::Logs(_),
+            Width::Normal | Width::Wide,
+        ) => {
             let y = if model.toast.is_some() { body.bottom() - 1 } else { body.bottom() };
             Rect { y, height: 1, ..body }
         }

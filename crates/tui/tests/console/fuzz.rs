@@ -84,10 +84,27 @@ fn something(random: &mut Random, stage: &mut Stage) -> Vec<Effect> {
             stage.tell(Msg::Sent)
         }
         6 => stage.tell(Msg::Painted),
+        7 => print(random, stage),
         _ => {
             let key = key(random);
             stage.key(key)
         }
+    }
+}
+
+/// A service prints something, or the daemon answers what it printed.
+fn print(random: &mut Random, stage: &mut Stage) -> Vec<Effect> {
+    let mut batch = world::logs();
+    batch.missed = random.below(2);
+    batch.lines.truncate(usize::try_from(random.below(12)).unwrap());
+    for line in &mut batch.lines {
+        line.unix_ms += random.below(5_000);
+        line.bytes
+            .extend("商\u{1b}[2J wide ".repeat(usize::try_from(random.below(40)).unwrap()).bytes());
+    }
+    match stage.model.logs.asked {
+        Some((ticket, false)) => stage.net(Report::Logs { ticket, result: Ok(batch) }),
+        Some((_, true)) | None => stage.net(Report::Push(Push::Logs(batch))),
     }
 }
 
@@ -97,7 +114,7 @@ fn seen(stage: &Stage) -> Option<ServiceName> {
         (Some(Front::Question(question)), _) => Some(question.service.clone()),
         (_, Screen::Service(name)) => Some(name.clone()),
         (_, Screen::Overview) => stage.model.selection.name().cloned(),
-        (_, Screen::Events { .. }) => None,
+        (_, Screen::Events { .. } | Screen::Logs(_)) => None,
     }
 }
 
@@ -105,7 +122,7 @@ fn seen(stage: &Stage) -> Option<ServiceName> {
 fn is_painted(stage: &Stage) -> bool {
     let question = match &stage.model.front {
         Some(Front::Question(question)) => question.painted.is_some(),
-        Some(Front::Help { .. }) | None => true,
+        Some(Front::Help { .. } | Front::Find(_)) | None => true,
     };
     question && stage.model.painted_target.as_ref() == stage.model.target()
 }
@@ -147,9 +164,10 @@ fn no_size_and_no_world_panics() {
 
 #[test]
 fn every_small_size_is_drawn() {
-    for keys in ["", "\r", "3", "?", "r", "x"] {
+    for keys in ["", "\r", "3", "?", "r", "x", "l", "lw/a"] {
         let mut stage = Stage::live();
         stage.press(keys);
+        stage.answer_logs(world::logs());
         for width in 0..90 {
             for height in 0..30 {
                 stage.frame(width, height);

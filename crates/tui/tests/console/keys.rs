@@ -39,9 +39,12 @@ fn keys_that_terminals_take_are_not_bound() {
 
 #[test]
 fn the_help_lists_every_key_of_its_screen() {
-    for (keys, context) in
-        [("", Context::Overview), ("\r", Context::Service), ("3", Context::Events)]
-    {
+    for (keys, context) in [
+        ("", Context::Overview),
+        ("\r", Context::Service),
+        ("3", Context::Events),
+        ("l", Context::Logs),
+    ] {
         let mut stage = Stage::live();
         stage.press(keys);
         stage.press("?");
@@ -55,7 +58,7 @@ fn the_help_lists_every_key_of_its_screen() {
 
 #[test]
 fn hints_are_keys_that_work_here() {
-    for keys in ["", "\r", "3", "?", "r", "x", "jx"] {
+    for keys in ["", "\r", "3", "?", "r", "x", "jx", "l", "l/"] {
         let mut stage = Stage::live();
         stage.press(keys);
         let frame = stage.text(120, 40);

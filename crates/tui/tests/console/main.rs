@@ -9,5 +9,6 @@ mod behaviour;
 mod bytes;
 mod fuzz;
 mod keys;
+mod logs;
 mod screens;
 mod stage;

@@ -7,13 +7,14 @@ use smoothserve_protocol::message::Push;
 use smoothtool::msg::Report;
 
 use crate::stage::{Stage, both};
+use crate::support::world;
 
 const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
 
 /// Brings a stage to a screen.
 type Way = fn(&mut Stage);
 
-const SCREENS: [(&str, Way); 11] = [
+const SCREENS: [(&str, Way); 14] = [
     ("overview", |_| {}),
     ("service", |stage| {
         stage.select("api");
@@ -35,6 +36,22 @@ const SCREENS: [(&str, Way); 11] = [
         let operation = detail.operation.as_mut().unwrap();
         operation.paused_by = Some(Cause::Operator("ops@bastion".into()));
         stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    }),
+    ("logs", |stage| {
+        stage.select("api");
+        stage.press("l");
+        stage.answer_logs(world::logs());
+    }),
+    ("logs_wrapped", |stage| {
+        stage.select("api");
+        stage.press("\rlw");
+        stage.answer_logs(world::logs());
+    }),
+    ("logs_found", |stage| {
+        stage.select("api");
+        stage.press("lv/pool");
+        stage.answer_logs(world::logs());
+        stage.press("\r/ti");
     }),
     ("confirm_pause", |stage| {
         stage.select("api");

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
+use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::Push;
 use smoothserve_protocol::snapshot::Overview;
 use smoothtool::console::{GlyphChoice, text};
@@ -72,6 +73,19 @@ impl Stage {
             let detail = world::detail(focus.as_str());
             self.net(Report::Push(Push::Service(Some(Box::new(detail)))));
         }
+    }
+
+    /// The answer to the last question about what a service printed, if there is one.
+    pub(crate) fn answer_logs(&mut self, batch: LogBatch) {
+        if let Some((ticket, false)) = self.model.logs.asked {
+            self.net(Report::Logs { ticket, result: Ok(batch) });
+            self.paint();
+        }
+    }
+
+    /// What a service printed comes by itself.
+    pub(crate) fn print(&mut self, batch: LogBatch) {
+        self.net(Report::Push(Push::Logs(batch)));
     }
 
     pub(crate) fn key(&mut self, key: Key) -> Vec<Effect> {

@@ -145,6 +145,7 @@ async fn session(mut stream: TcpStream, token: Token, requests: Arc<Mutex<Vec<Re
 fn answer(request: &Request) -> Result<Done, Refusal> {
     match request {
         Request::Subscribe { .. } => Ok(Done::Subscribed),
+        Request::Logs { .. } => Ok(Done::Logs(world::logs())),
         Request::Events { .. } => Ok(Done::Events(world::events())),
         Request::Start { service, .. } if service.as_str() == "worker-ui" => {
             Ok(Done::Begun { operation: OperationId(18) })

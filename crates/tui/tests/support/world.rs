@@ -5,6 +5,7 @@ use smoothserve_protocol::failure::{Exit, FailReason, Failure};
 use smoothserve_protocol::id::{
     EventSeq, Generation, OperationId, Revision, RunId, ServiceName, Slot,
 };
+use smoothserve_protocol::log::{LogBatch, LogLine, Stream};
 use smoothserve_protocol::snapshot::*;
 
 /// 14:02:07 UTC on a day in January.
@@ -301,6 +302,42 @@ pub(crate) fn detail(text: &str) -> ServiceDetail {
         "billing" => halted(),
         _ => quiet(text),
     }
+}
+
+/// What `api` printed.
+pub(crate) fn logs() -> LogBatch {
+    let story: [(u64, u16, Stream, &str); 12] = [
+        (1_090, 3, Stream::Out, "info  GET /v1/items/88 404 3ms"),
+        (1_069, 1, Stream::Out, "info  GET /v1/items 200 19ms"),
+        (1_046, 0, Stream::Out, "debug GET /healthz 200 0.4ms"),
+        (1_010, 2, Stream::Err, "info  SIGTERM received, closing listener, 14 in flight"),
+        (829, 1, Stream::Out, "info  POST /v1/cart 201 31ms"),
+        (813, 3, Stream::Err, "\u{1b}[33mwarn\u{1b}[0m  slow query 412ms orders_by_day"),
+        (802, 0, Stream::Out, "info  GET /v1/items 200 22ms"),
+        (
+            801,
+            3,
+            Stream::Err,
+            "\u{1b}[1;31mERROR\u{1b}[0m pool timeout: no connection of 20 was free",
+        ),
+        (800, 3, Stream::Err, "    at pool.get (/opt/api/lib/pool.js:88:13)\u{1b}[2J\u{7}"),
+        (799, 3, Stream::Err, "    at Orders.byDay (/opt/api/lib/orders.js:12:40)"),
+        (786, 2, Stream::Out, "info  GET /v1/export 200 1.84s"),
+        (
+            90,
+            0,
+            Stream::Out,
+            "info  GET /v1/search?q=a+query+that+is+so+long+that+no+terminal+has+room+for+it+in+one+row+and+that+somebody+may+want+to+read+to+its+end 200 31ms",
+        ),
+    ];
+    let line = |(ago, slot, stream, text): (u64, u16, Stream, &str)| LogLine {
+        unix_ms: NOON - ago,
+        slot: Slot(slot),
+        generation: Generation(42),
+        stream,
+        bytes: text.into(),
+    };
+    LogBatch { missed: 0, lines: story.map(line).into() }
 }
 
 /// What happened.

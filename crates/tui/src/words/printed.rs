@@ -1,0 +1,96 @@
+//! What a process printed: made harmless, and judged by the level it says it has.
+
+use super::escape;
+
+/// How bad a line says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For those who look for something.
+    Debug,
+    /// For the record.
+    Info,
+    /// To look at.
+    Warning,
+    /// To do something about.
+    Error,
+}
+
+/// The words by which programs name a level, in their own letter case.
+const LEVELS: [(Severity, &[&str]); 4] = [
+    (
+        Severity::Error,
+        &["error", "fatal", "panic", "panicked", "critical", "crit", "emerg", "alert", "severe"],
+    ),
+    (Severity::Warning, &["warn", "warning"]),
+    (Severity::Info, &["info", "notice"]),
+    (Severity::Debug, &["debug", "trace"]),
+];
+
+/// Levels stand at the beginning of a line.
+const LEVEL_WITHIN: usize = 160;
+
+/// A line as it may be shown: colours are left out, and whatever else could steer a terminal is
+/// written out.
+pub fn printed(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.strip_suffix('\r').unwrap_or(&text);
+    if !text.contains('\u{1b}') {
+        return escape(text).into_owned();
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\u{1b}[") {
+        let (before, command) = rest.split_at(at);
+        plain.push_str(before);
+        let parameters = &command[2..];
+        let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':');
+        match end {
+            Some(end) if parameters[end..].starts_with('m') => rest = &parameters[end + 1..],
+            Some(_) | None => {
+                plain.push_str(&command[..2]);
+                rest = parameters;
+            }
+        }
+    }
+    plain.push_str(rest);
+    escape(&plain).into_owned()
+}
+
+/// The level that `line` names first; none: it names none.
+pub fn severity(line: &str) -> Option<Severity> {
+    let head = crate::fmt::fit(line, LEVEL_WITHIN);
+    head.split(|c: char| !c.is_ascii_alphanumeric()).find_map(|word| {
+        let named = |(_, words): &&(Severity, &[&str])| {
+            words.iter().any(|level| level.eq_ignore_ascii_case(word))
+        };
+        LEVELS.iter().find(named).map(|(severity, _)| *severity)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_go_and_commands_are_written_out() {
+        let line = b"\x1b[1;31mERROR\x1b[0m \x1b[38:5:9mred\x1b[m \x1b[2J\x1b]0;title\x07 end\r";
+        assert_eq!(printed(line), r"ERROR red \x1b[2J\x1b]0;title\x07 end");
+        assert_eq!(printed(b"\xff\x1b["), "\u{fffd}\\x1b[");
+        assert_eq!(printed("a\u{9b}2J".as_bytes()), r"a\u{9b}2J");
+    }
+
+    #[test]
+    fn a_level_is_the_first_word_that_names_one() {
+        for (line, level) in [
+            ("2026-01-02T14:02:07Z  WARN pool: error rate 3 %", Some(Severity::Warning)),
+            (r#"{"level":"error","msg":"info"}"#, Some(Severity::Error)),
+            ("[info] 0 errors", Some(Severity::Info)),
+            ("thread 'main' panicked at src/main.rs", Some(Severity::Error)),
+            ("TRACE hyper", Some(Severity::Debug)),
+            ("GET /errors 200", None),
+            ("", None),
+        ] {
+            assert_eq!(severity(line), level, "{line}");
+        }
+    }
+}

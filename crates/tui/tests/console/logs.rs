@@ -1,0 +1,226 @@
+//! The log view: what is asked for, what is shown, and that nothing printed reaches the terminal raw.
+
+use std::time::Duration;
+
+use smoothserve_protocol::id::{Generation, Slot};
+use smoothserve_protocol::log::{LogBatch, LogLine, Stream};
+use smoothtool::effect::{Effect, Order};
+use smoothtool::input::Key;
+use smoothtool::model::Screen;
+use smoothtool::msg::Report;
+
+use crate::stage::Stage;
+use crate::support::world;
+
+/// In front of the log of `api`, which printed the usual.
+fn reading() -> Stage {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\rl");
+    stage.answer_logs(world::logs());
+    stage.text(80, 24);
+    stage
+}
+
+fn line(unix_ms: u64, text: &str) -> LogLine {
+    LogLine {
+        unix_ms,
+        slot: Slot(0),
+        generation: Generation(42),
+        stream: Stream::Out,
+        bytes: text.into(),
+    }
+}
+
+fn batch(lines: Vec<LogLine>) -> LogBatch {
+    LogBatch { missed: 0, lines }
+}
+
+/// So many more lines, which say their number.
+fn more(from: u64, to: u64) -> LogBatch {
+    batch((from..to).map(|n| line(world::NOON + n, &format!("line {n} here"))).collect())
+}
+
+/// The questions about what a service printed: which, and whether to follow.
+fn asked(effects: &[Effect]) -> Vec<(&str, bool)> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Order(Order::Logs { service, follow, .. }) => Some((service.as_str(), *follow)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_log_is_followed_while_it_is_on_the_screen_and_no_longer() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    assert_eq!(asked(&stage.press("l")), [("api", true)]);
+    assert_eq!(asked(&stage.press("?\u{1b}/\u{1b}")), []);
+    assert_eq!(asked(&stage.press("\u{1b}")), [("api", false)]);
+    stage.select("www");
+    assert_eq!(asked(&stage.press("l")), [("www", true)]);
+}
+
+#[test]
+fn escape_goes_back_to_where_one_came_from() {
+    let mut stage = reading();
+    stage.press("\u{1b}");
+    assert_eq!(stage.model.screen, Screen::Service(world::name("api")));
+    stage.press("\u{1b}l\u{1b}");
+    assert_eq!(stage.model.screen, Screen::Overview);
+}
+
+#[test]
+fn what_another_service_printed_is_not_mixed_in() {
+    let mut stage = reading();
+    stage.press("\u{1b}\u{1b}");
+    stage.select("www");
+    stage.press("l");
+    stage.print(more(0, 1));
+    assert!(!stage.text(80, 24).contains("line 0 here"), "it was pushed before the answer");
+    stage.answer_logs(more(1, 2));
+    stage.print(more(2, 3));
+    let frame = stage.text(80, 24);
+    assert!(!frame.contains("SIGTERM"), "{frame}");
+    assert!(frame.contains("line 1 here") && frame.contains("line 2 here"), "{frame}");
+}
+
+#[test]
+fn it_follows_until_one_scrolls_and_counts_what_is_newer() {
+    let mut stage = reading();
+    stage.print(more(0, 100));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("line 99 here") && frame.contains("following"), "{frame}");
+    stage.press("k");
+    stage.print(more(100, 105));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("line 98 here") && !frame.contains("line 99 here"), "{frame}");
+    assert!(frame.contains("+6 newer"), "{frame}");
+    stage.press("g");
+    assert!(stage.text(80, 24).contains("GET /v1/items/88 404 3ms"));
+    stage.press("f");
+    assert!(stage.text(80, 24).contains("line 104 here"));
+    stage.press("fG");
+    assert!(stage.model.logs.is_following());
+}
+
+#[test]
+fn what_it_prints_is_harmless() {
+    let mut stage = reading();
+    let evil = "\u{1b}]0;owned\u{7}\u{9b}31m\u{1b}[5A\u{202e}\rfirst";
+    stage.print(batch(vec![line(world::NOON, evil)]));
+    stage.press("w");
+    for (width, height) in [(40, 12), (80, 24), (120, 40)] {
+        let buffer = stage.frame(width, height);
+        for cell in &buffer.content {
+            assert!(!cell.symbol().chars().any(char::is_control), "{:?}", cell.symbol());
+        }
+    }
+    let frame = stage.text(120, 40);
+    assert!(frame.contains(r"\x1b]0;owned\x07\u{9b}31m\x1b[5A\u{202e}\rfirst"), "{frame}");
+    assert!(frame.contains("ERROR pool timeout"), "colours go: {frame}");
+}
+
+#[test]
+fn one_instance_or_one_level_is_shown_alone() {
+    let mut stage = reading();
+    stage.press("i");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("logs   api-1") && frame.contains("/healthz"), "{frame}");
+    assert!(!frame.contains("POST /v1/cart"), "{frame}");
+    stage.press("iiii");
+    assert!(stage.text(80, 24).contains("api, all instances"));
+    stage.press("v");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("level warning") && frame.contains("slow query"), "{frame}");
+    assert!(frame.contains("at pool.get"), "the rest of the message: {frame}");
+    assert!(!frame.contains("POST /v1/cart"), "{frame}");
+    stage.press("v");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("level error") && !frame.contains("slow query"), "{frame}");
+    stage.press("v");
+    assert!(stage.text(80, 24).contains("POST /v1/cart"));
+}
+
+#[test]
+fn what_is_looked_for_is_found_up_and_down() {
+    let mut stage = reading();
+    stage.print(more(0, 200));
+    stage.press("/line 42\r");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("line 42 here") && frame.contains("/ line 42"), "{frame}");
+    stage.press("/here\rNN");
+    let first = stage.model.logs.found;
+    stage.press("n");
+    assert!(stage.model.logs.found > first);
+    stage.press("/no such line\r");
+    assert!(stage.text(80, 24).contains("nothing has no such line"));
+    stage.press("/abc");
+    stage.key(Key::Backspace);
+    assert!(stage.text(80, 24).contains("/ab_"));
+    stage.press("\u{1b}");
+    assert_eq!(stage.model.logs.needle, "no such line", "cancelled");
+}
+
+#[test]
+fn after_a_break_it_is_asked_anew_and_nothing_is_shown_twice() {
+    let mut stage = reading();
+    stage.print(more(0, 3));
+    let why = "connection refused".to_owned();
+    stage.net(Report::Down { why, failures: 1, retry_in: Duration::from_millis(250) });
+    let effects = stage.net(Report::Connected);
+    assert_eq!(asked(&effects), [("api", true)]);
+    stage.overview(world::overview());
+    stage.answer_logs(more(1, 5));
+    let frame = stage.text(80, 24);
+    assert_eq!(frame.matches("line 2 here").count(), 1, "{frame}");
+    assert!(frame.contains("line 4 here") && frame.contains("GET /healthz"), "{frame}");
+}
+
+#[test]
+fn lines_that_were_missed_are_a_row() {
+    let mut stage = reading();
+    stage.print(LogBatch { missed: 1_204, ..more(0, 1) });
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("1 204 lines missed"), "{frame}");
+}
+
+#[test]
+fn a_service_that_is_unknown_is_told() {
+    use smoothserve_protocol::message::Refusal;
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("l");
+    let Some((ticket, _)) = stage.model.logs.asked else { panic!("not asked") };
+    let refusal = Refusal::UnknownService { name: world::name("api"), known: Vec::new() };
+    stage.net(Report::Logs { ticket, result: Err(refusal) });
+    assert!(stage.text(80, 24).contains("no service is named api"));
+}
+
+#[test]
+fn a_megabyte_a_second_is_ten_small_frames() {
+    use smoothtool::model::Dirty;
+    let mut stage = reading();
+    stage.paint();
+    for tenth in 0..10 {
+        let lines = (0..1_000).map(|n| {
+            let text = format!("info {tenth} {n} {}", "x".repeat(90));
+            line(world::NOON + tenth * 100, &text)
+        });
+        stage.print(batch(lines.collect()));
+        assert_eq!(stage.model.dirty, Dirty::ByData);
+        let frame = stage.text(80, 24);
+        assert!(frame.contains(&format!("info {tenth} 999")), "{frame}");
+        let touched = std::cell::Cell::new(0);
+        stage.model.logs.window(19, |_| {
+            touched.set(touched.get() + 1);
+            1
+        });
+        assert_eq!(touched.get(), 19, "one look at each line that is shown");
+        stage.paint();
+        stage.pass(100);
+    }
+    assert!(stage.model.logs.bytes() <= 8 << 20);
+}
