@@ -32,6 +32,8 @@ pub enum Action {
     ShowService,
     /// The event log.
     ShowEvents,
+    /// Rolling restarts that have ended.
+    ShowHistory,
     /// What the selected service prints.
     ShowLogs,
     /// Shows the newest line from now on, or no longer.

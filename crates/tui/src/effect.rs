@@ -22,6 +22,15 @@ pub enum Order {
         /// How many at most.
         limit: u32,
     },
+    /// Ask for rolling restarts that have ended.
+    Receipts {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// Of which service; none: of all.
+        service: Option<ServiceName>,
+        /// How many at most, the newest.
+        limit: u32,
+    },
     /// Ask what a service printed last.
     Logs {
         /// Comes back with the answer.

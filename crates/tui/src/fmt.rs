@@ -149,6 +149,22 @@ pub fn fit(text: &str, columns: usize) -> &str {
     beyond.map_or(text, |(end, _)| &text[..end])
 }
 
+/// `text` in as many pieces as it takes when each has so many columns; at least one.
+pub fn pieces(text: &str, columns: usize) -> Vec<&str> {
+    let mut rest = text;
+    let mut pieces = Vec::new();
+    loop {
+        // A character that is wider than a row has to go somewhere.
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let (piece, after) = rest.split_at(fit(rest, columns).len().max(first));
+        pieces.push(piece);
+        if after.is_empty() {
+            return pieces;
+        }
+        rest = after;
+    }
+}
+
 /// `n / unit` to one decimal, half rounded up.
 fn tenths(n: u64, unit: u64) -> String {
     let tenths = (n * 10 + unit / 2) / unit;

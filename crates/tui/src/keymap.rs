@@ -14,6 +14,8 @@ pub enum Context {
     Events,
     /// What a service prints.
     Logs,
+    /// Rolling restarts that have ended.
+    History,
     /// What to look for is typed; characters are text there.
     Find,
     /// The list of keys.
@@ -28,11 +30,12 @@ pub enum Context {
 
 impl Context {
     /// Every place.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Overview,
         Self::Service,
         Self::Events,
         Self::Logs,
+        Self::History,
         Self::Find,
         Self::Help,
         Self::Question,
@@ -47,6 +50,7 @@ impl Context {
             Self::Service => "service",
             Self::Events => "events",
             Self::Logs => "logs",
+            Self::History => "history",
             Self::Find => "find",
             Self::Help => "help",
             Self::Question | Self::Offer | Self::TypedName => "question",
@@ -93,14 +97,14 @@ impl Binding {
 }
 
 use Action as A;
-use Context::{Events, Find, Help, Logs, Offer, Overview, Question, Service, TypedName};
+use Context::{Events, Find, Help, History, Logs, Offer, Overview, Question, Service, TypedName};
 use Key::{Char, Ctrl};
 
-const SCREENS: &[Context] = &[Overview, Service, Events, Logs];
+const SCREENS: &[Context] = &[Overview, Service, Events, Logs, History];
 const LOGS: &[Context] = &[Logs];
 const SERVICES: &[Context] = &[Overview, Service];
 const QUESTIONS: &[Context] = &[Question, Offer];
-const LISTS: &[Context] = &[Overview, Service, Events, Logs, Help];
+const LISTS: &[Context] = &[Overview, Service, Events, Logs, History, Help];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
 const fn key(
@@ -120,7 +124,7 @@ pub const PAUSE: &str = "pause after this one";
 /// The table, in the order of the hint bar.
 pub const TABLE: &[Binding] = &[
     key(&[Char('R')], A::RetryNow, SCREENS, Group::Other, Some("try now"), "connect now"),
-    key(&[Key::Enter], A::Open, &[Overview], Group::Move, Some("open"), "open"),
+    key(&[Key::Enter], A::Open, &[Overview, History], Group::Move, Some("open"), "open"),
     key(&[Char('y')], A::Confirm, QUESTIONS, Group::Act, Some("yes, do it"), "yes, do it"),
     key(
         &[Key::Enter],
@@ -183,14 +187,30 @@ pub const TABLE: &[Binding] = &[
     key(
         &[Char('3'), Char('e')],
         A::ShowEvents,
-        &[Overview, Service, Logs],
+        &[Overview, Service, Logs, History],
         Group::Move,
         Some("events"),
         "events",
     ),
+    key(
+        &[Char('h'), Char('5')],
+        A::ShowHistory,
+        &[Service],
+        Group::Move,
+        Some("history"),
+        "past restarts",
+    ),
+    key(
+        &[Char('h'), Char('5')],
+        A::ShowHistory,
+        &[Overview, Events, Logs],
+        Group::Move,
+        None,
+        "past restarts",
+    ),
     key(&[Char('L')], A::AcknowledgeLost, SCREENS, Group::Other, None, "note the lost ones"),
     key(&[Char('?')], A::Help, SCREENS, Group::Other, Some("help"), "help"),
-    key(&[Key::Esc], A::Back, &[Service, Events, Logs], Group::Move, Some("back"), "back"),
+    key(&[Key::Esc], A::Back, &[Service, Events, Logs, History], Group::Move, Some("back"), "back"),
     key(&[Key::Esc, Char('?')], A::Back, &[Help], Group::Move, Some("close"), "close"),
     key(&[Ctrl('l')], A::Redraw, EVERYWHERE, Group::Other, None, "paint anew"),
     key(&[Ctrl('z')], A::Suspend, EVERYWHERE, Group::Other, None, "suspend"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use smoothserve_protocol::event::EventBatch;
 use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::{Done, Push, Refusal};
+use smoothserve_protocol::snapshot::Receipt;
 
 use crate::effect::Ticket;
 use crate::input::Key;
@@ -53,6 +54,13 @@ pub enum Report {
     Push(Push),
     /// The daemon answered a question about past events.
     History(EventBatch),
+    /// The daemon answered a question about rolling restarts that have ended.
+    Receipts {
+        /// Which question.
+        ticket: Ticket,
+        /// Its answer.
+        result: Result<Vec<Receipt>, Refusal>,
+    },
     /// The daemon answered a question about what a service printed.
     Logs {
         /// Which question.

@@ -26,6 +26,7 @@ enum Asked {
     Subscription,
     History,
     Logs(Ticket),
+    Receipts(Ticket),
     Command(Ticket),
 }
 
@@ -141,6 +142,9 @@ async fn carry_out(
             (Asked::Subscription, Request::Subscribe { focus, events_after })
         }
         Order::History { limit } => (Asked::History, Request::Events { after: None, limit }),
+        Order::Receipts { ticket, service, limit } => {
+            (Asked::Receipts(ticket), Request::History { service, limit })
+        }
         Order::Logs { ticket, service, lines, follow } => {
             let (slot, grep) = (None, None);
             (Asked::Logs(ticket), Request::Logs { service, slot, lines, grep, follow })
@@ -174,8 +178,14 @@ fn answer(asked: &Asked, result: Result<Done, Refusal>) -> Option<Report> {
         (Asked::Logs(ticket), Err(refusal)) => {
             Some(Report::Logs { ticket: *ticket, result: Err(refusal) })
         }
+        (Asked::Receipts(ticket), Ok(Done::History(receipts))) => {
+            Some(Report::Receipts { ticket: *ticket, result: Ok(receipts) })
+        }
+        (Asked::Receipts(ticket), Err(refusal)) => {
+            Some(Report::Receipts { ticket: *ticket, result: Err(refusal) })
+        }
         // Pushes follow, or the daemon is on its way out and says so.
-        (Asked::Subscription | Asked::History | Asked::Logs(_), _) => None,
+        (Asked::Subscription | Asked::History | Asked::Logs(_) | Asked::Receipts(_), _) => None,
     }
 }
 

@@ -52,6 +52,11 @@ impl Clock {
         fmt::clock(unix_ms, &self.zone)
     }
 
+    /// The same with its day.
+    pub fn day_text(&self, unix_ms: u64) -> String {
+        fmt::day_and_clock(unix_ms, &self.zone)
+    }
+
     /// The same to the millisecond.
     pub fn fine_text(&self, unix_ms: u64) -> String {
         fmt::clock_and_millis(unix_ms, &self.zone)

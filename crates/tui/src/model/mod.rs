@@ -4,6 +4,7 @@ pub mod clock;
 pub mod conn;
 pub mod events;
 pub mod logs;
+pub mod past;
 pub mod question;
 pub mod select;
 pub mod series;
@@ -23,6 +24,7 @@ use clock::{Clock, Moment};
 use conn::{Connection, Freshness};
 use events::EventLog;
 use logs::LogBook;
+use past::Past;
 use question::{Level, Question, Verb};
 use select::Selection;
 use series::Series;
@@ -45,6 +47,8 @@ pub enum Screen {
     },
     /// What a service prints.
     Logs(ServiceName),
+    /// Rolling restarts that have ended, of one service or of all.
+    History(Option<ServiceName>),
 }
 
 /// What stands in front of the screen.
@@ -118,6 +122,8 @@ pub struct Model {
     pub events: EventLog,
     /// What one service printed.
     pub logs: LogBook,
+    /// Rolling restarts that have ended.
+    pub past: Past,
     /// The cursor of the overview.
     pub selection: Selection,
     /// What fills the frame.
@@ -162,6 +168,7 @@ impl Model {
             series: Series::default(),
             events: EventLog::default(),
             logs: LogBook::default(),
+            past: Past::default(),
             selection: Selection::default(),
             screen: Screen::Overview,
             behind: None,
@@ -202,6 +209,7 @@ impl Model {
             Screen::Service(_) => Context::Service,
             Screen::Events { .. } => Context::Events,
             Screen::Logs(_) => Context::Logs,
+            Screen::History(_) => Context::History,
         }
     }
 
@@ -210,7 +218,7 @@ impl Model {
         match &self.screen {
             Screen::Overview => self.selection.name(),
             Screen::Service(name) => Some(name),
-            Screen::Events { .. } | Screen::Logs(_) => None,
+            Screen::Events { .. } | Screen::Logs(_) | Screen::History(_) => None,
         }
     }
 
@@ -256,7 +264,7 @@ impl Model {
                 self.world.row(name).is_some_and(|row| row.operation.is_some())
             }
             Screen::Overview => self.world.is_moving(),
-            Screen::Events { .. } => false,
+            Screen::Events { .. } | Screen::History(_) => false,
             Screen::Logs(_) => true,
         }
     }

@@ -20,7 +20,7 @@ const LONGEST: usize = 200;
 pub fn ask(model: &mut Model) -> Option<Effect> {
     let wanted = match &model.screen {
         Screen::Logs(name) => Some(name),
-        Screen::Overview | Screen::Service(_) | Screen::Events { .. } => None,
+        Screen::Overview | Screen::Service(_) | Screen::Events { .. } | Screen::History(_) => None,
     };
     if !model.connection.is_open() || wanted == model.logs.followed.as_ref() {
         return None;

@@ -4,6 +4,7 @@ pub mod logs;
 pub mod nav;
 pub mod net;
 pub mod ops;
+pub mod past;
 
 use crate::action::Action;
 use crate::effect::{Effect, Order};
@@ -11,7 +12,7 @@ use crate::input::Key;
 use crate::keymap::{self, Context};
 use crate::model::clock::Moment;
 use crate::model::conn::Freshness;
-use crate::model::{Dirty, Front, Model};
+use crate::model::{Dirty, Front, Model, Screen};
 use crate::msg::Msg;
 
 /// Takes in `msg`, which came at `now`.
@@ -44,6 +45,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
     };
     effects.extend(net::refocus(model));
     effects.extend(logs::ask(model));
+    effects.extend(past::ask(model));
     effects
 }
 
@@ -64,7 +66,9 @@ fn press(model: &mut Model, key: Key) -> Vec<Effect> {
 fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Move(step) => nav::travel(model, step),
+        Action::Open if matches!(model.screen, Screen::History(_)) => past::open(model),
         Action::Open | Action::ShowService => nav::open(model),
+        Action::ShowHistory => nav::show_history(model),
         Action::ShowLogs => nav::show_logs(model),
         Action::Back => nav::back(model),
         Action::ShowOverview => nav::show_overview(model),

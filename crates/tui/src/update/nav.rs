@@ -22,6 +22,7 @@ pub fn travel(model: &mut Model, step: Step) {
             *back = oldest - moved(oldest - (*back).min(oldest), step, half).min(oldest);
         }
         Screen::Logs(_) => super::logs::travel(model, step),
+        Screen::History(_) => super::past::travel(model, step, half),
         Screen::Service(_) => {}
     }
 }
@@ -38,7 +39,7 @@ fn travel_rows(model: &mut Model, step: Step, half: isize) {
     }
 }
 
-const fn moved(from: usize, step: Step, half: isize) -> usize {
+pub(super) const fn moved(from: usize, step: Step, half: isize) -> usize {
     match step {
         Step::First => 0,
         Step::Last => usize::MAX,
@@ -54,6 +55,7 @@ pub fn open(model: &mut Model) {
     let name = match &model.screen {
         Screen::Overview => model.selection.name().cloned(),
         Screen::Logs(name) => Some(name.clone()),
+        Screen::History(_) => model.past.selected().map(|receipt| receipt.service.clone()),
         Screen::Service(_) | Screen::Events { .. } => None,
     };
     if let Some(name) = name {
@@ -63,7 +65,9 @@ pub fn open(model: &mut Model) {
 
 /// Closes what stands in front, else goes back to where one came from.
 pub fn back(model: &mut Model) {
-    if model.front.take().is_some() {
+    let closed = model.front.take().is_some()
+        || matches!(model.screen, Screen::History(_)) && model.past.open.take().is_some();
+    if closed {
         model.touch(Dirty::ByInput);
     } else {
         let behind = model.behind.take().unwrap_or(Screen::Overview);
@@ -79,6 +83,16 @@ pub fn show_overview(model: &mut Model) {
 /// The event log, at its newest line.
 pub fn show_events(model: &mut Model) {
     go(model, Screen::Events { back: 0 });
+}
+
+/// Rolling restarts that have ended: of the service on the screen, else of all.
+pub fn show_history(model: &mut Model) {
+    let service = match &model.screen {
+        Screen::Service(name) | Screen::Logs(name) => Some(name.clone()),
+        Screen::Overview | Screen::Events { .. } | Screen::History(_) => None,
+    };
+    model.past.forget();
+    go(model, Screen::History(service));
 }
 
 /// What the service prints that is selected.

@@ -4,7 +4,7 @@ use smoothserve_protocol::event::EventBatch;
 use smoothserve_protocol::message::{Done, Push, Refusal};
 use smoothserve_protocol::snapshot::{DaemonView, Overview, ServiceDetail};
 
-use super::logs;
+use super::{logs, past};
 use crate::effect::{Effect, Order, Ticket};
 use crate::fmt;
 use crate::model::conn::Freshness;
@@ -32,6 +32,7 @@ pub fn report(model: &mut Model, report: Report) -> Vec<Effect> {
         Report::Push(Push::Service(detail)) => apply_detail(model, detail),
         Report::Push(Push::Events(batch)) | Report::History(batch) => add_events(model, &batch),
         Report::Push(Push::Logs(batch)) => logs::printed(model, batch),
+        Report::Receipts { ticket, result } => past::answered(model, ticket, result),
         Report::Logs { ticket, result } => logs::answered(model, ticket, result),
         Report::Push(Push::Bye { reason }) => {
             model.connection.goodbye(model.clock.now, words::escape(&reason).into_owned());
@@ -52,7 +53,9 @@ pub fn refocus(model: &mut Model) -> Option<Effect> {
     let wanted = match (&model.front, &model.screen) {
         (Some(Front::Question(question)), _) => Some(&question.service),
         (_, Screen::Service(name) | Screen::Logs(name)) => Some(name),
-        (_, Screen::Overview | Screen::Events { .. }) => model.selection.name(),
+        (_, Screen::Overview | Screen::Events { .. } | Screen::History(_)) => {
+            model.selection.name()
+        }
     };
     if !model.connection.is_open() || wanted == model.focus.as_ref() {
         return None;
@@ -71,6 +74,7 @@ fn connected(model: &mut Model) -> Vec<Effect> {
         model.events.remark(model.clock.unix_ms(), text);
     }
     model.connection.opened();
+    model.past.is_stale = true;
     logs::cut_off(model);
     model.touch(Dirty::ByInput);
     let mut effects = vec![subscribe(model)];
@@ -143,6 +147,7 @@ fn check_question(model: &mut Model) {
 fn add_events(model: &mut Model, batch: &EventBatch) {
     let before = model.events.len();
     model.events.add(batch);
+    past::note(model, batch);
     let added = model.events.len().saturating_sub(before);
     if let Screen::Events { back } = &mut model.screen {
         // Whoever reads older lines keeps them where they are.

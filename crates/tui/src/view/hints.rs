@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::Width;
 use crate::action::Action;
 use crate::keymap::{self, Binding};
-use crate::model::{Front, Model};
+use crate::model::{Front, Model, Screen};
 use crate::style::Role;
 use crate::update::ops::{Unavailable, is_paused, unavailable};
 use crate::widgets::rows::columns;
@@ -34,7 +34,9 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
 fn keys(model: &Model, pen: &mut Pen<'_>) {
     let why = reason(model);
     pen.to(1);
-    for (keys, label) in fitting(model, pen.room()) {
+    // Why something does not work comes before what else does.
+    let taken = why.as_ref().map_or(0, |why| columns(why) + 2);
+    for (keys, label) in fitting(model, pen.room().saturating_sub(taken)) {
         pen.say(&keys, Role::Plain).say(" ", Role::Plain).say(label, Role::Quiet).skip(2);
     }
     if let Some(why) = why {
@@ -89,6 +91,9 @@ fn is_useful(model: &Model, action: Action) -> bool {
     match action {
         Action::RetryNow => {
             matches!(model.freshness(), crate::model::conn::Freshness::Down { .. })
+        }
+        Action::Open if matches!(model.screen, Screen::History(_)) => {
+            model.past.open.is_none() && model.past.selected().is_some()
         }
         Action::Open => model.is_live() && model.target().is_some(),
         Action::Extend | Action::Cut => {

@@ -5,7 +5,7 @@ use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::log::Stream;
 
 use super::{Width, body, width_of};
-use crate::fmt::{count, fit};
+use crate::fmt::{self, count};
 use crate::model::Model;
 use crate::model::logs::{Line, occurrence};
 use crate::style::Role;
@@ -82,22 +82,7 @@ fn who(name: &ServiceName) -> u16 {
 
 /// The rows of a line: as many as it takes, or one that is cut where it is drawn.
 fn pieces(text: &str, room: u16, wrap: bool) -> Vec<&str> {
-    if !wrap {
-        return vec![text];
-    }
-    let mut rest = text;
-    let mut pieces = Vec::new();
-    loop {
-        let piece = fit(rest, usize::from(room));
-        // A character that is wider than the room has to go somewhere.
-        let first = rest.chars().next().map_or(0, char::len_utf8);
-        let (piece, after) = rest.split_at(piece.len().max(first));
-        pieces.push(piece);
-        if after.is_empty() {
-            return pieces;
-        }
-        rest = after;
-    }
+    if wrap { fmt::pieces(text, usize::from(room)) } else { vec![text] }
 }
 
 /// When it was printed, by whom, and where to: `|` is standard output, `!` standard error.

@@ -5,6 +5,7 @@ pub mod events;
 pub mod header;
 pub mod help;
 pub mod hints;
+pub mod history;
 pub mod instances;
 pub mod logs;
 pub mod overview;
@@ -56,7 +57,7 @@ pub const fn shows_detail(model: &Model) -> bool {
     match (&model.front, &model.screen) {
         (Some(Front::Question(_)), _) | (None, Screen::Service(_)) => true,
         (Some(Front::Help { .. } | Front::Find(_)), _)
-        | (None, Screen::Events { .. } | Screen::Logs(_)) => false,
+        | (None, Screen::Events { .. } | Screen::Logs(_) | Screen::History(_)) => false,
         (None, Screen::Overview) => has_peek(Rect::new(0, 0, width, height)),
     }
 }
@@ -108,6 +109,9 @@ fn screen(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
         Screen::Overview => overview::draw(model, canvas, body, width),
         Screen::Service(name) => service::draw(model, name, canvas, body, width),
         Screen::Events { back } => events::draw(model, *back, canvas, body),
+        Screen::History(service) => {
+            history::draw(model, service.as_ref(), canvas, body, width);
+        }
         Screen::Logs(name) => logs::draw(model, name, canvas, body, width),
     }
     if !model.is_live() {
@@ -122,7 +126,7 @@ const fn age_row(model: &Model, body: Rect, width: Width) -> Rect {
     match (&model.screen, width) {
         (Screen::Overview, _) | (_, Width::Line | Width::Narrow) => Rect { height: 1, ..body },
         (
-            Screen::Service(_) | Screen::Events { .. } | Screen::Logs(_),
+            Screen::Service(_) | Screen::Events { .. } | Screen::Logs(_) | Screen::History(_),
             Width::Normal | Width::Wide,
         ) => {
             let y = if model.toast.is_some() { body.bottom() - 1 } else { body.bottom() };

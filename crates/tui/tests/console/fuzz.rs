@@ -114,7 +114,7 @@ fn seen(stage: &Stage) -> Option<ServiceName> {
         (Some(Front::Question(question)), _) => Some(question.service.clone()),
         (_, Screen::Service(name)) => Some(name.clone()),
         (_, Screen::Overview) => stage.model.selection.name().cloned(),
-        (_, Screen::Events { .. } | Screen::Logs(_)) => None,
+        (_, Screen::Events { .. } | Screen::Logs(_) | Screen::History(_)) => None,
     }
 }
 
@@ -164,10 +164,11 @@ fn no_size_and_no_world_panics() {
 
 #[test]
 fn every_small_size_is_drawn() {
-    for keys in ["", "\r", "3", "?", "r", "x", "l", "lw/a"] {
+    for keys in ["", "\r", "3", "?", "r", "x", "l", "lw/a", "h", "h\r"] {
         let mut stage = Stage::live();
         stage.press(keys);
         stage.answer_logs(world::logs());
+        stage.answer_receipts(world::past());
         for width in 0..90 {
             for height in 0..30 {
                 stage.frame(width, height);

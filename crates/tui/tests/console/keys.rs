@@ -44,6 +44,7 @@ fn the_help_lists_every_key_of_its_screen() {
         ("\r", Context::Service),
         ("3", Context::Events),
         ("l", Context::Logs),
+        ("h", Context::History),
     ] {
         let mut stage = Stage::live();
         stage.press(keys);
@@ -58,7 +59,7 @@ fn the_help_lists_every_key_of_its_screen() {
 
 #[test]
 fn hints_are_keys_that_work_here() {
-    for keys in ["", "\r", "3", "?", "r", "x", "jx", "l", "l/"] {
+    for keys in ["", "\r", "3", "?", "r", "x", "jx", "l", "l/", "h"] {
         let mut stage = Stage::live();
         stage.press(keys);
         let frame = stage.text(120, 40);

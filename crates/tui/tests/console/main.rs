@@ -8,6 +8,7 @@ mod support;
 mod behaviour;
 mod bytes;
 mod fuzz;
+mod history;
 mod keys;
 mod logs;
 mod screens;

@@ -14,7 +14,7 @@ const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
 /// Brings a stage to a screen.
 type Way = fn(&mut Stage);
 
-const SCREENS: [(&str, Way); 14] = [
+const SCREENS: [(&str, Way); 16] = [
     ("overview", |_| {}),
     ("service", |stage| {
         stage.select("api");
@@ -36,6 +36,16 @@ const SCREENS: [(&str, Way); 14] = [
         let operation = detail.operation.as_mut().unwrap();
         operation.paused_by = Some(Cause::Operator("ops@bastion".into()));
         stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    }),
+    ("history", |stage| {
+        stage.press("h");
+        stage.answer_receipts(world::past());
+        stage.press("j");
+    }),
+    ("receipt", |stage| {
+        stage.press("h");
+        stage.answer_receipts(world::past());
+        stage.press("\r");
     }),
     ("logs", |stage| {
         stage.select("api");

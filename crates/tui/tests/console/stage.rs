@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::Push;
-use smoothserve_protocol::snapshot::Overview;
+use smoothserve_protocol::snapshot::{Overview, Receipt};
 use smoothtool::console::{GlyphChoice, text};
 use smoothtool::effect::Effect;
 use smoothtool::input::Key;
@@ -79,6 +79,14 @@ impl Stage {
     pub(crate) fn answer_logs(&mut self, batch: LogBatch) {
         if let Some((ticket, false)) = self.model.logs.asked {
             self.net(Report::Logs { ticket, result: Ok(batch) });
+            self.paint();
+        }
+    }
+
+    /// The answer to the last question about past restarts, if there is one.
+    pub(crate) fn answer_receipts(&mut self, receipts: Vec<Receipt>) {
+        if let Some((ticket, false)) = self.model.past.asked {
+            self.net(Report::Receipts { ticket, result: Ok(receipts) });
             self.paint();
         }
     }

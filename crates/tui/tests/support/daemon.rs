@@ -146,6 +146,7 @@ fn answer(request: &Request) -> Result<Done, Refusal> {
     match request {
         Request::Subscribe { .. } => Ok(Done::Subscribed),
         Request::Logs { .. } => Ok(Done::Logs(world::logs())),
+        Request::History { .. } => Ok(Done::History(world::past())),
         Request::Events { .. } => Ok(Done::Events(world::events())),
         Request::Start { service, .. } if service.as_str() == "worker-ui" => {
             Ok(Done::Begun { operation: OperationId(18) })

@@ -281,7 +281,7 @@ pub(crate) fn halted() -> ServiceDetail {
         },
         StepView { drain_ms: Some(900), ..StepView::new(Slot(1), StepPhase::Failed) },
     ];
-    receipt.slowest_held_us = Some(84_000);
+    (receipt.slowest_held_us, receipt.min_ready) = (Some(84_000), 1);
     receipt.unix_ms = NOON - 4 * MINUTE;
     detail.receipts.insert(0, receipt);
     detail
@@ -302,6 +302,18 @@ pub(crate) fn detail(text: &str) -> ServiceDetail {
         "billing" => halted(),
         _ => quiet(text),
     }
+}
+
+/// Rolling restarts that have ended, newest first.
+pub(crate) fn past() -> Vec<Receipt> {
+    let mut receipts = halted().receipts;
+    let mut cut = receipts[1].clone();
+    (cut.service, cut.operation, cut.unix_ms) = (name("search"), OperationId(9), NOON - 2 * DAY);
+    let files = ["/opt/search/bin/search", "/opt/search/lib/libindex.so"];
+    cut.cause = Cause::FilesChanged(files.map(str::to_owned).into());
+    (cut.ledger.cut, cut.ledger.completed) = (2, cut.ledger.completed - 2);
+    receipts.push(cut);
+    receipts
 }
 
 /// What `api` printed.
