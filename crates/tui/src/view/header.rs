@@ -1,4 +1,5 @@
-//! The two lines on top: which daemon, how fresh, and the figures that never move.
+//! The two lines on top: which daemon, how fresh, and the figures that never move. While its
+//! configuration cannot be used, a third one.
 
 use ratatui::layout::Rect;
 
@@ -8,6 +9,7 @@ use crate::model::Model;
 use crate::model::conn::Freshness;
 use crate::style::Role;
 use crate::widgets::{Canvas, Pen};
+use crate::words::problem_line;
 
 /// Draws both lines.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
@@ -34,6 +36,18 @@ fn identity(model: &Model, pen: &mut Pen<'_>) {
         None => clock,
     };
     pen.ending(1, &right, Role::Quiet);
+}
+
+/// What is wrong with the daemon's configuration as it is on disk.
+pub fn problem(model: &Model) -> Option<&str> {
+    model.world.daemon.as_ref()?.config_problem.as_deref()
+}
+
+/// Draws it in one line below the others, if there is something wrong.
+pub fn draw_problem(model: &Model, pen: &mut Pen<'_>) {
+    if let Some(problem) = problem(model) {
+        pen.to(1).say("! config: ", Role::Bad).say(&problem_line(problem), Role::Plain);
+    }
 }
 
 /// The daemon's machine and port.

@@ -85,15 +85,17 @@ fn frame(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) -> Re
     } else {
         header::draw(model, canvas, area, width);
     }
+    header::draw_problem(model, &mut canvas.pen(area, 2));
     hints::draw(model, canvas, area, width);
     body(model, area)
 }
 
 /// Where the screen itself goes.
-pub fn body(_model: &Model, area: Rect) -> Rect {
+pub fn body(model: &Model, area: Rect) -> Rect {
     // The row above the hints belongs to toasts; a narrow frame has none to spare.
     let below = if width_of(area) == Width::Narrow { 1 } else { 2 };
-    Rect { y: area.y + 2, height: area.height.saturating_sub(2 + below), ..area }
+    let above = if header::problem(model).is_some() { 3 } else { 2 };
+    Rect { y: area.y + above, height: area.height.saturating_sub(above + below), ..area }
 }
 
 /// Draws the screen, faded when it shows what was and may no longer be.

@@ -623,3 +623,23 @@ fn a_restart_question_promises_no_generation() {
     assert!(frame.contains("Restart search, now on g13?"), "{frame}");
     assert!(!frame.contains("g14"), "{frame}");
 }
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_named_on_every_screen() {
+    for keys in ["", "\r", "3", "l", "h", "?"] {
+        let mut stage = Stage::live();
+        stage.select("api");
+        stage.press(keys);
+        let before = stage.text(80, 24);
+        assert!(!before.contains("config:"), "{before}");
+        stage.overview(world::misconfigured());
+        let frame = stage.text(80, 24);
+        let line = frame.lines().nth(2).unwrap();
+        let problem = "/etc/smoothserve/smoothserve.yaml:3:1: unknown key `command_pr";
+        assert!(line.starts_with(&format!(" ! config: {problem}")), "{keys:?}: {frame}");
+        assert_eq!(before.lines().nth(2), frame.lines().nth(3), "nothing is hidden: {frame}");
+        assert!(stage.text(40, 12).contains("! config: /etc/smoothserve"));
+        stage.overview(world::overview());
+        assert!(!stage.text(80, 24).contains("config:"));
+    }
+}

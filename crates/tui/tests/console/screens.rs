@@ -14,7 +14,7 @@ const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
 /// Brings a stage to a screen.
 type Way = fn(&mut Stage);
 
-const SCREENS: [(&str, Way); 16] = [
+const SCREENS: [(&str, Way); 17] = [
     ("overview", |_| {}),
     ("service", |stage| {
         stage.select("api");
@@ -25,6 +25,10 @@ const SCREENS: [(&str, Way); 16] = [
         stage.select("billing");
         stage.press("\r");
         stage.detail();
+    }),
+    ("config_problem", |stage| {
+        stage.overview(world::misconfigured());
+        stage.select("api");
     }),
     ("events", |stage| {
         stage.press("3");

@@ -316,6 +316,16 @@ pub(crate) fn past() -> Vec<Receipt> {
     receipts
 }
 
+/// The overview while the configuration on disk cannot be used.
+pub(crate) fn misconfigured() -> Overview {
+    let mut overview = overview();
+    let place = "/etc/smoothserve/smoothserve.yaml:3:1";
+    let problem = format!("error: unknown key `command_prot`\n --> {place}\n  |\n3 | command_prot");
+    overview.daemon.config_problem = Some(problem);
+    overview.services[4].stale_config = true;
+    overview
+}
+
 /// What `api` printed.
 pub(crate) fn logs() -> LogBatch {
     let story: [(u64, u16, Stream, &str); 12] = [
