@@ -2,7 +2,7 @@
 
 use smoothserve_protocol::snapshot::{Ledger, Receipt};
 use smoothserve_tests::daemon::TestDaemon;
-use smoothserve_tests::load::LoadReport;
+use smoothserve_tests::load::{Load, LoadReport};
 use smoothserve_tests::look;
 
 /// Checks that a service's ledger says what its clients say, who were all of its clients.
@@ -25,6 +25,20 @@ pub(crate) async fn ledger_agrees(daemon: &TestDaemon, service: &str, report: &L
     // A client may say goodbye in the very moment in which the drain does.
     let closed = report.ws_closed_by_drain..=report.ws_closed_by_drain + report.ws_ok;
     assert!(closed.contains(&ledger.tunnels_closed), "tunnels closed: {said}");
+}
+
+/// Ends the load of a service, and checks that nothing was lost or turned away, and that its ledger
+/// says the same.
+pub(crate) async fn ended_without_loss(
+    load: Load,
+    daemon: &TestDaemon,
+    service: &str,
+) -> LoadReport {
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    assert_eq!(report.refused, 0, "{report}");
+    ledger_agrees(daemon, service, &report).await;
+    report
 }
 
 /// Checks that a rolling restart replaced everything, and lost nothing.

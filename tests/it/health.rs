@@ -13,7 +13,7 @@ use smoothserve_tests::process::Signal;
 use smoothserve_tests::setup::{Service, Setup};
 use smoothserve_tests::{http, look, process};
 
-use crate::agree::{assert_nothing_lost, ledger_agrees};
+use crate::agree::{assert_nothing_lost, ended_without_loss};
 
 const LIVENESS: &str =
     "{http: /healthz, status: 200, interval: 200ms, timeout: 200ms, failures: 2}";
@@ -51,11 +51,8 @@ async fn an_instance_that_says_it_is_not_well_is_replaced_and_nothing_is_lost() 
     daemon.folder.make_sick("shop", &before[1..2]).unwrap();
     second_replaced(&daemon, &before).await;
     load.answered(50).await;
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    assert_eq!(report.refused, 0, "{report}");
+    let report = ended_without_loss(load, &daemon, "shop").await;
     report.assert_executed_once(&daemon.record());
-    ledger_agrees(&daemon, "shop", &report).await;
 
     let events = kinds(&daemon).await;
     let told = events.iter().find_map(|(slot, kind)| match kind {
@@ -131,10 +128,7 @@ async fn when_nobody_is_well_they_are_left_to_serve_and_it_is_said() {
     load.answered(100).await;
     daemon.folder.make_sick("shop", &[]).unwrap();
     daemon.until("all are ready", |snapshot| look::ready(snapshot, "shop") == 3).await;
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    assert_eq!(report.refused, 0, "{report}");
-    ledger_agrees(&daemon, "shop", &report).await;
+    ended_without_loss(load, &daemon, "shop").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,10 +171,7 @@ async fn an_instance_that_uses_more_memory_than_it_may_is_restarted_alone() {
     assert_eq!((slot, limit_bytes), (Slot(1), 60 << 20));
     assert!(rss_bytes > 80 << 20, "{rss_bytes} {}", look::summary(&snapshot));
     load.answered(50).await;
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    assert_eq!(report.refused, 0, "{report}");
-    ledger_agrees(&daemon, "shop", &report).await;
+    ended_without_loss(load, &daemon, "shop").await;
 }
 
 /// What is asked from now on counts, without a restart.

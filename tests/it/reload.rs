@@ -22,7 +22,7 @@ use smoothserve_tests::setup::{Service, Setup};
 use smoothserve_tests::{http as client, look, ports, wait};
 use tokio::net::TcpStream;
 
-use crate::agree::{assert_nothing_lost, assert_proof, ledger_agrees};
+use crate::agree::{assert_nothing_lost, assert_proof, ended_without_loss, ledger_agrees};
 
 fn plan() -> LoadPlan {
     LoadPlan { clients: 16, ..LoadPlan::brisk() }
@@ -198,11 +198,8 @@ async fn instances_are_added_and_taken_away_under_load_and_the_others_are_not_to
             load.answered(50).await;
         }
     }
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    assert_eq!(report.refused, 0, "{report}");
+    let report = ended_without_loss(load, &daemon, "shop").await;
     report.assert_executed_once(&daemon.record());
-    ledger_agrees(&daemon, "shop", &report).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,11 +225,8 @@ async fn a_changed_environment_is_brought_by_a_rolling_restart_that_loses_nothin
     }
     assert_eq!(look::pids(&snapshot, "blog"), blog);
     load.answered(50).await;
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    assert_eq!(report.refused, 0, "{report}");
+    let report = ended_without_loss(load, &daemon, "shop").await;
     report.assert_executed_once(&daemon.record());
-    ledger_agrees(&daemon, "shop", &report).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -492,10 +486,7 @@ async fn a_count_that_changes_during_a_restart_waits_for_the_turn_under_way() {
     let generations: Vec<Generation> = shop.instances.iter().map(|one| one.generation).collect();
     assert!(generations.iter().all(|one| *one == shop.row.generation), "{generations:?}");
     load.answered(50).await;
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    assert_eq!(report.refused, 0, "{report}");
-    ledger_agrees(&daemon, "shop", &report).await;
+    ended_without_loss(load, &daemon, "shop").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -553,10 +544,7 @@ async fn one_reload_after_the_other_loses_nothing() {
         reloaded(&daemon).await;
         load.answered(20).await;
     }
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    assert_eq!(report.refused, 0, "{report}");
-    ledger_agrees(&daemon, "shop", &report).await;
+    ended_without_loss(load, &daemon, "shop").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use smoothserve_tests::setup::{Service, Setup};
 use smoothserve_tests::{http, look, process, wait};
 use tokio::process::Command;
 
-use crate::agree::{assert_nothing_lost, assert_proof, ledger_agrees};
+use crate::agree::{assert_nothing_lost, assert_proof, ended_without_loss, ledger_agrees};
 
 fn plan() -> LoadPlan {
     LoadPlan { clients: 16, ..LoadPlan::brisk() }
@@ -332,11 +332,8 @@ async fn start_first(instances: u16, port: u16) -> [Vec<u16>; 3] {
         load.answered(50).await;
         seen.push(ports(&daemon.snapshot().await));
     }
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    assert_eq!(report.refused, 0, "{report}");
+    let report = ended_without_loss(load, &daemon, "shop").await;
     report.assert_executed_once(&daemon.record());
-    ledger_agrees(&daemon, "shop", &report).await;
     let running = process::running_from(daemon.folder.path());
     assert_eq!(running.len(), usize::from(instances), "{running:?}");
     seen.try_into().expect("there are three")
@@ -430,10 +427,7 @@ async fn as_many_as_may_be_away_are_replaced_at_once() {
     assert_proof(&receipt, 4);
     assert_eq!(receipt.min_ready, 2, "{receipt:#?}");
     load.answered(50).await;
-    let report = load.stop().await;
-    report.assert_nothing_lost();
-    assert_eq!(report.refused, 0, "{report}");
-    ledger_agrees(&daemon, "shop", &report).await;
+    ended_without_loss(load, &daemon, "shop").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use smoothserve_protocol::event::{Cause, EventKind};
 use smoothserve_protocol::id::Slot;
 use smoothserve_protocol::plan::ChangeKind;
-use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::super::instance::{Instance, Next, State};
 use super::super::rollout::Ending;
@@ -71,7 +70,7 @@ impl Service {
         let again = (kind == ChangeKind::Restart).then(|| cause.clone());
         if added.is_empty() {
             if let Some(cause) = again {
-                self.begin_rollout(ctx, cause, None);
+                self.begin_rollout(ctx, cause);
             }
         } else {
             self.start_slots(ctx, cause, added, again);
@@ -82,8 +81,7 @@ impl Service {
     fn resize(&mut self, ctx: &mut Ctx<'_>) -> Vec<Slot> {
         let count = self.config.instances.get();
         for slot in count..self.instances.len() as u16 {
-            let patience = Patience { limit: None, on_timeout: OnDrainTimeout::Wait };
-            self.retire(ctx, Slot(slot), Next::Rest, patience);
+            self.retire(ctx, Slot(slot), Next::Rest, Patience::ENDLESS);
         }
         // One that is on its way out may be wanted again.
         let returning = |instance: &Instance| {

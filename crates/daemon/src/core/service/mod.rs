@@ -100,6 +100,11 @@ pub(in crate::core) struct Patience {
     pub on_timeout: OnDrainTimeout,
 }
 
+impl Patience {
+    /// As long as it needs: whoever goes was replaced, or is not wanted any more.
+    const ENDLESS: Self = Self { limit: None, on_timeout: OnDrainTimeout::Wait };
+}
+
 /// Whether the service is meant to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::core) enum Goal {

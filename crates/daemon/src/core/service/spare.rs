@@ -42,8 +42,7 @@ impl Service {
     pub(super) fn swap_back(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
         self.change_seats(ctx, slot);
         self.reopen(ctx, slot);
-        let patience = Patience { limit: None, on_timeout: OnDrainTimeout::Wait };
-        self.retire(ctx, SPARE, Next::Rest, patience);
+        self.retire(ctx, SPARE, Next::Rest, Patience::ENDLESS);
     }
 
     /// The new run has failed while the old one, in the spare seat, still drains: the old one, which
@@ -79,8 +78,7 @@ impl Service {
             self.spare.state,
             State::Starting { .. } | State::Ready { .. } | State::Unhealthy { .. }
         ) {
-            let patience = Patience { limit: None, on_timeout: OnDrainTimeout::Wait };
-            self.retire(ctx, SPARE, Next::Rest, patience);
+            self.retire(ctx, SPARE, Next::Rest, Patience::ENDLESS);
         }
     }
 }

@@ -63,7 +63,7 @@ impl Service {
         }
         let cause = Cause::FilesChanged(files);
         match &mut self.work {
-            Work::None => self.begin_rollout(ctx, cause, None),
+            Work::None => self.begin_rollout(ctx, cause),
             Work::Rollout(rollout) => rollout.again = Some(cause),
             Work::Start(start) => start.again = Some(cause),
             Work::Stop(_) => {}

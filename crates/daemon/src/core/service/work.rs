@@ -15,14 +15,8 @@ use super::{Ctx, Order, SPARE, Service, Waiter, Work, millis};
 
 impl Service {
     /// Replaces every instance.
-    pub(super) fn begin_rollout(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        cause: Cause,
-        waiter: Option<Waiter>,
-    ) {
-        let slots = self.config.slots().collect();
-        self.roll_out(ctx, slots, Order::plain(cause), waiter.into_iter().collect());
+    pub(super) fn begin_rollout(&mut self, ctx: &mut Ctx<'_>, cause: Cause) {
+        self.begin_rollout_of(ctx, self.config.slots().collect(), cause);
     }
 
     /// Replaces some.
