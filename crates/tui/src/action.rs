@@ -66,6 +66,14 @@ pub enum Action {
     Cut,
     /// Says yes to the open question.
     Confirm,
+    /// Copies the name of what the cursor is on, or what is on the screen.
+    Copy,
+    /// Copies the same as JSON, or all of it.
+    CopyAll,
+    /// Writes the screen to files.
+    Save,
+    /// Holds the picture still, or lets it go on.
+    Freeze,
     /// Tries to connect now.
     RetryNow,
     /// Takes note of the lost requests, so that their number is no longer red.

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::time::timeout;
 
+pub use crate::export::text;
 pub use crate::term::caps::GlyphChoice;
 
 use crate::client::{Client, ClientError, PATIENCE, Said, Target};
@@ -63,18 +64,6 @@ pub async fn once(
     let mut buffer = Buffer::empty(area);
     view(&model, area, &mut buffer);
     Ok(text(&buffer))
-}
-
-/// The cells of `buffer` as lines, without the blanks at their ends.
-pub fn text(buffer: &Buffer) -> String {
-    let width = usize::from(buffer.area.width).max(1);
-    let mut text = String::new();
-    for row in buffer.content.chunks(width) {
-        let line: String = row.iter().map(|cell| cell.symbol()).collect();
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// Takes in what the daemon says until the frame is complete.

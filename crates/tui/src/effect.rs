@@ -60,6 +60,10 @@ pub enum Effect {
     Order(Order),
     /// Paint every cell anew.
     Redraw,
+    /// Give this text to the terminal's clipboard.
+    Copy(String),
+    /// Write what is on the screen to files.
+    Save,
     /// Leave the terminal to the shell until the process is continued.
     Suspend,
     /// End the console.

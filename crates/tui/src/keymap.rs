@@ -20,6 +20,8 @@ pub enum Context {
     Find,
     /// The list of keys.
     Help,
+    /// A picture that is held still.
+    Frozen,
     /// A question that one key answers.
     Question,
     /// The same, and another key asks for more.
@@ -30,7 +32,7 @@ pub enum Context {
 
 impl Context {
     /// Every place.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Overview,
         Self::Service,
         Self::Events,
@@ -38,6 +40,7 @@ impl Context {
         Self::History,
         Self::Find,
         Self::Help,
+        Self::Frozen,
         Self::Question,
         Self::Offer,
         Self::TypedName,
@@ -53,6 +56,7 @@ impl Context {
             Self::History => "history",
             Self::Find => "find",
             Self::Help => "help",
+            Self::Frozen => "frozen",
             Self::Question | Self::Offer | Self::TypedName => "question",
         }
     }
@@ -97,7 +101,9 @@ impl Binding {
 }
 
 use Action as A;
-use Context::{Events, Find, Help, History, Logs, Offer, Overview, Question, Service, TypedName};
+use Context::{
+    Events, Find, Frozen, Help, History, Logs, Offer, Overview, Question, Service, TypedName,
+};
 use Key::{Char, Ctrl};
 
 const SCREENS: &[Context] = &[Overview, Service, Events, Logs, History];
@@ -208,6 +214,26 @@ pub const TABLE: &[Binding] = &[
         None,
         "past restarts",
     ),
+    key(&[Char('z'), Key::Esc], A::Freeze, &[Frozen], Group::Other, Some("go on"), "go on"),
+    key(&[Char('y')], A::Copy, &[Frozen], Group::Other, Some("copy"), "copy the screen"),
+    key(&[Char('y')], A::Copy, SERVICES, Group::Other, None, "copy the name"),
+    key(&[Char('Y')], A::CopyAll, SERVICES, Group::Other, None, "copy it as JSON"),
+    key(&[Char('y')], A::Copy, &[Events], Group::Other, Some("copy"), "copy the line"),
+    key(&[Char('Y')], A::CopyAll, &[Events], Group::Other, None, "copy all lines"),
+    key(&[Char('y')], A::Copy, LOGS, Group::Other, Some("copy"), "copy these lines"),
+    key(&[Char('Y')], A::CopyAll, LOGS, Group::Other, None, "copy all lines"),
+    key(&[Char('y')], A::Copy, &[History], Group::Other, Some("copy"), "copy the receipt"),
+    key(&[Char('Y')], A::CopyAll, &[History], Group::Other, None, "copy it as JSON"),
+    key(
+        &[Char('w')],
+        A::Save,
+        &[Overview, Service, Events, History, Frozen],
+        Group::Other,
+        None,
+        "save this screen",
+    ),
+    key(&[Char('W')], A::Save, LOGS, Group::Other, None, "save this screen"),
+    key(&[Char('z')], A::Freeze, SCREENS, Group::Other, None, "freeze the screen"),
     key(&[Char('L')], A::AcknowledgeLost, SCREENS, Group::Other, None, "note the lost ones"),
     key(&[Char('?')], A::Help, SCREENS, Group::Other, Some("help"), "help"),
     key(&[Key::Esc], A::Back, &[Service, Events, Logs, History], Group::Move, Some("back"), "back"),
@@ -223,7 +249,14 @@ pub const TABLE: &[Binding] = &[
         hint: Some("quit"),
         help: "quit, the daemon runs on",
     },
-    key(&[Ctrl('c')], A::Quit, &[Find, Question, Offer, TypedName], Group::Other, None, "quit"),
+    key(
+        &[Ctrl('c')],
+        A::Quit,
+        &[Find, Frozen, Question, Offer, TypedName],
+        Group::Other,
+        None,
+        "quit",
+    ),
 ];
 
 /// What `key` does in `context`.

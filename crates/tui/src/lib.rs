@@ -10,6 +10,7 @@ pub mod client;
 pub mod console;
 pub mod demo;
 pub mod effect;
+pub mod export;
 pub mod fmt;
 pub mod input;
 pub mod keymap;

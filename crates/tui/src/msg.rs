@@ -30,6 +30,8 @@ pub enum Msg {
     Sent,
     /// The last frame that was sent is on the screen.
     Painted,
+    /// The screen was written to files: the stem of their names, or why it could not be.
+    Saved(Result<String, String>),
     /// Time passed.
     Tick,
 }

@@ -1,6 +1,7 @@
 //! The loop around the pure core: keys, signals and reports in; frames and orders out.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
@@ -22,11 +23,13 @@ use crate::model::clock::{Clock, Moment};
 use crate::model::{Dirty, Look, Model};
 use crate::msg::{Msg, Report};
 use crate::net;
+use crate::term::clip::Way;
 use crate::term::guard::Guard;
 use crate::term::hangup::Hangup;
 use crate::term::out::{Frames, Written};
 use crate::term::paint::Painter;
-use crate::{update, view};
+use crate::words::reason;
+use crate::{export, update, view};
 
 /// After a key, a frame follows within so many milliseconds.
 const AFTER_INPUT: u64 = 16;
@@ -82,6 +85,8 @@ struct Loop {
     sending: bool,
     guard: Guard,
     orders: mpsc::Sender<Order>,
+    /// Tells what became of a screen that was to be saved.
+    saved: mpsc::UnboundedSender<Result<String, String>>,
     began: Instant,
     painted: Option<Moment>,
     fps: u8,
@@ -151,13 +156,17 @@ pub async fn run(
     let (frames, mut written) = Frames::start().context("could not start to paint")?;
     let (orders, orders_in) = mpsc::channel(ORDERS);
     let (reports_out, mut reports) = mpsc::channel(REPORTS);
+    let (saved, mut saves) = mpsc::unbounded_channel();
+    let mut model = new_model(&target, look);
+    model.clipboard = Way::of(|name| std::env::var(name).ok());
     let mut console = Loop {
-        model: new_model(&target, look),
+        model,
         update: core.update,
         painter: Painter::new(core.view, frames),
         sending: false,
         guard: Guard::enter().context("could not take the terminal")?,
         orders,
+        saved,
         began: Instant::now(),
         painted: None,
         fps: options.fps.max(1),
@@ -166,8 +175,9 @@ pub async fn run(
     let mut keys = EventStream::new();
     let connection = tokio::spawn(net::run(target, orders_in, reports_out));
 
-    let result =
-        console.run(&mut hangup, &mut signals, &mut written, &mut keys, &mut reports).await;
+    let result = console
+        .run(&mut hangup, &mut signals, &mut written, &mut keys, &mut reports, &mut saves)
+        .await;
     connection.abort();
     let lost_terminal = !console.guard.is_held();
     drop(console);
@@ -196,6 +206,7 @@ impl Loop {
         written: &mut Written,
         keys: &mut EventStream,
         reports: &mut mpsc::Receiver<Report>,
+        saves: &mut mpsc::UnboundedReceiver<Result<String, String>>,
     ) -> io::Result<Left> {
         self.measure();
         // After a panic in a task the terminal is not ours any more, and shows what it said.
@@ -218,6 +229,7 @@ impl Loop {
                     Some(report) => self.take(Msg::Net(Box::new(report)))?,
                     None => Next::Leave(Left::Done),
                 },
+                Some(result) = saves.recv() => self.take(Msg::Saved(result))?,
                 () = sleep(self.until_due()) => self.take(Msg::Tick)?,
             };
             if let Next::Leave(left) = next {
@@ -283,10 +295,25 @@ impl Loop {
         match effect {
             Effect::Quit => return Ok(Next::Leave(Left::Done)),
             Effect::Redraw => self.repaint(),
+            Effect::Copy(text) => self.painter.also(&self.model.clipboard.sequence(&text))?,
+            Effect::Save => self.save(),
             Effect::Suspend => self.suspend()?,
             Effect::Order(order) => self.order(order),
         }
         Ok(Next::Stay)
+    }
+
+    /// Writes what is on the screen to files where the console was started. A disk that hangs holds
+    /// up nobody.
+    fn save(&self) {
+        let picture = self.painter.shown().clone();
+        let stem = self.model.clock.stem(self.model.clock.unix_ms());
+        let saved = self.saved.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = export::save(&picture, Path::new("."), &stem);
+            // The console may have ended meanwhile.
+            let _ = saved.send(result.map_err(|error| reason(&error)));
+        });
     }
 
     fn order(&mut self, order: Order) {

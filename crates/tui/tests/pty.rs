@@ -16,6 +16,17 @@ use support::terminal::{Console, PATIENCE, cells};
 use support::world;
 
 #[tokio::test]
+async fn a_copy_reaches_the_terminal() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[("TMUX", ""), ("STY", "")]);
+    console.shows("▪ live").await;
+    console.press("jy").await;
+    console.shows("by OSC 52").await;
+    let raw = String::from_utf8_lossy(&console.raw).into_owned();
+    assert!(raw.contains("\x1b]52;c;"), "{raw:?}");
+}
+
+#[tokio::test]
 async fn one_frame_needs_no_terminal() {
     let fake = Fake::start().await;
     let target = fake.target();

@@ -47,7 +47,7 @@ use out::Out;
 pub(crate) use args::Demo as DemoArgs;
 pub(crate) use daemon::{beside_or_in_path, ready};
 pub(crate) use follow::{Command, follow};
-pub(crate) use out::human;
+pub(crate) use out::{human, json};
 pub(crate) use problem::Problem;
 pub(crate) use session::{Link, Session, unexpected};
 pub(crate) use tui::console;

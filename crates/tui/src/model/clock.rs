@@ -47,6 +47,11 @@ impl Clock {
         self.known.1.saturating_add(self.now.since(self.known.0))
     }
 
+    /// Where the operator's times are told.
+    pub const fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// `unix_ms` as people read it.
     pub fn text(&self, unix_ms: u64) -> String {
         fmt::clock(unix_ms, &self.zone)
@@ -55,6 +60,11 @@ impl Clock {
     /// The same with its day.
     pub fn day_text(&self, unix_ms: u64) -> String {
         fmt::day_and_clock(unix_ms, &self.zone)
+    }
+
+    /// `unix_ms` as a part of a file's name.
+    pub fn stem(&self, unix_ms: u64) -> String {
+        format!("smoothtool-{}", self.day_text(unix_ms).replace(' ', "T").replace(':', ""))
     }
 
     /// The same to the millisecond.

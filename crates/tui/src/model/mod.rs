@@ -12,12 +12,14 @@ pub mod world;
 
 use std::collections::BTreeMap;
 
+use ratatui::buffer::Buffer;
 use smoothserve_protocol::id::{OperationId, ServiceName};
 use smoothserve_protocol::message::Steer;
 
 use crate::effect::Ticket;
 use crate::keymap::Context;
 use crate::style::{Glyphs, Theme};
+use crate::term::clip::Way;
 use crate::words::escape;
 
 use clock::{Clock, Moment};
@@ -107,6 +109,15 @@ pub struct Pending {
     pub steer: Option<Steer>,
 }
 
+/// A picture that is held still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    /// What was on the screen.
+    pub picture: Buffer,
+    /// When, by the daemon's wall clock.
+    pub unix_ms: u64,
+}
+
 /// Everything.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -132,6 +143,10 @@ pub struct Model {
     pub behind: Option<Screen>,
     /// What stands in front of it.
     pub front: Option<Front>,
+    /// The picture that is held still; none: what is shown moves.
+    pub frozen: Option<Box<Frozen>>,
+    /// How a copy reaches the operator's clipboard.
+    pub clipboard: Way,
     /// The line that goes away by itself.
     pub toast: Option<Toast>,
     /// Whether, and how soon, to paint.
@@ -173,6 +188,8 @@ impl Model {
             screen: Screen::Overview,
             behind: None,
             front: None,
+            frozen: None,
+            clipboard: Way::default(),
             toast: None,
             dirty: Dirty::ByInput,
             size: (80, 24),
@@ -190,6 +207,9 @@ impl Model {
 
     /// Whom the keys are for.
     pub fn context(&self) -> Context {
+        if self.frozen.is_some() {
+            return Context::Frozen;
+        }
         match &self.front {
             None => self.screen_context(),
             Some(Front::Help { .. }) => Context::Help,
@@ -234,6 +254,9 @@ impl Model {
 
     /// Asks for a paint.
     pub fn touch(&mut self, why: Dirty) {
+        if self.frozen.is_some() && why == Dirty::ByData {
+            return;
+        }
         self.dirty = self.dirty.max(why);
     }
 
@@ -259,6 +282,9 @@ impl Model {
 
     /// Whether figures move so fast that they are painted more than once a second.
     pub fn is_moving(&self) -> bool {
+        if self.frozen.is_some() {
+            return false;
+        }
         match &self.screen {
             Screen::Service(name) => {
                 self.world.row(name).is_some_and(|row| row.operation.is_some())

@@ -41,6 +41,19 @@ impl<W: Write> Painter<W> {
         self.stale = true;
     }
 
+    /// What is on the screen, or on its way there.
+    pub const fn shown(&self) -> &Buffer {
+        &self.shown
+    }
+
+    /// Sends `bytes` before the next frame, in one write with it.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn also(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.backend.write_all(bytes)
+    }
+
     /// Paints `model`, and says whether there was anything to send.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The pure core: one message in, the model changed, the wanted effects out.
 
+pub mod keep;
 pub mod logs;
 pub mod nav;
 pub mod net;
@@ -29,6 +30,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Resize { width, height } => {
+            if model.size != (width, height) {
+                // The picture that was held still is not of this size.
+                model.frozen = None;
+            }
             model.size = (width, height);
             model.touch(Dirty::ByInput);
             Vec::new()
@@ -39,6 +44,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
         }
         Msg::Painted => {
             painted(model);
+            Vec::new()
+        }
+        Msg::Saved(result) => {
+            keep::saved(model, result);
             Vec::new()
         }
         Msg::Tick => Vec::new(),
@@ -85,6 +94,10 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Restart | Action::Stop | Action::Start | Action::Pause | Action::Cut => {
             return ops::command(model, action);
         }
+        Action::Copy => return keep::copy(model, false),
+        Action::CopyAll => return keep::copy(model, true),
+        Action::Save => return vec![Effect::Save],
+        Action::Freeze => keep::freeze(model),
         Action::Extend => return ops::extend(model),
         Action::Confirm => return ops::confirm(model),
         Action::RetryNow => return retry(model),
@@ -109,7 +122,8 @@ fn retry(model: &Model) -> Vec<Effect> {
 /// What was sent can be seen: from now on a command may be about it. What was said meanwhile cannot,
 /// and comes with the next frame.
 fn painted(model: &mut Model) {
-    if model.dirty != Dirty::No {
+    // What is held still was seen before.
+    if model.dirty != Dirty::No || model.frozen.is_some() {
         return;
     }
     model.painted_target = model.target().cloned();

@@ -23,7 +23,8 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
     lost(model, &mut canvas.pen(area, 1));
 }
 
-fn identity(model: &Model, pen: &mut Pen<'_>) {
+/// Draws the first line.
+pub fn identity(model: &Model, pen: &mut Pen<'_>) {
     pen.to(1).say("smoothtool", Role::Strong).skip(2).say(&place(model), Role::Plain).skip(2);
     let (mark, text, role) = state(model);
     pen.say(mark, role).say(" ", Role::Plain).say(&text, role);

@@ -32,7 +32,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
 }
 
 fn keys(model: &Model, pen: &mut Pen<'_>) {
-    let why = reason(model);
+    let why = held(model).or_else(|| reason(model));
     pen.to(1);
     // Why something does not work comes before what else does.
     let taken = why.as_ref().map_or(0, |why| columns(why) + 2);
@@ -66,6 +66,12 @@ fn reason(model: &Model) -> Option<String> {
         // The screen says so itself.
         _ => None,
     }
+}
+
+/// Since when the picture is held still, if it is.
+fn held(model: &Model) -> Option<String> {
+    let frozen = model.frozen.as_ref()?;
+    Some(format!("frozen at {}", model.clock.text(frozen.unix_ms)))
 }
 
 /// What the hint says that the key does now.

@@ -2,6 +2,7 @@
 
 pub mod confirm;
 pub mod events;
+pub mod frozen;
 pub mod header;
 pub mod help;
 pub mod hints;
@@ -65,6 +66,10 @@ pub const fn shows_detail(model: &Model) -> bool {
 /// Draws `model` into `area` of `buffer`, which is blank.
 pub fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
     let area = area.intersection(buffer.area);
+    if let Some(frozen) = &model.frozen {
+        frozen::draw(model, frozen, area, buffer);
+        return;
+    }
     let mut canvas = Canvas::new(buffer, model.look);
     let width = width_of(area);
     if width == Width::Line {

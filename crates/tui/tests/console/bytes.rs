@@ -104,6 +104,19 @@ fn a_second_of_an_ordinary_overview_is_small() {
 }
 
 #[test]
+fn a_copy_goes_with_the_next_frame_in_one_write() {
+    let (mut stage, mut painter, counting) = stage(80, 24);
+    painter.paint(&stage.model).unwrap();
+    counting.take();
+    stage.press("y");
+    painter.also(&stage.model.clipboard.sequence("api")).unwrap();
+    painter.paint(&stage.model).unwrap();
+    let writes = counting.take();
+    assert_eq!(writes.len(), 1);
+    assert!(writes[0].starts_with(b"\x1b]52;c;YXBp\x07"));
+}
+
+#[test]
 fn the_clock_alone_is_a_few_bytes() {
     let (mut stage, mut painter, counting) = stage(120, 40);
     painter.paint(&stage.model).unwrap();

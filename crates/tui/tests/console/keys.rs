@@ -50,7 +50,12 @@ fn the_help_lists_every_key_of_its_screen() {
         stage.press(keys);
         stage.press("?");
         assert_eq!(stage.model.screen_context(), context);
-        let help = stage.text(80, 24);
+        // Whoever goes down sees the rest.
+        let mut help = stage.text(80, 24);
+        for _ in 0..40 {
+            stage.press("j");
+            help += &stage.text(80, 24);
+        }
         for binding in keymap::bindings(context) {
             assert!(help.contains(binding.help), "{context:?} {}: {help}", binding.help);
         }

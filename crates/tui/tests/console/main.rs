@@ -9,6 +9,7 @@ mod behaviour;
 mod bytes;
 mod fuzz;
 mod history;
+mod keep;
 mod keys;
 mod logs;
 mod screens;

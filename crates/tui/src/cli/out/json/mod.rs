@@ -29,6 +29,11 @@ pub(crate) fn status(snapshot: &Snapshot) -> String {
     })
 }
 
+/// One of the services of `smoothtool status --json`, by itself.
+pub(crate) fn service(service: &snapshot::ServiceDetail) -> String {
+    text(&Service::from(service))
+}
+
 /// One line of `smoothtool events --json`.
 pub(crate) fn event(event: &event::Event) -> String {
     text(&Event {
