@@ -80,6 +80,8 @@ pub enum Action {
     AcknowledgeLost,
     /// The list of keys.
     Help,
+    /// Colours for a dark background, for a light one, or as the terminal says.
+    Theme,
     /// Paints everything anew.
     Redraw,
     /// Gives the terminal back to the shell for a while.

@@ -9,6 +9,7 @@ use smoothserve_protocol::snapshot::Receipt;
 
 use crate::effect::Ticket;
 use crate::input::Key;
+use crate::style::Background;
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub enum Msg {
     Painted,
     /// The screen was written to files: the stem of their names, or why it could not be.
     Saved(Result<String, String>),
+    /// The terminal says what its background is.
+    Background(Background),
     /// Time passed.
     Tick,
 }

@@ -13,6 +13,7 @@ use ratatui::layout::Rect;
 use rustix::process::{Signal as Posix, getpid, kill_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use crate::client::Target;
@@ -23,11 +24,15 @@ use crate::model::clock::{Clock, Moment};
 use crate::model::{Dirty, Look, Model};
 use crate::msg::{Msg, Report};
 use crate::net;
+use crate::term::ask::ask;
+use crate::term::caps;
 use crate::term::clip::Way;
 use crate::term::guard::Guard;
 use crate::term::hangup::Hangup;
+use crate::term::late::{Late, Sifted};
 use crate::term::out::{Frames, Written};
 use crate::term::paint::Painter;
+use crate::term::probe::Questions;
 use crate::words::reason;
 use crate::{export, update, view};
 
@@ -90,6 +95,8 @@ struct Loop {
     began: Instant,
     painted: Option<Moment>,
     fps: u8,
+    /// Takes answers of the terminal out of what is typed.
+    late: Late,
     /// The terminal is the shell's for now.
     suspended: bool,
 }
@@ -170,14 +177,19 @@ pub async fn run(
         began: Instant::now(),
         painted: None,
         fps: options.fps.max(1),
+        late: Late::default(),
         suspended: false,
     };
-    let mut keys = EventStream::new();
     let connection = tokio::spawn(net::run(target, orders_in, reports_out));
+    let read = |name: &str| std::env::var(name).ok();
+    let questions = caps::questions(options.glyphs, look, read);
 
-    let result = console
-        .run(&mut hangup, &mut signals, &mut written, &mut keys, &mut reports, &mut saves)
-        .await;
+    let result = match console.inquire(questions).await {
+        Next::Leave(left) => Ok(left),
+        Next::Stay => {
+            console.run(&mut hangup, &mut signals, &mut written, &mut reports, &mut saves).await
+        }
+    };
     connection.abort();
     let lost_terminal = !console.guard.is_held();
     drop(console);
@@ -204,10 +216,10 @@ impl Loop {
         hangup: &mut Hangup,
         signals: &mut Signals,
         written: &mut Written,
-        keys: &mut EventStream,
         reports: &mut mpsc::Receiver<Report>,
         saves: &mut mpsc::UnboundedReceiver<Result<String, String>>,
     ) -> io::Result<Left> {
+        let mut keys = EventStream::new();
         self.measure();
         // After a panic in a task the terminal is not ours any more, and shows what it said.
         while self.suspended || self.guard.is_held() {
@@ -230,7 +242,7 @@ impl Loop {
                     None => Next::Leave(Left::Done),
                 },
                 Some(result) = saves.recv() => self.take(Msg::Saved(result))?,
-                () = sleep(self.until_due()) => self.take(Msg::Tick)?,
+                () = sleep(self.until_due()) => self.woken()?,
             };
             if let Next::Leave(left) = next {
                 return Ok(left);
@@ -241,6 +253,29 @@ impl Loop {
             }
         }
         Ok(Left::Done)
+    }
+
+    /// Asks the terminal what it can do. Meanwhile the connection is made.
+    async fn inquire(&mut self, questions: Questions) -> Next {
+        if questions == Questions::default() {
+            return Next::Stay;
+        }
+        let asked = self.now();
+        // A terminal that cannot be asked is gone, or will say so when it is painted on.
+        let asking = spawn_blocking(move || ask(questions));
+        let answers = asking.await.ok().and_then(Result::ok).unwrap_or_default();
+        if answers.interrupted {
+            return Next::Leave(Left::Done);
+        }
+        if !answers.complete {
+            self.late = Late::since(asked);
+        }
+        if answers.synchronized {
+            self.guard.note_synchronized();
+            self.painter.synchronize();
+        }
+        self.model.look = caps::informed(self.model.look, answers);
+        Next::Stay
     }
 
     fn now(&self) -> Moment {
@@ -282,7 +317,22 @@ impl Loop {
         while batch.len() < 4_096 && crossterm::event::poll(Duration::ZERO)? {
             batch.push(crossterm::event::read()?);
         }
-        for msg in input::messages(&batch) {
+        let sifted = self.late.sift(batch, self.now());
+        self.take_sifted(sifted)
+    }
+
+    /// It is time for something, although nothing happened.
+    fn woken(&mut self) -> io::Result<Next> {
+        let sifted = self.late.release(self.now());
+        match self.take_sifted(sifted)? {
+            Next::Stay => self.take(Msg::Tick),
+            leave @ Next::Leave(_) => Ok(leave),
+        }
+    }
+
+    fn take_sifted(&mut self, sifted: Sifted) -> io::Result<Next> {
+        let found = sifted.background.map(Msg::Background);
+        for msg in input::messages(&sifted.events).into_iter().chain(found) {
             let next = self.take(msg)?;
             if next != Next::Stay {
                 return Ok(next);
@@ -403,6 +453,7 @@ impl Loop {
         if self.suspended {
             return LONG;
         }
-        self.due().map_or(LONG, |due| Duration::from_millis(due.since(self.now())))
+        let due = [self.due(), self.late.due()].into_iter().flatten().min();
+        due.map_or(LONG, |due| Duration::from_millis(due.since(self.now())))
     }
 }

@@ -4,4 +4,4 @@ pub mod glyphs;
 pub mod theme;
 
 pub use glyphs::Glyphs;
-pub use theme::{Role, Theme};
+pub use theme::{Background, Role, Theme};

@@ -52,6 +52,26 @@ impl Role {
     }
 }
 
+/// What colours have to be read on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Background {
+    /// As of most terminals that do not say.
+    #[default]
+    Dark,
+    /// Yellow cannot be read there.
+    Light,
+}
+
+impl Background {
+    /// As the console names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+        }
+    }
+}
+
 /// What the terminal, and the operator, allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
@@ -59,6 +79,10 @@ pub struct Theme {
     pub colour: bool,
     /// What is shown is old: everything is dim, nothing has a colour.
     pub faded: bool,
+    /// As the terminal has it.
+    pub found: Background,
+    /// As the operator says; none: as the terminal has it.
+    pub chosen: Option<Background>,
 }
 
 impl Theme {
@@ -68,19 +92,42 @@ impl Theme {
         Self { faded: true, ..self }
     }
 
+    /// The background that colours are chosen for.
+    pub const fn background(self) -> Background {
+        match self.chosen {
+            Some(chosen) => chosen,
+            None => self.found,
+        }
+    }
+
+    /// The next one of: as the terminal has it, dark, light.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        let chosen = match self.chosen {
+            None => Some(Background::Dark),
+            Some(Background::Dark) => Some(Background::Light),
+            Some(Background::Light) => None,
+        };
+        Self { chosen, ..self }
+    }
+
     /// How `role` looks.
     pub fn style(self, role: Role) -> Style {
         let style = Style::new();
         if self.faded {
             return style.add_modifier(Modifier::DIM);
         }
-        // Indexes 1 to 6, the dark ones: readable on light and on dark.
+        // Indexes 1 to 6, the dark ones: readable on light and on dark, but for yellow.
+        let moving = match self.background() {
+            Background::Dark => Color::Yellow,
+            Background::Light => Color::Magenta,
+        };
         let (colour, modifier) = match role {
             Role::Plain => (None, Modifier::empty()),
             Role::Strong => (None, Modifier::BOLD),
             Role::Quiet => (None, Modifier::DIM),
             Role::Ok => (Some(Color::Green), Modifier::empty()),
-            Role::Moving => (Some(Color::Yellow), Modifier::empty()),
+            Role::Moving => (Some(moving), Modifier::empty()),
             Role::New => (Some(Color::Cyan), Modifier::empty()),
             Role::Bad => (Some(Color::Red), Modifier::BOLD),
             Role::Button => (None, Modifier::REVERSED),

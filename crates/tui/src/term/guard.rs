@@ -1,4 +1,4 @@
-//! Takes the terminal, and gives it back on every way out.
+//! Takes the terminal, and gives it back on every way out, with every mode that was set undone.
 
 use std::io;
 use std::panic;
@@ -15,12 +15,16 @@ use super::out::write_within;
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[0m\x1b[2J";
 /// All of that undone, in the reverse order.
 const LEAVE: &[u8] = b"\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+/// A frame that was cut is shown as far as it came.
+const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
 
 /// A terminal that takes nothing for so long will not.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Whether the terminal is ours; the panic hook asks from any thread.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether frames are marked.
+static SYNCHRONIZED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
 /// Holds the terminal; giving it back is dropping this.
@@ -56,6 +60,11 @@ impl Guard {
         write_within(PATIENCE, ENTER)
     }
 
+    /// Notes that frames are marked from now on.
+    pub fn note_synchronized(&self) {
+        SYNCHRONIZED.store(true, Ordering::SeqCst);
+    }
+
     /// Whether the terminal is ours; a panic elsewhere may have given it back.
     pub fn is_held(&self) -> bool {
         TAKEN.load(Ordering::SeqCst)
@@ -77,11 +86,21 @@ fn leave() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
+    let undo = undo();
     // Where these fail there is no terminal any more, or none that listens: nothing to give back.
-    if write_within(PATIENCE, LEAVE).is_err() {
+    if write_within(PATIENCE, &undo).is_err() {
         // What it was not sent yet is in the way, and nobody will miss it.
         let _ = tcflush(rustix::stdio::stdout(), QueueSelector::OFlush);
-        let _ = write_within(PATIENCE, LEAVE);
+        let _ = write_within(PATIENCE, &undo);
     }
     let _ = disable_raw_mode();
+}
+
+/// What undoes every mode that may be set.
+fn undo() -> Vec<u8> {
+    let optional = [(&SYNCHRONIZED, END_OF_FRAME)];
+    let set = optional.into_iter().filter(|(used, _)| used.load(Ordering::SeqCst));
+    let mut undo: Vec<u8> = set.flat_map(|(_, undo)| undo).copied().collect();
+    undo.extend_from_slice(LEAVE);
+    undo
 }

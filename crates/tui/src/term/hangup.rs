@@ -50,7 +50,11 @@ impl Hangup {
     }
 }
 
-fn terminal() -> io::Result<OwnedFd> {
+/// The terminal that keys come from.
+///
+/// # Errors
+/// When there is none.
+pub fn terminal() -> io::Result<OwnedFd> {
     let stdin = rustix::stdio::stdin();
     if isatty(stdin) {
         return stdin.try_clone_to_owned();

@@ -13,6 +13,11 @@ use crate::runtime::View;
 /// Resets the style and clears the screen.
 const CLEAR: &[u8] = b"\x1b[0m\x1b[2J";
 
+/// The terminal shows nothing of what follows before its end.
+const BEGIN: &[u8] = b"\x1b[?2026h";
+/// The end.
+const END: &[u8] = b"\x1b[?2026l";
+
 /// Keeps what is on the screen.
 pub struct Painter<W: Write> {
     view: View,
@@ -21,6 +26,8 @@ pub struct Painter<W: Write> {
     next: Buffer,
     /// What is on the screen is not what we think.
     stale: bool,
+    /// The terminal takes marks around a frame.
+    synchronized: bool,
 }
 
 impl<W: Write> Painter<W> {
@@ -33,7 +40,13 @@ impl<W: Write> Painter<W> {
             shown: empty.clone(),
             next: empty,
             stale: true,
+            synchronized: false,
         }
+    }
+
+    /// Marks the beginning and the end of each frame from now on.
+    pub const fn synchronize(&mut self) {
+        self.synchronized = true;
     }
 
     /// The next frame is painted whole.
@@ -68,15 +81,28 @@ impl<W: Write> Painter<W> {
         if anew {
             self.stale = false;
             self.shown = Buffer::empty(area);
-            self.backend.write_all(CLEAR)?;
         }
-        let changes = self.shown.diff(&self.next);
-        let changed = !changes.is_empty();
-        if changed {
-            self.backend.draw(changes.into_iter())?;
-        }
+        let collected = self.collect(anew)?;
         std::mem::swap(&mut self.shown, &mut self.next);
         io::Write::flush(&mut self.backend)?;
-        Ok(anew || changed)
+        Ok(collected)
+    }
+
+    /// Collects what has to be sent, and says whether there is anything.
+    fn collect(&mut self, anew: bool) -> io::Result<bool> {
+        let changes = self.shown.diff(&self.next);
+        if !anew && changes.is_empty() {
+            return Ok(false);
+        }
+        let (begin, end) = if self.synchronized { (BEGIN, END) } else { (&[][..], &[][..]) };
+        self.backend.write_all(begin)?;
+        if anew {
+            self.backend.write_all(CLEAR)?;
+        }
+        if !changes.is_empty() {
+            self.backend.draw(changes.into_iter())?;
+        }
+        self.backend.write_all(end)?;
+        Ok(true)
     }
 }

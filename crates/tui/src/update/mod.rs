@@ -50,6 +50,11 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
             keep::saved(model, result);
             Vec::new()
         }
+        Msg::Background(found) => {
+            model.look.theme.found = found;
+            model.touch(Dirty::ByData);
+            Vec::new()
+        }
         Msg::Tick => Vec::new(),
     };
     effects.extend(net::refocus(model));
@@ -104,6 +109,7 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Redraw => return vec![Effect::Redraw],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit => return vec![Effect::Quit],
+        Action::Theme => next_theme(model),
         Action::AcknowledgeLost => {
             model.lost_noted = model.world.lost();
             model.touch(Dirty::ByInput);
@@ -117,6 +123,19 @@ fn retry(model: &Model) -> Vec<Effect> {
         Freshness::Down { .. } => vec![Order::RetryNow.into()],
         Freshness::Connecting | Freshness::Live | Freshness::Silent { .. } => Vec::new(),
     }
+}
+
+/// Colours for another background.
+fn next_theme(model: &mut Model) {
+    let theme = model.look.theme.next();
+    model.look.theme = theme;
+    let background = theme.background().name();
+    let text = match theme.chosen {
+        _ if !theme.colour => "theme: without colours, there is none to choose".to_owned(),
+        Some(_) => format!("theme: {background}"),
+        None => format!("theme: auto ({background})"),
+    };
+    model.say(text, false);
 }
 
 /// What was sent can be seen: from now on a command may be about it. What was said meanwhile cannot,

@@ -12,5 +12,6 @@ mod history;
 mod keep;
 mod keys;
 mod logs;
+mod look;
 mod screens;
 mod stage;

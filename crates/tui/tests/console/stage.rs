@@ -167,6 +167,7 @@ fn styles(buffer: &Buffer) -> String {
                 (Color::Red, _) => 'R',
                 (Color::Green, _) => 'G',
                 (Color::Yellow, _) => 'Y',
+                (Color::Magenta, _) => 'M',
                 (Color::Cyan, _) => 'C',
                 (_, modifier) if modifier.contains(Modifier::REVERSED) => 'v',
                 (_, modifier) if modifier.contains(Modifier::BOLD) => 'b',
