@@ -33,6 +33,8 @@ pub enum Msg {
     Painted,
     /// The screen was written to files: the stem of their names, or why it could not be.
     Saved(Result<String, String>),
+    /// So many frames a second are painted, because the terminal takes no more; none: all.
+    Pace(Option<u8>),
     /// The terminal says what its background is.
     Background(Background),
     /// Time passed.

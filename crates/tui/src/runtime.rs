@@ -31,6 +31,7 @@ use crate::term::guard::Guard;
 use crate::term::hangup::Hangup;
 use crate::term::late::{Late, Sifted};
 use crate::term::out::{Frames, Written};
+use crate::term::pace::{Pace, Taken};
 use crate::term::paint::Painter;
 use crate::term::probe::Questions;
 use crate::words::reason;
@@ -94,7 +95,7 @@ struct Loop {
     saved: mpsc::UnboundedSender<Result<String, String>>,
     began: Instant,
     painted: Option<Moment>,
-    fps: u8,
+    pace: Pace,
     /// Takes answers of the terminal out of what is typed.
     late: Late,
     /// The terminal is the shell's for now.
@@ -176,7 +177,7 @@ pub async fn run(
         saved,
         began: Instant::now(),
         painted: None,
-        fps: options.fps.max(1),
+        pace: Pace::new(options.fps.max(1)),
         late: Late::default(),
         suspended: false,
     };
@@ -294,10 +295,12 @@ impl Loop {
     }
 
     /// The frame that was under way is on the screen.
-    fn arrived(&mut self, result: io::Result<()>) -> io::Result<Next> {
-        result?;
+    fn arrived(&mut self, result: io::Result<Taken>) -> io::Result<Next> {
+        let taken = result?;
         self.sending = false;
-        self.take(Msg::Painted)
+        self.take(Msg::Painted)?;
+        self.pace.written(taken, self.now());
+        self.take(Msg::Pace(self.pace.slowed()))
     }
 
     /// Who presses a key may have seen a frame of whose arrival we are about to hear. On a slow
@@ -436,7 +439,7 @@ impl Loop {
 
     /// When there is something to do although nothing happens; none: never.
     fn due(&self) -> Option<Moment> {
-        let fps = if self.model.is_moving() { u64::from(self.fps) } else { 1 };
+        let fps = if self.model.is_moving() { u64::from(self.pace.fps()) } else { 1 };
         let pause = match self.model.dirty {
             // The end of the frame that is under way is waited for.
             _ if self.sending => return None,

@@ -155,6 +155,8 @@ pub struct Model {
     pub size: (u16, u16),
     /// What the terminal can show.
     pub look: Look,
+    /// So many frames a second are painted, because the terminal takes no more; none: all.
+    pub slowed: Option<u8>,
     /// `host:port` of the daemon, as the operator gave it.
     pub addr: String,
     /// Commands are off.
@@ -194,6 +196,7 @@ impl Model {
             dirty: Dirty::ByInput,
             size: (80, 24),
             look,
+            slowed: None,
             addr: escape(addr).into_owned(),
             read_only,
             lost_noted: 0,

@@ -7,5 +7,6 @@ pub mod guard;
 pub mod hangup;
 pub mod late;
 pub mod out;
+pub mod pace;
 pub mod paint;
 pub mod probe;

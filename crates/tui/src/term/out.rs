@@ -13,6 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
+use super::pace::Taken;
+
 /// Room for a frame; a full repaint of 120x40 takes about 8 KiB.
 const CAPACITY: usize = 64 * 1024;
 
@@ -73,7 +75,7 @@ pub struct Frames(Sender<Vec<u8>>);
 
 /// Tells what came of each frame.
 #[derive(Debug)]
-pub struct Written(mpsc::UnboundedReceiver<io::Result<()>>);
+pub struct Written(mpsc::UnboundedReceiver<io::Result<Taken>>);
 
 impl Frames {
     /// Starts the thread.
@@ -88,12 +90,14 @@ impl Frames {
     }
 }
 
-fn write(frames: &Receiver<Vec<u8>>, tell: &mpsc::UnboundedSender<io::Result<()>>) {
+fn write(frames: &Receiver<Vec<u8>>, tell: &mpsc::UnboundedSender<io::Result<Taken>>) {
     for frame in frames {
         let turn = TURN.lock();
+        let began = Instant::now();
         let result = Tty.write_all(&frame);
+        let taken = Taken { bytes: frame.len(), took: began.elapsed() };
         drop(turn);
-        if tell.send(result).is_err() {
+        if tell.send(result.map(|()| taken)).is_err() {
             return;
         }
     }
@@ -116,7 +120,7 @@ impl Written {
     ///
     /// # Cancel safety
     /// A dropped call loses nothing.
-    pub async fn next(&mut self) -> io::Result<()> {
+    pub async fn next(&mut self) -> io::Result<Taken> {
         match self.0.recv().await {
             Some(result) => result,
             None => Err(io::ErrorKind::BrokenPipe.into()),

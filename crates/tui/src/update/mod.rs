@@ -50,6 +50,13 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
             keep::saved(model, result);
             Vec::new()
         }
+        Msg::Pace(slowed) => {
+            if slowed != model.slowed {
+                model.slowed = slowed;
+                model.touch(Dirty::ByData);
+            }
+            Vec::new()
+        }
         Msg::Background(found) => {
             model.look.theme.found = found;
             model.touch(Dirty::ByData);

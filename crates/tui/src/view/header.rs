@@ -8,6 +8,7 @@ use crate::fmt::{count, duration, latency, or_dash, rate, share};
 use crate::model::Model;
 use crate::model::conn::Freshness;
 use crate::style::Role;
+use crate::widgets::rows::columns;
 use crate::widgets::{Canvas, Pen};
 use crate::words::problem_line;
 
@@ -36,7 +37,11 @@ pub fn identity(model: &Model, pen: &mut Pen<'_>) {
         }
         None => clock,
     };
-    pen.ending(1, &right, Role::Quiet);
+    let slowed = model.slowed.map(|fps| format!("  {fps} fps  {}", right.trim_start()));
+    match slowed.filter(|text| columns(text) + 2 < pen.room()) {
+        Some(text) => pen.ending(1, &text, Role::Quiet),
+        None => pen.ending(1, &right, Role::Quiet),
+    };
 }
 
 /// What is wrong with the daemon's configuration as it is on disk.

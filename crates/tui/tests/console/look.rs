@@ -1,4 +1,4 @@
-//! What the terminal told about itself, on the screen: its background.
+//! What the terminal told about itself, on the screen: its background, its pace.
 
 use ratatui::style::Color;
 use smoothtool::msg::Msg;
@@ -61,4 +61,17 @@ fn without_colours_there_is_no_theme_to_choose() {
     let mut stage = Stage::with(&env, false).connected();
     stage.press("t");
     assert!(stage.text(80, 24).contains("there is none to choose"));
+}
+
+#[test]
+fn fewer_frames_are_told_where_there_is_room() {
+    let mut stage = Stage::live();
+    stage.tell(Msg::Pace(Some(2)));
+    for (width, height) in [(80, 24), (120, 40)] {
+        let frame = stage.text(width, height);
+        let first = frame.lines().next().unwrap();
+        assert!(first.contains("▪ live") && first.contains("  2 fps  up 41d06"), "{first}");
+    }
+    stage.tell(Msg::Pace(None));
+    assert!(!stage.text(80, 24).contains("fps"));
 }
