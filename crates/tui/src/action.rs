@@ -82,6 +82,8 @@ pub enum Action {
     Help,
     /// Colours for a dark background, for a light one, or as the terminal says.
     Theme,
+    /// Clicks and the wheel are for the console, or for the terminal as before.
+    Mouse,
     /// Paints everything anew.
     Redraw,
     /// Gives the terminal back to the shell for a while.

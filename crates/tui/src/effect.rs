@@ -64,6 +64,8 @@ pub enum Effect {
     Copy(String),
     /// Write what is on the screen to files.
     Save,
+    /// Have the terminal tell clicks and the wheel, or no longer.
+    Mouse(bool),
     /// Leave the terminal to the shell until the process is continued.
     Suspend,
     /// End the console.

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{
+    Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 
-use crate::msg::Msg;
+use crate::msg::{Msg, Turn};
 
 /// So many characters at once were pasted, on a terminal that does not mark a paste.
 const BURST: usize = 12;
@@ -75,10 +77,23 @@ pub fn messages(batch: &[Event]) -> Vec<Msg> {
                 Some(key) if typed < BURST => messages.push(Msg::Key(key)),
                 Some(_) | None => {}
             },
-            Event::FocusGained | Event::FocusLost | Event::Mouse(_) => {}
+            Event::Mouse(event) => messages.extend(mouse(*event)),
+            Event::FocusGained | Event::FocusLost => {}
         }
     }
     messages
+}
+
+/// What the mouse says: the left button, and the wheel.
+fn mouse(event: MouseEvent) -> Option<Msg> {
+    match event.kind {
+        MouseEventKind::Down(MouseButton::Left) => {
+            Some(Msg::Click { column: event.column, row: event.row })
+        }
+        MouseEventKind::ScrollUp => Some(Msg::Wheel(Turn::Up)),
+        MouseEventKind::ScrollDown => Some(Msg::Wheel(Turn::Down)),
+        _ => None,
+    }
 }
 
 fn key(event: &Event) -> Option<Key> {

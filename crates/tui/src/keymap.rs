@@ -239,6 +239,7 @@ pub const TABLE: &[Binding] = &[
     key(&[Key::Esc], A::Back, &[Service, Events, Logs, History], Group::Move, Some("back"), "back"),
     key(&[Key::Esc, Char('?')], A::Back, &[Help], Group::Move, Some("close"), "close"),
     key(&[Char('t')], A::Theme, SCREENS, Group::Other, None, "theme: auto, dark, light"),
+    key(&[Char('m')], A::Mouse, SCREENS, Group::Other, None, "mouse on or off"),
     key(&[Ctrl('l')], A::Redraw, EVERYWHERE, Group::Other, None, "paint anew"),
     key(&[Ctrl('z')], A::Suspend, EVERYWHERE, Group::Other, None, "suspend"),
     Binding {

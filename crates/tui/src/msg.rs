@@ -25,6 +25,15 @@ pub enum Msg {
         /// Rows.
         height: u16,
     },
+    /// The mouse was pressed here.
+    Click {
+        /// Columns from the left.
+        column: u16,
+        /// Rows from the top.
+        row: u16,
+    },
+    /// The wheel was turned by one notch.
+    Wheel(Turn),
     /// The connection reports something.
     Net(Box<Report>),
     /// A frame with everything said so far is on its way to the screen.
@@ -39,6 +48,15 @@ pub enum Msg {
     Background(Background),
     /// Time passed.
     Tick,
+}
+
+/// Which way the wheel was turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Towards what is above.
+    Up,
+    /// Towards what is below.
+    Down,
 }
 
 /// What the connection task reports.

@@ -348,8 +348,12 @@ impl Loop {
         match effect {
             Effect::Quit => return Ok(Next::Leave(Left::Done)),
             Effect::Redraw => self.repaint(),
-            Effect::Copy(text) => self.painter.also(&self.model.clipboard.sequence(&text))?,
+            Effect::Copy(text) => self.painter.send_ahead(&self.model.clipboard.sequence(&text)),
             Effect::Save => self.save(),
+            Effect::Mouse(on) => {
+                let change = self.guard.note_mouse(on);
+                self.painter.send_ahead(change);
+            }
             Effect::Suspend => self.suspend()?,
             Effect::Order(order) => self.order(order),
         }

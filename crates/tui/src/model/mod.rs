@@ -4,6 +4,7 @@ pub mod clock;
 pub mod conn;
 pub mod events;
 pub mod logs;
+pub mod mouse;
 pub mod past;
 pub mod question;
 pub mod select;
@@ -26,6 +27,7 @@ use clock::{Clock, Moment};
 use conn::{Connection, Freshness};
 use events::EventLog;
 use logs::LogBook;
+use mouse::Mouse;
 use past::Past;
 use question::{Level, Question, Verb};
 use select::Selection;
@@ -155,6 +157,8 @@ pub struct Model {
     pub size: (u16, u16),
     /// What the terminal can show.
     pub look: Look,
+    /// What clicks are about.
+    pub mouse: Mouse,
     /// So many frames a second are painted, because the terminal takes no more; none: all.
     pub slowed: Option<u8>,
     /// `host:port` of the daemon, as the operator gave it.
@@ -196,6 +200,7 @@ impl Model {
             dirty: Dirty::ByInput,
             size: (80, 24),
             look,
+            mouse: Mouse::default(),
             slowed: None,
             addr: escape(addr).into_owned(),
             read_only,

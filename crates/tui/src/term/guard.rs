@@ -15,6 +15,10 @@ use super::out::write_within;
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[0m\x1b[2J";
 /// All of that undone, in the reverse order.
 const LEAVE: &[u8] = b"\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+/// Clicks and the wheel are told, in the form that knows every column.
+const MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+/// The mouse is the terminal's own again.
+const NO_MOUSE: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 /// A frame that was cut is shown as far as it came.
 const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
 
@@ -25,11 +29,16 @@ const PATIENCE: Duration = Duration::from_millis(200);
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether frames are marked.
 static SYNCHRONIZED: AtomicBool = AtomicBool::new(false);
+/// Whether the mouse was ever asked for. Not whether it still is: the terminal may not know yet.
+static MOUSE_USED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
 /// Holds the terminal; giving it back is dropping this.
 #[derive(Debug)]
-pub struct Guard(());
+pub struct Guard {
+    /// Whether clicks are told while the terminal is ours.
+    mouse: bool,
+}
 
 impl Guard {
     /// Takes the terminal.
@@ -45,7 +54,7 @@ impl Guard {
                 before(info);
             }));
         });
-        let guard = Self(());
+        let guard = Self { mouse: false };
         guard.resume()?;
         Ok(guard)
     }
@@ -57,12 +66,19 @@ impl Guard {
     pub fn resume(&self) -> io::Result<()> {
         TAKEN.store(true, Ordering::SeqCst);
         enable_raw_mode()?;
-        write_within(PATIENCE, ENTER)
+        write_within(PATIENCE, &[ENTER, if self.mouse { MOUSE } else { b"" }].concat())
     }
 
     /// Notes that frames are marked from now on.
     pub fn note_synchronized(&self) {
         SYNCHRONIZED.store(true, Ordering::SeqCst);
+    }
+
+    /// Notes whether clicks are told from now on; returns what the terminal must be sent for that.
+    pub fn note_mouse(&mut self, on: bool) -> &'static [u8] {
+        self.mouse = on;
+        MOUSE_USED.fetch_or(on, Ordering::SeqCst);
+        if on { MOUSE } else { NO_MOUSE }
     }
 
     /// Whether the terminal is ours; a panic elsewhere may have given it back.
@@ -98,7 +114,7 @@ fn leave() {
 
 /// What undoes every mode that may be set.
 fn undo() -> Vec<u8> {
-    let optional = [(&SYNCHRONIZED, END_OF_FRAME)];
+    let optional = [(&SYNCHRONIZED, END_OF_FRAME), (&MOUSE_USED, NO_MOUSE)];
     let set = optional.into_iter().filter(|(used, _)| used.load(Ordering::SeqCst));
     let mut undo: Vec<u8> = set.flat_map(|(_, undo)| undo).copied().collect();
     undo.extend_from_slice(LEAVE);

@@ -28,6 +28,8 @@ pub struct Painter<W: Write> {
     stale: bool,
     /// The terminal takes marks around a frame.
     synchronized: bool,
+    /// What has to be sent before the next frame.
+    ahead: Vec<u8>,
 }
 
 impl<W: Write> Painter<W> {
@@ -41,12 +43,18 @@ impl<W: Write> Painter<W> {
             next: empty,
             stale: true,
             synchronized: false,
+            ahead: Vec::new(),
         }
     }
 
     /// Marks the beginning and the end of each frame from now on.
     pub const fn synchronize(&mut self) {
         self.synchronized = true;
+    }
+
+    /// Sends `bytes` in the same write as the next frame, before it.
+    pub fn send_ahead(&mut self, bytes: &[u8]) {
+        self.ahead.extend_from_slice(bytes);
     }
 
     /// The next frame is painted whole.
@@ -57,14 +65,6 @@ impl<W: Write> Painter<W> {
     /// What is on the screen, or on its way there.
     pub const fn shown(&self) -> &Buffer {
         &self.shown
-    }
-
-    /// Sends `bytes` before the next frame, in one write with it.
-    ///
-    /// # Errors
-    /// When the terminal is gone.
-    pub fn also(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.backend.write_all(bytes)
     }
 
     /// Paints `model`, and says whether there was anything to send.
@@ -90,9 +90,11 @@ impl<W: Write> Painter<W> {
 
     /// Collects what has to be sent, and says whether there is anything.
     fn collect(&mut self, anew: bool) -> io::Result<bool> {
+        let ahead = std::mem::take(&mut self.ahead);
+        self.backend.write_all(&ahead)?;
         let changes = self.shown.diff(&self.next);
         if !anew && changes.is_empty() {
-            return Ok(false);
+            return Ok(!ahead.is_empty());
         }
         let (begin, end) = if self.synchronized { (BEGIN, END) } else { (&[][..], &[][..]) };
         self.backend.write_all(begin)?;

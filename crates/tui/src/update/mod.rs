@@ -2,6 +2,7 @@
 
 pub mod keep;
 pub mod logs;
+pub mod mouse;
 pub mod nav;
 pub mod net;
 pub mod ops;
@@ -38,8 +39,17 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
             model.touch(Dirty::ByInput);
             Vec::new()
         }
+        Msg::Click { column: _, row } => {
+            mouse::click(model, row);
+            Vec::new()
+        }
+        Msg::Wheel(turn) => {
+            mouse::wheel(model, turn);
+            Vec::new()
+        }
         Msg::Sent => {
             model.dirty = Dirty::No;
+            mouse::sent(model);
             Vec::new()
         }
         Msg::Painted => {
@@ -113,6 +123,7 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Extend => return ops::extend(model),
         Action::Confirm => return ops::confirm(model),
         Action::RetryNow => return retry(model),
+        Action::Mouse => return mouse::toggle(model),
         Action::Redraw => return vec![Effect::Redraw],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit => return vec![Effect::Quit],
@@ -148,6 +159,7 @@ fn next_theme(model: &mut Model) {
 /// What was sent can be seen: from now on a command may be about it. What was said meanwhile cannot,
 /// and comes with the next frame.
 fn painted(model: &mut Model) {
+    model.mouse.painted();
     // What is held still was seen before.
     if model.dirty != Dirty::No || model.frozen.is_some() {
         return;

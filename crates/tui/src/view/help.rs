@@ -40,7 +40,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, down: usize) {
         let lines: Vec<Line> = left.into_iter().chain(right).collect();
         column(model, canvas, below, first, &lines, down);
     } else {
-        let keys = Rect { height: below.height.saturating_sub(4), ..below };
+        let keys = Rect { height: below.height.saturating_sub(3), ..below };
         column(model, canvas, keys, first, &left, down);
         column(model, canvas, keys, second, &right, down);
         legend(canvas, below);

@@ -17,6 +17,8 @@ pub mod waits;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::snapshot::ServiceRow;
 
 use crate::model::{Front, Model, Screen};
 use crate::widgets::Canvas;
@@ -60,6 +62,22 @@ pub const fn shows_detail(model: &Model) -> bool {
         (Some(Front::Help { .. } | Front::Find(_)), _)
         | (None, Screen::Events { .. } | Screen::Logs(_) | Screen::History(_)) => false,
         (None, Screen::Overview) => has_peek(Rect::new(0, 0, width, height)),
+    }
+}
+
+/// The services that can be clicked on, each with its row of the frame.
+pub fn services_on_screen(model: &Model) -> Vec<(u16, ServiceName)> {
+    if model.front.is_some() || model.screen != Screen::Overview {
+        return Vec::new();
+    }
+    let (width, height) = model.size;
+    let area = Rect::new(0, 0, width, height);
+    let body = body(model, area);
+    let named = |(row, service): (u16, &ServiceRow)| (row, service.name.clone());
+    match width_of(area) {
+        Width::Line => Vec::new(),
+        Width::Narrow => tiny::services(model, body).map(named).collect(),
+        Width::Normal | Width::Wide => overview::services(model, body).map(named).collect(),
     }
 }
 

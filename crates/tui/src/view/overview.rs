@@ -39,6 +39,16 @@ const WIDE: Columns =
 
 /// Draws the screen.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
+    let [list, below, last] = parts(body);
+    draw_list(model, canvas, list, if width == Width::Wide { &WIDE } else { &NORMAL });
+    if let (true, Some(name)) = (below.height > 0, model.selection.name()) {
+        service::peek(model, name, canvas, below, width);
+    }
+    events::strip(model, canvas, last);
+}
+
+/// The list, the pane below it, and the newest events.
+const fn parts(body: Rect) -> [Rect; 3] {
     let tall = body.height + 4 >= super::TALL;
     let strip = match body.height {
         0..EVENTS_FROM => 0,
@@ -48,12 +58,13 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
     let peek = if tall { PEEK } else { 0 };
     let list = Rect { height: body.height.saturating_sub(strip + peek), ..body };
     let below = Rect { y: list.bottom(), height: peek, ..body };
-    let last = Rect { y: below.bottom(), height: strip, ..body };
-    draw_list(model, canvas, list, if width == Width::Wide { &WIDE } else { &NORMAL });
-    if let (true, Some(name)) = (tall, model.selection.name()) {
-        service::peek(model, name, canvas, below, width);
-    }
-    events::strip(model, canvas, last);
+    [list, below, Rect { y: below.bottom(), height: strip, ..body }]
+}
+
+/// The services on the screen, each with its row.
+pub fn services(model: &Model, body: Rect) -> impl Iterator<Item = (u16, &ServiceRow)> {
+    let [list, ..] = parts(body);
+    shown(model, list).map(move |(line, service)| (list.y + line, service))
 }
 
 fn draw_list(model: &Model, canvas: &mut Canvas<'_>, area: Rect, columns: &Columns) {
@@ -69,11 +80,17 @@ fn draw_list(model: &Model, canvas: &mut Canvas<'_>, area: Rect, columns: &Colum
         canvas.pen(area, 2).to(3).say(text, Role::Quiet);
         return;
     }
-    let shown = usize::from(area.height.saturating_sub(2));
-    let first = window(rows.len(), shown, model.selection.row());
-    for (line, service) in (2..area.height).zip(&rows[first..]) {
+    for (line, service) in shown(model, area) {
         row(model, service, &mut canvas.pen(area, line), columns);
     }
+}
+
+/// The services that are shown in `area`, each with the row it is in.
+fn shown(model: &Model, area: Rect) -> impl Iterator<Item = (u16, &ServiceRow)> {
+    let rows = model.world.rows();
+    let room = usize::from(area.height.saturating_sub(2));
+    let first = window(rows.len(), room, model.selection.row());
+    (2..area.height).zip(&rows[first..])
 }
 
 fn head(pen: &mut Pen<'_>, columns: &Columns) {

@@ -55,12 +55,21 @@ pub fn header(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
 /// The list of services.
 pub fn overview(model: &Model, canvas: &mut Canvas<'_>, body: Rect) {
     rule(&mut canvas.pen(body, 0), "", "");
-    let rows = model.world.rows();
-    let shown = usize::from(body.height.saturating_sub(1));
-    let first = window(rows.len(), shown, model.selection.row());
-    for (line, service) in (1..body.height).zip(rows.iter().skip(first)) {
+    for (line, service) in shown(model, body) {
         row(model, service, &mut canvas.pen(body, line));
     }
+}
+
+/// The services on the screen, each with its row.
+pub fn services(model: &Model, body: Rect) -> impl Iterator<Item = (u16, &ServiceRow)> {
+    shown(model, body).map(move |(line, service)| (body.y + line, service))
+}
+
+fn shown(model: &Model, body: Rect) -> impl Iterator<Item = (u16, &ServiceRow)> {
+    let rows = model.world.rows();
+    let room = usize::from(body.height.saturating_sub(1));
+    let first = window(rows.len(), room, model.selection.row());
+    (1..body.height).zip(rows.iter().skip(first))
 }
 
 fn row(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>) {

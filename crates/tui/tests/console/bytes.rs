@@ -109,7 +109,7 @@ fn a_copy_goes_with_the_next_frame_in_one_write() {
     painter.paint(&stage.model).unwrap();
     counting.take();
     stage.press("y");
-    painter.also(&stage.model.clipboard.sequence("api")).unwrap();
+    painter.send_ahead(&stage.model.clipboard.sequence("api"));
     painter.paint(&stage.model).unwrap();
     let writes = counting.take();
     assert_eq!(writes.len(), 1);

@@ -13,5 +13,6 @@ mod keep;
 mod keys;
 mod logs;
 mod look;
+mod mouse;
 mod screens;
 mod stage;
