@@ -78,6 +78,14 @@ pub enum Action {
     RetryNow,
     /// Takes note of the lost requests, so that their number is no longer red.
     AcknowledgeLost,
+    /// Asks for a command in the words of the command line.
+    Command,
+    /// Does what was typed.
+    Run,
+    /// To the next or the previous word that would fit.
+    Complete(Step),
+    /// To an older or a newer line of those typed before.
+    Recall(Step),
     /// The list of keys.
     Help,
     /// Colours for a dark background, for a light one, or as the terminal says.

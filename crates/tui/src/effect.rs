@@ -42,11 +42,11 @@ pub enum Order {
         /// Hear of what it prints from then on; else of nothing that any service prints.
         follow: bool,
     },
-    /// Send a command; its answer comes back with the ticket.
+    /// Send a command or a question; its answer comes back with the ticket.
     Act {
         /// Comes back with the answer.
         ticket: Ticket,
-        /// The command.
+        /// What to send.
         request: Request,
     },
     /// Connect now instead of when the wait is over.
@@ -58,6 +58,10 @@ pub enum Order {
 pub enum Effect {
     /// Hand this to the connection.
     Order(Order),
+    /// Keep this line for the next time somebody types one.
+    Remember(String),
+    /// Say what the console itself did so far.
+    Count,
     /// Paint every cell anew.
     Redraw,
     /// Give this text to the terminal's clipboard.

@@ -22,8 +22,18 @@ pub enum Key {
     Enter,
     /// Escape.
     Esc,
-    /// Erases one character.
+    /// Erases the character before the cursor.
     Backspace,
+    /// Erases the one at the cursor.
+    Delete,
+    /// Tabulator.
+    Tab,
+    /// The same with shift.
+    BackTab,
+    /// Arrow left.
+    Left,
+    /// Arrow right.
+    Right,
     /// Arrow up.
     Up,
     /// Arrow down.
@@ -47,6 +57,11 @@ impl fmt::Display for Key {
             Self::Enter => f.write_str("enter"),
             Self::Esc => f.write_str("esc"),
             Self::Backspace => f.write_str("backspace"),
+            Self::Delete => f.write_str("del"),
+            Self::Tab => f.write_str("tab"),
+            Self::BackTab => f.write_str("backtab"),
+            Self::Left => f.write_str("left"),
+            Self::Right => f.write_str("right"),
             Self::Up => f.write_str("up"),
             Self::Down => f.write_str("down"),
             Self::PageUp => f.write_str("pgup"),
@@ -111,6 +126,11 @@ fn key(event: &Event) -> Option<Key> {
         KeyCode::Enter => Some(Key::Enter),
         KeyCode::Esc => Some(Key::Esc),
         KeyCode::Backspace => Some(Key::Backspace),
+        KeyCode::Delete => Some(Key::Delete),
+        KeyCode::Tab => Some(Key::Tab),
+        KeyCode::BackTab => Some(Key::BackTab),
+        KeyCode::Left => Some(Key::Left),
+        KeyCode::Right => Some(Key::Right),
         KeyCode::Up => Some(Key::Up),
         KeyCode::Down => Some(Key::Down),
         KeyCode::PageUp => Some(Key::PageUp),

@@ -18,6 +18,10 @@ pub enum Context {
     History,
     /// What to look for is typed; characters are text there.
     Find,
+    /// A command is typed; characters are text there.
+    Palette,
+    /// A page of text.
+    Page,
     /// The list of keys.
     Help,
     /// A picture that is held still.
@@ -32,13 +36,15 @@ pub enum Context {
 
 impl Context {
     /// Every place.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Overview,
         Self::Service,
         Self::Events,
         Self::Logs,
         Self::History,
         Self::Find,
+        Self::Palette,
+        Self::Page,
         Self::Help,
         Self::Frozen,
         Self::Question,
@@ -55,6 +61,8 @@ impl Context {
             Self::Logs => "logs",
             Self::History => "history",
             Self::Find => "find",
+            Self::Palette => "command",
+            Self::Page => "page",
             Self::Help => "help",
             Self::Frozen => "frozen",
             Self::Question | Self::Offer | Self::TypedName => "question",
@@ -102,15 +110,17 @@ impl Binding {
 
 use Action as A;
 use Context::{
-    Events, Find, Frozen, Help, History, Logs, Offer, Overview, Question, Service, TypedName,
+    Events, Find, Frozen, Help, History, Logs, Offer, Overview, Page, Palette, Question, Service,
+    TypedName,
 };
 use Key::{Char, Ctrl};
 
 const SCREENS: &[Context] = &[Overview, Service, Events, Logs, History];
 const LOGS: &[Context] = &[Logs];
+const PALETTE: &[Context] = &[Palette];
 const SERVICES: &[Context] = &[Overview, Service];
 const QUESTIONS: &[Context] = &[Question, Offer];
-const LISTS: &[Context] = &[Overview, Service, Events, Logs, History, Help];
+const LISTS: &[Context] = &[Overview, Service, Events, Logs, History, Page, Help];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
 const fn key(
@@ -235,6 +245,20 @@ pub const TABLE: &[Binding] = &[
     key(&[Char('W')], A::Save, LOGS, Group::Other, None, "save this screen"),
     key(&[Char('z')], A::Freeze, SCREENS, Group::Other, None, "freeze the screen"),
     key(&[Char('L')], A::AcknowledgeLost, SCREENS, Group::Other, None, "note the lost ones"),
+    key(&[Char(':')], A::Command, SCREENS, Group::Other, Some("command"), "command, as on the CLI"),
+    key(&[Key::Enter], A::Run, PALETTE, Group::Other, Some("run"), "run"),
+    key(
+        &[Key::Tab],
+        A::Complete(Step::Down),
+        PALETTE,
+        Group::Other,
+        Some("complete"),
+        "next that fits",
+    ),
+    key(&[Key::BackTab], A::Complete(Step::Up), PALETTE, Group::Other, None, "the one before"),
+    key(&[Key::Up], A::Recall(Step::Up), PALETTE, Group::Other, Some("earlier"), "typed before"),
+    key(&[Key::Down], A::Recall(Step::Down), PALETTE, Group::Other, None, "typed later"),
+    key(&[Key::Esc], A::Back, &[Palette, Page], Group::Move, Some("close"), "close"),
     key(&[Char('?')], A::Help, SCREENS, Group::Other, Some("help"), "help"),
     key(&[Key::Esc], A::Back, &[Service, Events, Logs, History], Group::Move, Some("back"), "back"),
     key(&[Key::Esc, Char('?')], A::Back, &[Help], Group::Move, Some("close"), "close"),
@@ -254,7 +278,7 @@ pub const TABLE: &[Binding] = &[
     key(
         &[Ctrl('c')],
         A::Quit,
-        &[Find, Frozen, Question, Offer, TypedName],
+        &[Find, Frozen, Palette, Question, Offer, TypedName],
         Group::Other,
         None,
         "quit",

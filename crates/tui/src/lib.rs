@@ -17,6 +17,7 @@ pub mod keymap;
 pub mod model;
 pub mod msg;
 pub mod net;
+pub mod recall;
 pub mod runtime;
 pub mod style;
 pub mod term;

@@ -9,6 +9,7 @@ use smoothserve_protocol::snapshot::Receipt;
 
 use crate::effect::Ticket;
 use crate::input::Key;
+use crate::model::page::Stats;
 use crate::style::Background;
 
 /// One thing that happened.
@@ -46,6 +47,8 @@ pub enum Msg {
     Pace(Option<u8>),
     /// The terminal says what its background is.
     Background(Background),
+    /// What the console itself did so far.
+    Counted(Stats),
     /// Time passed.
     Tick,
 }

@@ -21,16 +21,18 @@ use crate::console::ConsoleOptions;
 use crate::effect::{Effect, Order};
 use crate::input;
 use crate::model::clock::{Clock, Moment};
+use crate::model::page::Stats;
 use crate::model::{Dirty, Look, Model};
 use crate::msg::{Msg, Report};
 use crate::net;
+use crate::recall;
 use crate::term::ask::ask;
 use crate::term::caps;
 use crate::term::clip::Way;
 use crate::term::guard::Guard;
 use crate::term::hangup::Hangup;
 use crate::term::late::{Late, Sifted};
-use crate::term::out::{Frames, Written};
+use crate::term::out::{Frames, Sent, Written, sent};
 use crate::term::pace::{Pace, Taken};
 use crate::term::paint::Painter;
 use crate::term::probe::Questions;
@@ -98,6 +100,10 @@ struct Loop {
     pace: Pace,
     /// Takes answers of the terminal out of what is typed.
     late: Late,
+    /// Events of the terminal so far.
+    events: u64,
+    /// Reports of the connection so far.
+    heard: u64,
     /// The terminal is the shell's for now.
     suspended: bool,
 }
@@ -179,8 +185,11 @@ pub async fn run(
         painted: None,
         pace: Pace::new(options.fps.max(1)),
         late: Late::default(),
+        events: 0,
+        heard: 0,
         suspended: false,
     };
+    console.model.typed_before = recall::read();
     let connection = tokio::spawn(net::run(target, orders_in, reports_out));
     let read = |name: &str| std::env::var(name).ok();
     let questions = caps::questions(options.glyphs, look, read);
@@ -239,7 +248,7 @@ impl Loop {
                     Some(Err(_)) | None => Next::Leave(Left::TerminalGone),
                 },
                 report = reports.recv() => match report {
-                    Some(report) => self.take(Msg::Net(Box::new(report)))?,
+                    Some(report) => self.heard(report)?,
                     None => Next::Leave(Left::Done),
                 },
                 Some(result) = saves.recv() => self.take(Msg::Saved(result))?,
@@ -250,7 +259,7 @@ impl Loop {
             }
             // Whatever is known already goes into the same frame.
             while let Ok(report) = reports.try_recv() {
-                self.take(Msg::Net(Box::new(report)))?;
+                self.heard(report)?;
             }
         }
         Ok(Left::Done)
@@ -294,6 +303,11 @@ impl Loop {
         Ok(Next::Stay)
     }
 
+    fn heard(&mut self, report: Report) -> io::Result<Next> {
+        self.heard += 1;
+        self.take(Msg::Net(Box::new(report)))
+    }
+
     /// The frame that was under way is on the screen.
     fn arrived(&mut self, result: io::Result<Taken>) -> io::Result<Next> {
         let taken = result?;
@@ -320,6 +334,7 @@ impl Loop {
         while batch.len() < 4_096 && crossterm::event::poll(Duration::ZERO)? {
             batch.push(crossterm::event::read()?);
         }
+        self.events += batch.len() as u64;
         let sifted = self.late.sift(batch, self.now());
         self.take_sifted(sifted)
     }
@@ -356,6 +371,8 @@ impl Loop {
             }
             Effect::Suspend => self.suspend()?,
             Effect::Order(order) => self.order(order),
+            Effect::Remember(line) => recall::add(&line),
+            Effect::Count => return self.take(Msg::Counted(self.stats())),
         }
         Ok(Next::Stay)
     }
@@ -371,6 +388,19 @@ impl Loop {
             // The console may have ended meanwhile.
             let _ = saved.send(result.map_err(|error| reason(&error)));
         });
+    }
+
+    fn stats(&self) -> Stats {
+        let Sent { frames, bytes, writes } = sent();
+        Stats {
+            running_ms: self.now().0,
+            draws: self.painter.draws(),
+            frames,
+            bytes,
+            writes,
+            events: self.events,
+            reports: self.heard,
+        }
     }
 
     fn order(&mut self, order: Order) {

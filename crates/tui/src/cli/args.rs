@@ -295,7 +295,7 @@ pub(crate) struct History {
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<ServiceName>,
     /// At most so many, the newest
-    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 20)]
+    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = Self::USUAL)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) number: u32,
     /// The last one alone, with its whole receipt
@@ -307,6 +307,11 @@ pub(crate) struct History {
     /// One JSON object a line
     #[arg(long, group = "form")]
     pub(crate) json: bool,
+}
+
+impl History {
+    /// How many are shown unless said otherwise.
+    pub(crate) const USUAL: u32 = 20;
 }
 
 /// `logs`

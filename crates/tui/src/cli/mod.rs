@@ -14,6 +14,7 @@ mod history;
 mod legacy;
 mod logs;
 mod out;
+pub(crate) mod phrase;
 mod plan;
 mod problem;
 mod progress;
@@ -51,6 +52,7 @@ pub(crate) use out::{human, json};
 pub(crate) use problem::Problem;
 pub(crate) use session::{Link, Session, unexpected};
 pub(crate) use tui::console;
+pub(crate) use values::{Awaited, Printer, Selection};
 
 /// Carries out one command line, the program's own name left out.
 pub async fn run(arguments: Vec<OsString>) -> Exit {

@@ -47,7 +47,7 @@ impl Clock {
         self.known.1.saturating_add(self.now.since(self.known.0))
     }
 
-    /// Where the operator's times are told.
+    /// Where the operator is.
     pub const fn zone(&self) -> &TimeZone {
         &self.zone
     }

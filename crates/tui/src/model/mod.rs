@@ -3,8 +3,11 @@
 pub mod clock;
 pub mod conn;
 pub mod events;
+pub mod line;
 pub mod logs;
 pub mod mouse;
+pub mod page;
+pub mod palette;
 pub mod past;
 pub mod question;
 pub mod select;
@@ -28,6 +31,8 @@ use conn::{Connection, Freshness};
 use events::EventLog;
 use logs::LogBook;
 use mouse::Mouse;
+use page::Page;
+use palette::Palette;
 use past::Past;
 use question::{Level, Question, Verb};
 use select::Selection;
@@ -65,6 +70,10 @@ pub enum Front {
     },
     /// What to look for in the log; so far, this much.
     Find(String),
+    /// A command that is typed.
+    Palette(Palette),
+    /// A page of text.
+    Page(Page),
     /// A question.
     Question(Question),
 }
@@ -137,6 +146,8 @@ pub struct Model {
     pub logs: LogBook,
     /// Rolling restarts that have ended.
     pub past: Past,
+    /// Commands typed before, the oldest first.
+    pub typed_before: Vec<String>,
     /// The cursor of the overview.
     pub selection: Selection,
     /// What fills the frame.
@@ -190,6 +201,7 @@ impl Model {
             events: EventLog::default(),
             logs: LogBook::default(),
             past: Past::default(),
+            typed_before: Vec::new(),
             selection: Selection::default(),
             screen: Screen::Overview,
             behind: None,
@@ -222,6 +234,8 @@ impl Model {
             None => self.screen_context(),
             Some(Front::Help { .. }) => Context::Help,
             Some(Front::Find(_)) => Context::Find,
+            Some(Front::Palette(_)) => Context::Palette,
+            Some(Front::Page(_)) => Context::Page,
             Some(Front::Question(question)) => match question.level {
                 Level::Key if question.verb == Verb::Steer(Steer::Abort) => Context::Offer,
                 Level::Key => Context::Question,

@@ -2,6 +2,7 @@
 
 use smoothserve_protocol::id::{Generation, OperationId, ServiceName, Slot};
 use smoothserve_protocol::message::Steer;
+use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::clock::Moment;
 
@@ -35,6 +36,48 @@ impl Verb {
     }
 }
 
+/// What was asked for beyond the usual. Only the command line's words say it; a key asks for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How long the requests inside an instance may take to end, in milliseconds.
+    pub drain_timeout_ms: Option<u64>,
+    /// What happens to those that outlive it.
+    pub on_drain_timeout: Option<OnDrainTimeout>,
+    /// After how many milliseconds a stop cuts what is inside.
+    pub timeout_ms: Option<u64>,
+    /// A stop cuts at once.
+    pub force: bool,
+}
+
+impl Terms {
+    /// Whether requests may be lost that would otherwise be waited for.
+    pub fn cuts(&self) -> bool {
+        self.force || self.on_drain_timeout == Some(OnDrainTimeout::Cut)
+    }
+
+    /// As on the command line, each with a blank before it.
+    pub fn options(&self) -> String {
+        let mut options = String::new();
+        for (option, time) in
+            [("drain-timeout", self.drain_timeout_ms), ("timeout", self.timeout_ms)]
+        {
+            options += &time.map(|ms| format!(" --{option} {}", exact(ms))).unwrap_or_default();
+        }
+        options += match self.on_drain_timeout {
+            None => "",
+            Some(OnDrainTimeout::Abort) => " --on-drain-timeout abort",
+            Some(OnDrainTimeout::Wait) => " --on-drain-timeout wait",
+            Some(OnDrainTimeout::Cut) => " --on-drain-timeout cut",
+        };
+        options + if self.force { " --force --yes" } else { "" }
+    }
+}
+
+/// A time that the command line reads back as the same.
+fn exact(ms: u64) -> String {
+    if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
+}
+
 /// How the operator says yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -64,6 +107,8 @@ pub struct Question {
     pub service: ServiceName,
     /// As the operator saw it.
     pub seen: Seen,
+    /// What is asked for beyond the usual.
+    pub terms: Terms,
     /// How the operator says yes.
     pub level: Level,
     /// What it was asked about before, if that moved on while the question was open.
@@ -74,8 +119,16 @@ pub struct Question {
 
 impl Question {
     /// A new one, not painted yet.
-    pub const fn new(verb: Verb, service: ServiceName, seen: Seen, level: Level) -> Self {
-        Self { verb, service, seen, level, moved_from: None, painted: None }
+    pub fn new(verb: Verb, service: ServiceName, seen: Seen, level: Level) -> Self {
+        Self {
+            verb,
+            service,
+            seen,
+            terms: Terms::default(),
+            level,
+            moved_from: None,
+            painted: None,
+        }
     }
 
     /// Whether a key pressed `now` can be an answer to what is on the screen.

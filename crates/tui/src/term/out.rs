@@ -4,6 +4,7 @@
 //! must be nobody who also has to hear keys, signals and the daemon.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
@@ -20,6 +21,11 @@ const CAPACITY: usize = 64 * 1024;
 
 /// Held by whoever writes, so that the end of a frame does not come after the end of the console.
 static TURN: Mutex<()> = Mutex::new(());
+
+/// The process has one terminal; these count what went there.
+static FRAMES: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// Writes `bytes`, a few, to the terminal, unless it takes none for so long.
 ///
@@ -57,7 +63,11 @@ impl Write for Tty {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match rustix::io::write(rustix::stdio::stdout(), bytes) {
-                Ok(written) => return Ok(written),
+                Ok(written) => {
+                    WRITES.fetch_add(1, Ordering::Relaxed);
+                    BYTES.fetch_add(written as u64, Ordering::Relaxed);
+                    return Ok(written);
+                }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -95,6 +105,7 @@ fn write(frames: &Receiver<Vec<u8>>, tell: &mpsc::UnboundedSender<io::Result<Tak
         let turn = TURN.lock();
         let began = Instant::now();
         let result = Tty.write_all(&frame);
+        FRAMES.fetch_add(1, Ordering::Relaxed);
         let taken = Taken { bytes: frame.len(), took: began.elapsed() };
         drop(turn);
         if tell.send(result.map(|()| taken)).is_err() {
@@ -126,6 +137,23 @@ impl Written {
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
+}
+
+/// What went to the terminal since the console began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// How many frames.
+    pub frames: u64,
+    /// How many bytes, the frames and all else.
+    pub bytes: u64,
+    /// How many calls it took.
+    pub writes: u64,
+}
+
+/// What went to the terminal so far.
+pub fn sent() -> Sent {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    Sent { frames: read(&FRAMES), bytes: read(&BYTES), writes: read(&WRITES) }
 }
 
 /// Collects a frame; flushing sends it. Unlike a `BufWriter` it never sends a part, however long the

@@ -30,6 +30,8 @@ pub struct Painter<W: Write> {
     synchronized: bool,
     /// What has to be sent before the next frame.
     ahead: Vec<u8>,
+    /// How often the view was drawn.
+    draws: u64,
 }
 
 impl<W: Write> Painter<W> {
@@ -44,6 +46,7 @@ impl<W: Write> Painter<W> {
             stale: true,
             synchronized: false,
             ahead: Vec::new(),
+            draws: 0,
         }
     }
 
@@ -67,6 +70,11 @@ impl<W: Write> Painter<W> {
         &self.shown
     }
 
+    /// How often the view was drawn.
+    pub const fn draws(&self) -> u64 {
+        self.draws
+    }
+
     /// Paints `model`, and says whether there was anything to send.
     ///
     /// # Errors
@@ -77,6 +85,7 @@ impl<W: Write> Painter<W> {
         self.next.resize(area);
         self.next.reset();
         (self.view)(model, area, &mut self.next);
+        self.draws += 1;
         let anew = self.stale || self.shown.area != area;
         if anew {
             self.stale = false;

@@ -6,6 +6,8 @@ pub mod mouse;
 pub mod nav;
 pub mod net;
 pub mod ops;
+pub mod page;
+pub mod palette;
 pub mod past;
 
 use crate::action::Action;
@@ -72,6 +74,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
             model.touch(Dirty::ByData);
             Vec::new()
         }
+        Msg::Counted(stats) => {
+            page::counted(model, &stats);
+            Vec::new()
+        }
         Msg::Tick => Vec::new(),
     };
     effects.extend(net::refocus(model));
@@ -83,6 +89,9 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
 fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     let context = model.context();
     if context == Context::TypedName && ops::type_name(model, key) {
+        return Vec::new();
+    }
+    if context == Context::Palette && palette::edit(model, key) {
         return Vec::new();
     }
     if context == Context::Find && logs::type_needle(model, key) {
@@ -105,6 +114,10 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ShowOverview => nav::show_overview(model),
         Action::ShowEvents => nav::show_events(model),
         Action::Help => nav::help(model),
+        Action::Command => palette::open(model),
+        Action::Complete(step) => palette::complete(model, step),
+        Action::Recall(step) => palette::recall(model, step),
+        Action::Run => return palette::run(model),
         Action::Follow
         | Action::Level
         | Action::Instance

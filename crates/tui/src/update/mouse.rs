@@ -49,9 +49,9 @@ pub(super) fn click(model: &mut Model, row: u16) {
 pub(super) fn wheel(model: &mut Model, turn: Turn) {
     let notch = match (&model.front, &model.screen) {
         _ if !model.mouse.on || model.frozen.is_some() => return,
-        (Some(Front::Question(_) | Front::Find(_)), _) => return,
+        (Some(Front::Question(_) | Front::Find(_) | Front::Palette(_)), _) => return,
         (None, Screen::Overview | Screen::History(_)) => 1,
-        (Some(Front::Help { .. }), _)
+        (Some(Front::Help { .. } | Front::Page(_)), _)
         | (None, Screen::Events { .. } | Screen::Logs(_) | Screen::Service(_)) => NOTCH,
     };
     let step = match turn {

@@ -1,5 +1,7 @@
 //! Moving about: the cursor, the screens, the list of keys.
 
+use smoothserve_protocol::id::ServiceName;
+
 use crate::action::Step;
 use crate::model::{Dirty, Front, Model, Screen};
 
@@ -12,6 +14,10 @@ pub fn travel(model: &mut Model, step: Step) {
     model.touch(Dirty::ByInput);
     if let Some(Front::Help { down }) = &mut model.front {
         *down = moved(*down, step, half).min(HELP_LINES);
+        return;
+    }
+    if let Some(Front::Page(_)) = model.front {
+        super::page::travel(model, step, half);
         return;
     }
     match &mut model.screen {
@@ -59,8 +65,13 @@ pub fn open(model: &mut Model) {
         Screen::Service(_) | Screen::Events { .. } => None,
     };
     if let Some(name) = name {
-        go(model, Screen::Service(name));
+        show_service(model, name);
     }
+}
+
+/// One service.
+pub fn show_service(model: &mut Model, name: ServiceName) {
+    go(model, Screen::Service(name));
 }
 
 /// Closes what stands in front, else goes back to where one came from.
@@ -91,6 +102,11 @@ pub fn show_history(model: &mut Model) {
         Screen::Service(name) | Screen::Logs(name) => Some(name.clone()),
         Screen::Overview | Screen::Events { .. } | Screen::History(_) => None,
     };
+    show_history_of(model, service);
+}
+
+/// Those of a service, or of all.
+pub fn show_history_of(model: &mut Model, service: Option<ServiceName>) {
     model.past.forget();
     go(model, Screen::History(service));
 }
@@ -98,6 +114,11 @@ pub fn show_history(model: &mut Model) {
 /// What the service prints that is selected.
 pub fn show_logs(model: &mut Model) {
     let Some(name) = model.target().cloned() else { return };
+    show_logs_of(model, name);
+}
+
+/// What a service prints.
+pub fn show_logs_of(model: &mut Model, name: ServiceName) {
     model.logs.open(&name);
     go(model, Screen::Logs(name));
 }

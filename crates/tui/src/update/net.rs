@@ -4,7 +4,7 @@ use smoothserve_protocol::event::EventBatch;
 use smoothserve_protocol::message::{Done, Push, Refusal};
 use smoothserve_protocol::snapshot::{DaemonView, Overview, ServiceDetail};
 
-use super::{logs, past};
+use super::{logs, page, past};
 use crate::effect::{Effect, Order, Ticket};
 use crate::fmt;
 use crate::model::conn::Freshness;
@@ -39,6 +39,7 @@ pub fn report(model: &mut Model, report: Report) -> Vec<Effect> {
         }
         Report::Answered { ticket, result } => answered(model, ticket, result),
         Report::Unanswered { ticket } => {
+            page::unanswered(model, ticket);
             if let Some(asked) = model.pending.remove(&ticket) {
                 let (verb, service) = (asked.verb, asked.service);
                 model.say(format!("{verb} {service}: no answer; look before asking again"), true);
@@ -159,7 +160,9 @@ fn add_events(model: &mut Model, batch: &EventBatch) {
 }
 
 fn answered(model: &mut Model, ticket: Ticket, result: Result<Done, Refusal>) {
-    let Some(asked) = model.pending.remove(&ticket) else { return };
+    let Some(asked) = model.pending.remove(&ticket) else {
+        return page::answered(model, ticket, result);
+    };
     let (verb, service) = (asked.verb, &asked.service);
     match result {
         Ok(Done::AlreadySo) => model.say(format!("{verb} {service}: it is so already"), false),

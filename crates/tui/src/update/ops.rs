@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::id::{OperationId, ServiceName};
 use smoothserve_protocol::message::{Request, Steer};
 use smoothserve_protocol::snapshot::InstanceState;
 
@@ -10,7 +10,7 @@ use crate::action::Action;
 use crate::effect::{Effect, Order, Ticket};
 use crate::input::Key;
 use crate::keymap::Context;
-use crate::model::question::{Level, Question, Verb};
+use crate::model::question::{Level, Question, Terms, Verb};
 use crate::model::{Dirty, Front, Model, Pending};
 
 /// What a drain is given at a time, in milliseconds.
@@ -54,11 +54,8 @@ pub fn unavailable(model: &Model, action: Action) -> Option<Unavailable> {
     if !action.is_command() {
         return None;
     }
-    if model.read_only {
-        return Some(Unavailable::ReadOnly);
-    }
-    if !model.is_live() {
-        return Some(Unavailable::NotLive);
+    if let Some(off) = off(model) {
+        return Some(off);
     }
     if action == Action::Confirm {
         // The question knows whom it is about.
@@ -69,6 +66,14 @@ pub fn unavailable(model: &Model, action: Action) -> Option<Unavailable> {
         Some(name) if model.world.row(name).is_some() => None,
         Some(_) | None => Some(Unavailable::NoService),
     }
+}
+
+/// Why no command can be given at all; none: some can.
+pub fn off(model: &Model) -> Option<Unavailable> {
+    if model.read_only {
+        return Some(Unavailable::ReadOnly);
+    }
+    (!model.is_live()).then_some(Unavailable::NotLive)
 }
 
 /// Why the course of a restart of `name` cannot be changed now; none: it can.
@@ -83,28 +88,46 @@ fn not_steerable(model: &Model, name: &ServiceName) -> Option<Unavailable> {
 /// Gives a command about the service under the cursor, or asks first.
 pub fn command(model: &mut Model, action: Action) -> Vec<Effect> {
     let Some(service) = commanded(model, action) else { return Vec::new() };
-    let question = match action {
-        Action::Restart => question(model, Verb::Restart, &service),
-        Action::Stop => question(model, stop_verb(model, &service), &service),
-        Action::Pause => question(model, pause_verb(model, &service), &service),
-        Action::Cut => question(model, Verb::Steer(Steer::Cut), &service),
-        _ => {
-            let request = Request::Start { service: service.clone(), wait: false };
-            return vec![act(model, "start", service, None, request)];
-        }
+    let verb = match action {
+        Action::Restart => Verb::Restart,
+        Action::Stop => stop_verb(model, &service),
+        Action::Pause => pause_verb(model, &service),
+        Action::Cut => Verb::Steer(Steer::Cut),
+        _ => return vec![start(model, service)],
     };
-    model.front = question.map(Front::Question);
-    model.touch(Dirty::ByInput);
+    ask(model, verb, &service, Terms::default());
     Vec::new()
+}
+
+/// Asks whether to do `verb` to `service`, on these terms.
+pub fn ask(model: &mut Model, verb: Verb, service: &ServiceName, terms: Terms) {
+    model.front = question(model, verb, service, terms).map(Front::Question);
+    model.touch(Dirty::ByInput);
+}
+
+/// Starts `service`. That takes nothing away, and is not asked about.
+pub fn start(model: &mut Model, service: ServiceName) -> Effect {
+    let request = Request::Start { service: service.clone(), wait: false };
+    act(model, "start", service, None, request)
 }
 
 /// Gives what drains another minute. That loses nothing, and is not asked about.
 pub fn extend(model: &mut Model) -> Vec<Effect> {
     let Some(service) = commanded(model, Action::Extend) else { return Vec::new() };
     let operation = model.painted_restart;
-    let steer = Steer::Extend { by_ms: EXTENSION };
+    vec![extend_by(model, service, operation, EXTENSION)]
+}
+
+/// Gives what drains so many more milliseconds, if this is the restart that runs.
+pub fn extend_by(
+    model: &mut Model,
+    service: ServiceName,
+    operation: Option<OperationId>,
+    by_ms: u64,
+) -> Effect {
+    let steer = Steer::Extend { by_ms };
     let request = Request::Steer { service: service.clone(), operation, steer };
-    vec![act(model, "extend", service, Some(steer), request)]
+    act(model, "extend", service, Some(steer), request)
 }
 
 /// The service that `action` is about; none: it cannot be given, and the operator was told why.
@@ -116,7 +139,9 @@ fn commanded(model: &mut Model, action: Action) -> Option<ServiceName> {
     }
     match &model.front {
         Some(Front::Question(question)) => Some(question.service.clone()),
-        Some(Front::Help { .. } | Front::Find(_)) | None => model.target().cloned(),
+        Some(Front::Help { .. } | Front::Find(_) | Front::Palette(_) | Front::Page(_)) | None => {
+            model.target().cloned()
+        }
     }
 }
 
@@ -195,7 +220,7 @@ pub fn type_name(model: &mut Model, key: Key) -> bool {
     true
 }
 
-fn question(model: &Model, verb: Verb, service: &ServiceName) -> Option<Question> {
+fn question(model: &Model, verb: Verb, service: &ServiceName, terms: Terms) -> Option<Question> {
     let serves = model
         .world
         .row(service)?
@@ -206,9 +231,11 @@ fn question(model: &Model, verb: Verb, service: &ServiceName) -> Option<Question
         Verb::Stop if serves => Level::Name(String::new()),
         // What loses requests is not one key away.
         Verb::Steer(Steer::Cut) => Level::Name(String::new()),
+        Verb::Restart if terms.cuts() => Level::Name(String::new()),
         Verb::Stop | Verb::Restart | Verb::Steer(_) => Level::Key,
     };
-    Some(Question::new(verb, service.clone(), model.world.seen(service)?, level))
+    let seen = model.world.seen(service)?;
+    Some(Question { terms, ..Question::new(verb, service.clone(), seen, level) })
 }
 
 fn request(question: &Question) -> Request {
@@ -216,12 +243,13 @@ fn request(question: &Question) -> Request {
     match question.verb {
         // Not joined: an operator who asks for a restart must not get one that began before.
         Verb::Restart => {
-            let (drain_timeout_ms, on_drain_timeout) = (None, None);
+            let Terms { drain_timeout_ms, on_drain_timeout, .. } = question.terms;
             let (join, wait) = (false, false);
             Request::Restart { service, drain_timeout_ms, on_drain_timeout, expected, join, wait }
         }
         Verb::Stop => {
-            Request::Stop { service, force: false, timeout_ms: None, expected, wait: false }
+            let Terms { force, timeout_ms, .. } = question.terms;
+            Request::Stop { service, force, timeout_ms, expected, wait: false }
         }
         Verb::Steer(steer) => Request::Steer { service, operation: question.seen.operation, steer },
     }

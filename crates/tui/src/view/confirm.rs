@@ -2,12 +2,12 @@
 
 use ratatui::layout::Rect;
 use smoothserve_protocol::message::Steer;
-use smoothserve_protocol::snapshot::{OperationSummary, ServiceRow};
+use smoothserve_protocol::snapshot::{OnDrainTimeout, OperationSummary, ServiceRow};
 
 use super::steps;
-use crate::fmt::{count, plural, rate};
+use crate::fmt::{count, plural, rate, took};
 use crate::model::Model;
-use crate::model::question::{Level, Question, Seen, Verb};
+use crate::model::question::{Level, Question, Seen, Terms, Verb};
 use crate::style::Role;
 use crate::widgets::rows::columns;
 use crate::widgets::{Canvas, Pen};
@@ -103,6 +103,7 @@ fn lines(model: &Model, question: &Question) -> Vec<Line> {
             Verb::Stop => stop(model, row),
             Verb::Steer(steer) => steering(model, row, steer),
         });
+        lines.extend(terms(question.terms, row));
         lines.push(Line::Blank);
     }
     if let Level::Name(typed) = &question.level {
@@ -110,6 +111,35 @@ fn lines(model: &Model, question: &Question) -> Vec<Line> {
     }
     lines.push(Line::Text(format!("same as  smoothtool {}", command(question))));
     lines.extend([Line::Blank, Line::Buttons, Line::Blank]);
+    lines
+}
+
+/// What is not as usual.
+fn terms(terms: Terms, row: &ServiceRow) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(limit) = terms.drain_timeout_ms {
+        lines.push(Line::Text(format!("They have {} to end.", took(limit))));
+    }
+    match terms.on_drain_timeout {
+        None => {}
+        Some(OnDrainTimeout::Abort) => {
+            lines.push(Line::Text("What outlives that ends the restart, and is kept.".to_owned()));
+        }
+        Some(OnDrainTimeout::Wait) => {
+            lines.push(Line::Text("What outlives that is waited for.".to_owned()));
+        }
+        Some(OnDrainTimeout::Cut) => {
+            lines.push(Line::Warning("What outlives that is cut: it is lost.".to_owned()));
+        }
+    }
+    if let Some(limit) = terms.timeout_ms {
+        let text = format!("What is still inside after {} is cut: it is lost.", took(limit));
+        lines.push(Line::Warning(text));
+    }
+    if terms.force {
+        let inside = plural(row.traffic.in_flight, "request");
+        lines.push(Line::Warning(format!("{inside} inside: cut at once.")));
+    }
     lines
 }
 
@@ -130,7 +160,9 @@ fn moved(question: &Question, was: &Seen) -> String {
 fn command(question: &Question) -> String {
     let name = &question.service;
     let words = match question.verb {
-        Verb::Restart | Verb::Stop => return format!("{} {name}", question.verb.word()),
+        Verb::Restart | Verb::Stop => {
+            return format!("{} {name}{}", question.verb.word(), question.terms.options());
+        }
         Verb::Steer(Steer::Extend { by_ms }) => format!("drain {name} --extend {by_ms}ms"),
         Verb::Steer(Steer::Cut) => format!("drain {name} --cut --yes"),
         Verb::Steer(_) => format!("{} {name}", question.verb.word()),

@@ -44,14 +44,15 @@ fn keys(model: &Model, pen: &mut Pen<'_>) {
     }
 }
 
-/// The hints that fit into `room`; the way to the help is the last one to go.
+/// The hints that fit into `room`; the ways to the help and out are the last ones to go.
 fn fitting(model: &Model, room: u16) -> Vec<(String, &'static str)> {
     let mut hints: Vec<_> = hinted(model)
         .map(|binding| (binding.action, hinted_key(binding), label(model, binding)))
         .collect();
     let width = |(_, key, label): &(Action, String, &str)| columns(key) + columns(label) + 3;
     while hints.iter().map(width).sum::<u16>() > room + 2 {
-        let last = hints.iter().rposition(|(action, ..)| *action != Action::Help);
+        let may_go = |action: Action| !matches!(action, Action::Help | Action::Quit);
+        let last = hints.iter().rposition(|(action, ..)| may_go(*action));
         hints.remove(last.unwrap_or(0));
     }
     hints.into_iter().map(|(_, key, label)| (key, label)).collect()

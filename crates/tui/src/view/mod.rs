@@ -10,6 +10,8 @@ pub mod history;
 pub mod instances;
 pub mod logs;
 pub mod overview;
+pub mod page;
+pub mod palette;
 pub mod service;
 pub mod steps;
 pub mod tiny;
@@ -58,10 +60,17 @@ pub const fn has_peek(area: Rect) -> bool {
 pub const fn shows_detail(model: &Model) -> bool {
     let (width, height) = model.size;
     match (&model.front, &model.screen) {
-        (Some(Front::Question(_)), _) | (None, Screen::Service(_)) => true,
-        (Some(Front::Help { .. } | Front::Find(_)), _)
-        | (None, Screen::Events { .. } | Screen::Logs(_) | Screen::History(_)) => false,
-        (None, Screen::Overview) => has_peek(Rect::new(0, 0, width, height)),
+        (Some(Front::Question(_)), _) | (None | Some(Front::Palette(_)), Screen::Service(_)) => {
+            true
+        }
+        (Some(Front::Help { .. } | Front::Find(_) | Front::Page(_)), _)
+        | (
+            None | Some(Front::Palette(_)),
+            Screen::Events { .. } | Screen::Logs(_) | Screen::History(_),
+        ) => false,
+        (None | Some(Front::Palette(_)), Screen::Overview) => {
+            has_peek(Rect::new(0, 0, width, height))
+        }
     }
 }
 
@@ -96,8 +105,10 @@ pub fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
     let body = frame(model, &mut canvas, area, width);
     screen(model, &mut canvas, body, width);
-    if let Some(Front::Question(question)) = &model.front {
-        confirm::draw(model, question, &mut canvas, area);
+    match &model.front {
+        Some(Front::Question(question)) => confirm::draw(model, question, &mut canvas, area),
+        Some(Front::Palette(palette)) => palette::draw(palette, &mut canvas, area, width),
+        Some(Front::Help { .. } | Front::Find(_) | Front::Page(_)) | None => {}
     }
 }
 
@@ -125,6 +136,10 @@ pub fn body(model: &Model, area: Rect) -> Rect {
 fn screen(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
     if let Some(Front::Help { down }) = model.front {
         help::draw(model, canvas, body, down);
+        return;
+    }
+    if let Some(Front::Page(page)) = &model.front {
+        page::draw(page, canvas, body);
         return;
     }
     let mut faded = canvas.faded();

@@ -14,5 +14,6 @@ mod keys;
 mod logs;
 mod look;
 mod mouse;
+mod palette;
 mod screens;
 mod stage;

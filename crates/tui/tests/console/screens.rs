@@ -14,7 +14,7 @@ const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
 /// Brings a stage to a screen.
 type Way = fn(&mut Stage);
 
-const SCREENS: [(&str, Way); 17] = [
+const SCREENS: [(&str, Way); 21] = [
     ("overview", |_| {}),
     ("service", |stage| {
         stage.select("api");
@@ -89,6 +89,22 @@ const SCREENS: [(&str, Way); 17] = [
     }),
     ("help", |stage| {
         stage.press("?");
+    }),
+    ("palette", |stage| {
+        stage.select("search");
+        stage.press(":re\t");
+    }),
+    ("palette_problem", |stage| {
+        stage.give("restart api --on-drain-timeout kill");
+    }),
+    ("page", |stage| {
+        stage.give("why api");
+        stage.answer_page(world::status());
+    }),
+    ("page_table", |stage| {
+        stage.give("status --wide");
+        stage.answer_page(world::status());
+        stage.press("G");
     }),
 ];
 

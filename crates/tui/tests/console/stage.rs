@@ -5,13 +5,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use smoothserve_protocol::log::LogBatch;
-use smoothserve_protocol::message::Push;
+use smoothserve_protocol::message::{Done, Push};
 use smoothserve_protocol::snapshot::{Overview, Receipt};
 use smoothtool::console::{GlyphChoice, text};
 use smoothtool::effect::Effect;
 use smoothtool::input::Key;
-use smoothtool::model::Model;
 use smoothtool::model::clock::{Clock, Moment};
+use smoothtool::model::page::{Content, Page};
+use smoothtool::model::{Front, Model};
 use smoothtool::msg::{Msg, Report};
 use smoothtool::term::caps;
 use smoothtool::update::update;
@@ -96,6 +97,16 @@ impl Stage {
         self.net(Report::Push(Push::Logs(batch)));
     }
 
+    /// The answer to the question that the open page waits for, if it waits for one.
+    pub(crate) fn answer_page(&mut self, done: Done) {
+        if let Some(Front::Page(Page { content: Content::Awaited(ticket, _), .. })) =
+            self.model.front
+        {
+            self.net(Report::Answered { ticket, result: Ok(done) });
+            self.paint();
+        }
+    }
+
     pub(crate) fn key(&mut self, key: Key) -> Vec<Effect> {
         self.tell(Msg::Key(key))
     }
@@ -117,6 +128,7 @@ impl Stage {
             let key = match c {
                 '\r' => Key::Enter,
                 '\u{1b}' => Key::Esc,
+                '\t' => Key::Tab,
                 c => Key::Char(c),
             };
             effects.extend(self.key(key));
@@ -137,6 +149,20 @@ impl Stage {
             self.press("j");
         }
         panic!("{name} is not in the list");
+    }
+
+    /// Types a command into the palette, and gives it.
+    pub(crate) fn give(&mut self, line: &str) -> Vec<Effect> {
+        self.write(&format!(":{line}"));
+        self.press("\r")
+    }
+
+    /// Types faster than the daemon speaks.
+    pub(crate) fn write(&mut self, text: &str) {
+        for c in text.chars() {
+            self.key(Key::Char(c));
+        }
+        self.paint();
     }
 
     pub(crate) fn frame(&mut self, width: u16, height: u16) -> Buffer {

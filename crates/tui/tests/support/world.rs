@@ -6,6 +6,7 @@ use smoothserve_protocol::id::{
     EventSeq, Generation, OperationId, Revision, RunId, ServiceName, Slot,
 };
 use smoothserve_protocol::log::{LogBatch, LogLine, Stream};
+use smoothserve_protocol::message::Done;
 use smoothserve_protocol::snapshot::*;
 
 /// 14:02:07 UTC on a day in January.
@@ -302,6 +303,13 @@ pub(crate) fn detail(text: &str) -> ServiceDetail {
         "billing" => halted(),
         _ => quiet(text),
     }
+}
+
+/// Everything, as a status question is answered.
+pub(crate) fn status() -> Done {
+    let Overview { revision, daemon, services } = overview();
+    let services = services.iter().map(|row| detail(row.name.as_str())).collect();
+    Done::Status(Box::new(Snapshot { revision, daemon, services }))
 }
 
 /// Rolling restarts that have ended, newest first.
