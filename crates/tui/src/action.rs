@@ -52,6 +52,14 @@ pub enum Action {
     FindNext,
     /// To the one before.
     FindPrevious,
+    /// Asks which services to show.
+    Filter,
+    /// Goes on with what was typed.
+    KeepFilter,
+    /// Orders the services by the next column.
+    Sort,
+    /// Turns the order of the services round.
+    ReverseSort,
     /// A rolling restart, after a question.
     Restart,
     /// Drains and stops, after a question.

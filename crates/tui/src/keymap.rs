@@ -22,6 +22,8 @@ pub enum Context {
     Palette,
     /// A page of text.
     Page,
+    /// Which services to show is typed; characters are text there.
+    Filter,
     /// The list of keys.
     Help,
     /// A picture that is held still.
@@ -36,7 +38,7 @@ pub enum Context {
 
 impl Context {
     /// Every place.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Overview,
         Self::Service,
         Self::Events,
@@ -45,6 +47,7 @@ impl Context {
         Self::Find,
         Self::Palette,
         Self::Page,
+        Self::Filter,
         Self::Help,
         Self::Frozen,
         Self::Question,
@@ -63,6 +66,7 @@ impl Context {
             Self::Find => "find",
             Self::Palette => "command",
             Self::Page => "page",
+            Self::Filter => "filter",
             Self::Help => "help",
             Self::Frozen => "frozen",
             Self::Question | Self::Offer | Self::TypedName => "question",
@@ -75,6 +79,8 @@ impl Context {
 pub enum Group {
     /// Moves the cursor or changes the screen.
     Move,
+    /// Changes what is listed, and how.
+    List,
     /// Changes something in the daemon.
     Act,
     /// The rest.
@@ -110,8 +116,8 @@ impl Binding {
 
 use Action as A;
 use Context::{
-    Events, Find, Frozen, Help, History, Logs, Offer, Overview, Page, Palette, Question, Service,
-    TypedName,
+    Events, Filter, Find, Frozen, Help, History, Logs, Offer, Overview, Page, Palette, Question,
+    Service, TypedName,
 };
 use Key::{Char, Ctrl};
 
@@ -177,7 +183,21 @@ pub const TABLE: &[Binding] = &[
     key(&[Char('r')], A::Restart, SERVICES, Group::Act, Some("restart"), "rolling restart"),
     key(&[Char('x')], A::Stop, SERVICES, Group::Act, Some("stop"), "stop, drains first"),
     key(&[Char('u')], A::Start, SERVICES, Group::Act, Some("start"), "start (does not ask)"),
-    key(&[Char('l'), Char('4')], A::ShowLogs, &[Overview], Group::Move, Some("logs"), "logs"),
+    key(
+        &[Char('/')],
+        A::Filter,
+        &[Overview],
+        Group::List,
+        Some("filter"),
+        "filter: name, state:ready",
+    ),
+    key(&[Key::Enter], A::KeepFilter, &[Filter], Group::List, Some("keep"), "keep the filter"),
+    key(&[Key::Esc], A::Back, &[Filter], Group::List, Some("show all"), "show all"),
+    key(&[Key::Down], A::Move(Step::Down), &[Filter], Group::Move, None, "down"),
+    key(&[Key::Up], A::Move(Step::Up), &[Filter], Group::Move, None, "up"),
+    key(&[Char('o')], A::Sort, &[Overview], Group::List, None, "sort by next column"),
+    key(&[Char('O')], A::ReverseSort, &[Overview], Group::List, None, "sort in reverse"),
+    key(&[Char('l'), Char('4')], A::ShowLogs, &[Overview], Group::Move, None, "logs"),
     key(&[Char('j'), Key::Down], A::Move(Step::Down), LISTS, Group::Move, None, "down"),
     key(&[Char('k'), Key::Up], A::Move(Step::Up), LISTS, Group::Move, None, "up"),
     key(&[Char('g'), Key::Home], A::Move(Step::First), LISTS, Group::Move, None, "first"),
@@ -260,6 +280,7 @@ pub const TABLE: &[Binding] = &[
     key(&[Key::Down], A::Recall(Step::Down), PALETTE, Group::Other, None, "typed later"),
     key(&[Key::Esc], A::Back, &[Palette, Page], Group::Move, Some("close"), "close"),
     key(&[Char('?')], A::Help, SCREENS, Group::Other, Some("help"), "help"),
+    key(&[Key::Esc], A::Back, &[Overview], Group::List, None, "no filter, no marks"),
     key(&[Key::Esc], A::Back, &[Service, Events, Logs, History], Group::Move, Some("back"), "back"),
     key(&[Key::Esc, Char('?')], A::Back, &[Help], Group::Move, Some("close"), "close"),
     key(&[Char('t')], A::Theme, SCREENS, Group::Other, None, "theme: auto, dark, light"),
@@ -278,7 +299,7 @@ pub const TABLE: &[Binding] = &[
     key(
         &[Ctrl('c')],
         A::Quit,
-        &[Find, Frozen, Palette, Question, Offer, TypedName],
+        &[Find, Filter, Frozen, Palette, Question, Offer, TypedName],
         Group::Other,
         None,
         "quit",

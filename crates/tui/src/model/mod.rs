@@ -3,7 +3,9 @@
 pub mod clock;
 pub mod conn;
 pub mod events;
+pub mod filter;
 pub mod line;
+pub mod list;
 pub mod logs;
 pub mod mouse;
 pub mod page;
@@ -29,6 +31,7 @@ use crate::words::escape;
 use clock::{Clock, Moment};
 use conn::{Connection, Freshness};
 use events::EventLog;
+use list::List;
 use logs::LogBook;
 use mouse::Mouse;
 use page::Page;
@@ -74,6 +77,13 @@ pub enum Front {
     Palette(Palette),
     /// A page of text.
     Page(Page),
+    /// Which services to show; so far, this much.
+    Filter {
+        /// As typed.
+        typed: String,
+        /// Where the cursor was before.
+        from: Selection,
+    },
     /// A question.
     Question(Question),
 }
@@ -148,6 +158,8 @@ pub struct Model {
     pub past: Past,
     /// Commands typed before, the oldest first.
     pub typed_before: Vec<String>,
+    /// The services as they are listed.
+    pub list: List,
     /// The cursor of the overview.
     pub selection: Selection,
     /// What fills the frame.
@@ -202,6 +214,7 @@ impl Model {
             logs: LogBook::default(),
             past: Past::default(),
             typed_before: Vec::new(),
+            list: List::default(),
             selection: Selection::default(),
             screen: Screen::Overview,
             behind: None,
@@ -236,6 +249,7 @@ impl Model {
             Some(Front::Find(_)) => Context::Find,
             Some(Front::Palette(_)) => Context::Palette,
             Some(Front::Page(_)) => Context::Page,
+            Some(Front::Filter { .. }) => Context::Filter,
             Some(Front::Question(question)) => match question.level {
                 Level::Key if question.verb == Verb::Steer(Steer::Abort) => Context::Offer,
                 Level::Key => Context::Question,

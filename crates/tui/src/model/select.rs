@@ -1,7 +1,6 @@
 //! The cursor of the list of services: a name, never a row.
 
 use smoothserve_protocol::id::ServiceName;
-use smoothserve_protocol::snapshot::ServiceRow;
 
 /// Which service the cursor is on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,24 +23,24 @@ impl Selection {
 
     /// The rows are now these. The cursor stays with its service wherever that went; if it is gone
     /// the cursor is nowhere, for the operator to say where next: data never moves it to another.
-    pub fn follow(&mut self, rows: &[ServiceRow]) {
+    pub fn follow(&mut self, rows: &[ServiceName]) {
         let Some(name) = &self.name else { return };
-        match rows.iter().position(|row| row.name == *name) {
+        match rows.iter().position(|row| row == name) {
             Some(row) => self.row = row,
             None => self.name = None,
         }
     }
 
     /// Moves by `step` rows, stopping at the ends.
-    pub fn step(&mut self, rows: &[ServiceRow], step: isize) {
+    pub fn step(&mut self, rows: &[ServiceName], step: isize) {
         // From nowhere, a step down goes to what took the vanished row's place.
         let step = if self.name.is_none() && step > 0 { step - 1 } else { step };
         self.go(rows, self.row.saturating_add_signed(step));
     }
 
     /// Moves to row `row`, or the last one.
-    pub fn go(&mut self, rows: &[ServiceRow], row: usize) {
+    pub fn go(&mut self, rows: &[ServiceName], row: usize) {
         self.row = row.min(rows.len().saturating_sub(1));
-        self.name = rows.get(self.row).map(|row| row.name.clone());
+        self.name = rows.get(self.row).cloned();
     }
 }

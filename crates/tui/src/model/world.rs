@@ -1,8 +1,9 @@
-//! The daemon's services as last heard: a mirror, in the order they are shown.
+//! The daemon's services as last heard: a mirror, by name. In what order they are shown is
+//! [`super::list`]'s to say.
 
 use smoothserve_protocol::id::{OperationId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::{
-    DaemonView, OperationKind, OperationView, Overview, ServiceDetail, ServiceRow, ServiceState,
+    DaemonView, OperationKind, OperationView, Overview, ServiceDetail, ServiceRow,
 };
 
 use super::question::Seen;
@@ -25,9 +26,7 @@ impl World {
     /// Takes the place of what was known.
     pub fn apply(&mut self, overview: Overview) {
         self.rows = overview.services;
-        // By state, then by name: rows move when a state changes and never because a rate does.
-        self.rows
-            .sort_by(|a, b| rank(a.state).cmp(&rank(b.state)).then_with(|| a.name.cmp(&b.name)));
+        self.rows.sort_by(|a, b| a.name.cmp(&b.name));
         self.daemon = Some(overview.daemon);
     }
 
@@ -41,14 +40,14 @@ impl World {
         self.detail = detail;
     }
 
-    /// The services, in the order they are shown: what needs a look first, then by name.
+    /// The services, by name.
     pub fn rows(&self) -> &[ServiceRow] {
         &self.rows
     }
 
     /// The row of `name`.
     pub fn row(&self, name: &ServiceName) -> Option<&ServiceRow> {
-        self.rows.iter().find(|row| row.name == *name)
+        self.rows.get(self.rows.binary_search_by(|row| row.name.cmp(name)).ok()?)
     }
 
     /// What is known of `name` in detail, if it is the service that was last heard of.
@@ -94,18 +93,5 @@ impl World {
     /// Whether an operation runs anywhere.
     pub fn is_moving(&self) -> bool {
         self.rows.iter().any(|row| row.operation.is_some())
-    }
-}
-
-/// What needs a look comes first.
-const fn rank(state: ServiceState) -> u8 {
-    match state {
-        ServiceState::Failed => 0,
-        ServiceState::Degraded => 1,
-        ServiceState::Restarting => 2,
-        ServiceState::Starting
-        | ServiceState::Stopping
-        | ServiceState::Ready
-        | ServiceState::Stopped => 3,
     }
 }

@@ -1,6 +1,7 @@
 //! The pure core: one message in, the model changed, the wanted effects out.
 
 pub mod keep;
+pub mod list;
 pub mod logs;
 pub mod mouse;
 pub mod nav;
@@ -97,6 +98,9 @@ fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     if context == Context::Find && logs::type_needle(model, key) {
         return Vec::new();
     }
+    if context == Context::Filter && list::type_filter(model, key) {
+        return Vec::new();
+    }
     match keymap::find(context, key) {
         Some(action) => perform(model, action),
         None => Vec::new(),
@@ -126,6 +130,9 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Search
         | Action::FindNext
         | Action::FindPrevious => logs::perform(model, action),
+        Action::Filter | Action::KeepFilter | Action::Sort | Action::ReverseSort => {
+            list::perform(model, action);
+        }
         Action::Restart | Action::Stop | Action::Start | Action::Pause | Action::Cut => {
             return ops::command(model, action);
         }

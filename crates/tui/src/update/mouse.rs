@@ -38,10 +38,10 @@ pub(super) fn click(model: &mut Model, row: u16) {
         nav::open(model);
         return;
     }
-    let rows = model.world.rows();
+    let listed = model.list.shown();
     // It may be gone since.
-    let Some(row) = rows.iter().position(|service| service.name == name) else { return };
-    model.selection.go(rows, row);
+    let Some(row) = listed.iter().position(|service| *service == name) else { return };
+    model.selection.go(listed, row);
     model.touch(Dirty::ByInput);
 }
 
@@ -49,7 +49,10 @@ pub(super) fn click(model: &mut Model, row: u16) {
 pub(super) fn wheel(model: &mut Model, turn: Turn) {
     let notch = match (&model.front, &model.screen) {
         _ if !model.mouse.on || model.frozen.is_some() => return,
-        (Some(Front::Question(_) | Front::Find(_) | Front::Palette(_)), _) => return,
+        (
+            Some(Front::Question(_) | Front::Find(_) | Front::Filter { .. } | Front::Palette(_)),
+            _,
+        ) => return,
         (None, Screen::Overview | Screen::History(_)) => 1,
         (Some(Front::Help { .. } | Front::Page(_)), _)
         | (None, Screen::Events { .. } | Screen::Logs(_) | Screen::Service(_)) => NOTCH,

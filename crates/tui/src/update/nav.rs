@@ -2,7 +2,9 @@
 
 use smoothserve_protocol::id::ServiceName;
 
+use super::list;
 use crate::action::Step;
+use crate::keymap::Context;
 use crate::model::{Dirty, Front, Model, Screen};
 
 /// No help is longer than this.
@@ -34,7 +36,7 @@ pub fn travel(model: &mut Model, step: Step) {
 }
 
 fn travel_rows(model: &mut Model, step: Step, half: isize) {
-    let rows = model.world.rows();
+    let rows = model.list.shown();
     match step {
         Step::First => model.selection.go(rows, 0),
         Step::Last => model.selection.go(rows, usize::MAX),
@@ -76,6 +78,14 @@ pub fn show_service(model: &mut Model, name: ServiceName) {
 
 /// Closes what stands in front, else goes back to where one came from.
 pub fn back(model: &mut Model) {
+    if model.context() == Context::Filter {
+        list::show_all(model);
+        return;
+    }
+    if model.front.is_none() && model.screen == Screen::Overview {
+        list::clear(model);
+        return;
+    }
     let closed = model.front.take().is_some()
         || matches!(model.screen, Screen::History(_)) && model.past.open.take().is_some();
     if closed {

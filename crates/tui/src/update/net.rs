@@ -4,7 +4,7 @@ use smoothserve_protocol::event::EventBatch;
 use smoothserve_protocol::message::{Done, Push, Refusal};
 use smoothserve_protocol::snapshot::{DaemonView, Overview, ServiceDetail};
 
-use super::{logs, page, past};
+use super::{list, logs, page, past};
 use crate::effect::{Effect, Order, Ticket};
 use crate::fmt;
 use crate::model::conn::Freshness;
@@ -93,11 +93,11 @@ fn apply(model: &mut Model, overview: Overview) -> Vec<Effect> {
     model.connection.heard(now);
     model.world.apply(overview);
     model.series.sample(model.world.rows(), now);
-    model.selection.follow(model.world.rows());
-    if is_first {
-        model.selection.go(model.world.rows(), 0);
-    }
     check_question(model);
+    list::arrange(model);
+    if is_first {
+        model.selection.go(model.list.shown(), 0);
+    }
     model.touch(if was_live { Dirty::ByData } else { Dirty::ByInput });
 
     let Some(text) = replaced else { return Vec::new() };

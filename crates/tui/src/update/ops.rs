@@ -139,9 +139,14 @@ fn commanded(model: &mut Model, action: Action) -> Option<ServiceName> {
     }
     match &model.front {
         Some(Front::Question(question)) => Some(question.service.clone()),
-        Some(Front::Help { .. } | Front::Find(_) | Front::Palette(_) | Front::Page(_)) | None => {
-            model.target().cloned()
-        }
+        Some(
+            Front::Help { .. }
+            | Front::Find(_)
+            | Front::Filter { .. }
+            | Front::Palette(_)
+            | Front::Page(_),
+        )
+        | None => model.target().cloned(),
     }
 }
 

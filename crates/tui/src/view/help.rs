@@ -51,6 +51,11 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, down: usize) {
 fn blocks(model: &Model) -> (Vec<Line>, Vec<Line>) {
     let mut left = vec![Line::Blank, Line::Heading("MOVE")];
     left.extend(of_group(model, Group::Move));
+    let lists: Vec<Line> = of_group(model, Group::List).collect();
+    if !lists.is_empty() {
+        left.extend([Line::Blank, Line::Heading("LIST")]);
+        left.extend(lists);
+    }
     let mut right = vec![Line::Blank];
     let acts: Vec<Line> = of_group(model, Group::Act).collect();
     if !acts.is_empty() {

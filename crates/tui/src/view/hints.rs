@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::Width;
 use crate::action::Action;
 use crate::keymap::{self, Binding};
+use crate::model::filter::GRAMMAR;
 use crate::model::{Front, Model, Screen};
 use crate::style::Role;
 use crate::update::ops::{Unavailable, is_paused, unavailable};
@@ -14,9 +15,11 @@ use crate::widgets::{Canvas, Pen};
 /// Draws the hints and the toast.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
     let last = area.height.saturating_sub(1);
-    if let Some(Front::Find(typed)) = &model.front {
+    if let Some((typed, grammar)) = typed(model) {
         let row = if width == Width::Narrow { last } else { last.saturating_sub(1) };
-        canvas.pen(area, row).to(1).say("/", Role::Strong).say(&format!("{typed}_"), Role::Strong);
+        let mut pen = canvas.pen(area, row);
+        pen.to(1).say("/", Role::Strong).say(&format!("{typed}_"), Role::Strong);
+        pen.ending(1, grammar, Role::Quiet);
         if width == Width::Narrow {
             return;
         }
@@ -29,6 +32,16 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
         }
     }
     keys(model, &mut canvas.pen(area, last));
+}
+
+/// What is typed after a `/`, and what may be typed there.
+fn typed(model: &Model) -> Option<(&str, &'static str)> {
+    match &model.front {
+        Some(Front::Find(typed)) => Some((typed, "")),
+        Some(Front::Filter { typed, .. }) => Some((typed, GRAMMAR)),
+        Some(Front::Help { .. } | Front::Question(_) | Front::Palette(_) | Front::Page(_))
+        | None => None,
+    }
 }
 
 fn keys(model: &Model, pen: &mut Pen<'_>) {

@@ -63,7 +63,8 @@ pub const fn shows_detail(model: &Model) -> bool {
         (Some(Front::Question(_)), _) | (None | Some(Front::Palette(_)), Screen::Service(_)) => {
             true
         }
-        (Some(Front::Help { .. } | Front::Find(_) | Front::Page(_)), _)
+        (Some(Front::Filter { .. }), Screen::Overview) => has_peek(Rect::new(0, 0, width, height)),
+        (Some(Front::Help { .. } | Front::Find(_) | Front::Filter { .. } | Front::Page(_)), _)
         | (
             None | Some(Front::Palette(_)),
             Screen::Events { .. } | Screen::Logs(_) | Screen::History(_),
@@ -108,7 +109,8 @@ pub fn view(model: &Model, area: Rect, buffer: &mut Buffer) {
     match &model.front {
         Some(Front::Question(question)) => confirm::draw(model, question, &mut canvas, area),
         Some(Front::Palette(palette)) => palette::draw(palette, &mut canvas, area, width),
-        Some(Front::Help { .. } | Front::Find(_) | Front::Page(_)) | None => {}
+        Some(Front::Help { .. } | Front::Find(_) | Front::Filter { .. } | Front::Page(_))
+        | None => {}
     }
 }
 

@@ -6,6 +6,7 @@ use smoothserve_protocol::snapshot::{ServiceRow, ServiceState};
 use super::{Width, events, service};
 use crate::fmt::{age, count, latency, or_dash, rate, share};
 use crate::model::Model;
+use crate::model::list::Column;
 use crate::model::series::Figure;
 use crate::style::Role;
 use crate::widgets::pips::pips;
@@ -19,6 +20,9 @@ use crate::words::{ready, service_state};
 const PEEK: u16 = 13;
 /// Fewer rows than this have no room for events.
 const EVENTS_FROM: u16 = 14;
+
+/// In front of a marked service; the same in every set of glyphs.
+pub const MARK: &str = "*";
 
 /// The widths of the columns.
 struct Columns {
@@ -68,17 +72,10 @@ pub fn services(model: &Model, body: Rect) -> impl Iterator<Item = (u16, &Servic
 }
 
 fn draw_list(model: &Model, canvas: &mut Canvas<'_>, area: Rect, columns: &Columns) {
-    let rows = model.world.rows();
-    let heading = format!("services {}", rows.len());
-    rule(&mut canvas.pen(area, 0), &heading, "sort state, name");
-    head(&mut canvas.pen(area, 1), columns);
-    if rows.is_empty() {
-        let text = match &model.world.daemon {
-            Some(_) => "no service is configured",
-            None => "nothing heard from the daemon yet",
-        };
+    rule(&mut canvas.pen(area, 0), &format!("services {}", counts(model)), &order(model));
+    head(&mut canvas.pen(area, 1), columns, model.list.column());
+    if let Some(text) = absence(model) {
         canvas.pen(area, 2).to(3).say(text, Role::Quiet);
-        return;
     }
     for (line, service) in shown(model, area) {
         row(model, service, &mut canvas.pen(area, line), columns);
@@ -87,13 +84,48 @@ fn draw_list(model: &Model, canvas: &mut Canvas<'_>, area: Rect, columns: &Colum
 
 /// The services that are shown in `area`, each with the row it is in.
 fn shown(model: &Model, area: Rect) -> impl Iterator<Item = (u16, &ServiceRow)> {
-    let rows = model.world.rows();
-    let room = usize::from(area.height.saturating_sub(2));
-    let first = window(rows.len(), room, model.selection.row());
-    (2..area.height).zip(&rows[first..])
+    (2..area.height).zip(visible(model, area.height.saturating_sub(2)))
 }
 
-fn head(pen: &mut Pen<'_>, columns: &Columns) {
+/// How many services are shown, and how many are marked: `3 of 8   2 marked`.
+pub fn counts(model: &Model) -> String {
+    let (shown, all) = (model.list.shown().len(), model.world.rows().len());
+    let shown =
+        if model.list.filter().is_empty() { all.to_string() } else { format!("{shown} of {all}") };
+    match (model.list.marks(), model.list.marked().len()) {
+        (0, _) => shown,
+        (marks, seen) if marks == seen => format!("{shown}   {marks} marked"),
+        (marks, seen) => format!("{shown}   {seen} of {marks} marked"),
+    }
+}
+
+/// The order, and what is let pass: `sort rps   / api`.
+fn order(model: &Model) -> String {
+    let order = model.list.order();
+    match model.list.filter().text().trim() {
+        "" => order,
+        text => format!("{order}   / {text}"),
+    }
+}
+
+/// Why there are no rows; none: there are some.
+pub fn absence(model: &Model) -> Option<&'static str> {
+    match &model.world.daemon {
+        _ if !model.list.shown().is_empty() => None,
+        None => Some("nothing heard from the daemon yet"),
+        Some(_) if model.world.rows().is_empty() => Some("no service is configured"),
+        Some(_) => Some("no service matches"),
+    }
+}
+
+/// The services in sight when there is room for so many, the selected one among them.
+pub fn visible(model: &Model, room: u16) -> impl Iterator<Item = &ServiceRow> {
+    let (shown, room) = (model.list.shown(), usize::from(room));
+    let first = window(shown.len(), room, model.selection.row());
+    shown.iter().skip(first).take(room).filter_map(|name| model.world.row(name))
+}
+
+fn head(pen: &mut Pen<'_>, columns: &Columns, sorted: Column) {
     let quiet = Role::Quiet;
     pen.to(3).left(columns.name, "SERVICE", quiet).left(columns.state, "STATE", quiet);
     pen.left(columns.pips + 2, "INSTANCES", quiet).right(5, "READY", quiet);
@@ -101,7 +133,8 @@ fn head(pen: &mut Pen<'_>, columns: &Columns) {
     if columns.all {
         pen.right(columns.latency, "P50", quiet);
     }
-    pen.right(columns.latency, "P99", quiet).right(columns.errors, "ERR%", quiet);
+    let last = if sorted == Column::Lost { "LOST" } else { "ERR%" };
+    pen.right(columns.latency, "P99", quiet).right(columns.errors, last, quiet);
     if columns.all {
         pen.skip(2).left(12, "LAST 60s", quiet).right(8, "SINCE", quiet);
     }
@@ -110,6 +143,9 @@ fn head(pen: &mut Pen<'_>, columns: &Columns) {
 fn row(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
     let selected = model.selection.name() == Some(&row.name);
     let name = row.name.as_str();
+    if model.list.is_marked(&row.name) {
+        pen.say(MARK, Role::Strong);
+    }
     if selected {
         pen.to(1).say(model.look.glyphs.cursor, Role::Strong);
     }
@@ -124,7 +160,7 @@ fn row(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
     let short = ready < of && row.state != ServiceState::Stopped;
     let role = if short { Role::Moving } else { Role::Plain };
     pen.skip(2).right(5, &format!("{ready}/{of}"), role);
-    figures(row, pen, columns);
+    figures(model, row, pen, columns);
     if columns.all {
         let minute = model.series.last_minute(&row.name, Figure::Rate);
         pen.skip(2);
@@ -133,7 +169,7 @@ fn row(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
     }
 }
 
-fn figures(row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
+fn figures(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
     let traffic = &row.traffic;
     // A stopped service may still owe requests; then they are shown.
     let off = row.state == ServiceState::Stopped && traffic.in_flight == 0;
@@ -144,6 +180,12 @@ fn figures(row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
         pen.right(columns.latency, &shown(or_dash(traffic.p50_us, latency)), Role::Plain);
     }
     pen.right(columns.latency, &shown(or_dash(traffic.p99_us, latency)), Role::Plain);
+    if model.list.column() == Column::Lost {
+        // What the rows are ordered by is on the screen.
+        let role = if traffic.lost > 0 { Role::Bad } else { Role::Quiet };
+        pen.right(columns.errors, &count(traffic.lost), role);
+        return;
+    }
     let role = match traffic.errors_ppm {
         0 => Role::Quiet,
         1..=10_000 => Role::Moving,

@@ -3,12 +3,12 @@
 use ratatui::layout::Rect;
 use smoothserve_protocol::snapshot::{ServiceRow, ServiceState};
 
-use super::header;
+use super::{header, overview};
 use crate::fmt::{count, rate};
 use crate::model::Model;
+use crate::model::list::Column;
 use crate::style::Role;
 use crate::widgets::pips::pips;
-use crate::widgets::rows::window;
 use crate::widgets::rule::rule;
 use crate::widgets::{Canvas, Pen};
 use crate::words::service_state;
@@ -54,7 +54,18 @@ pub fn header(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// The list of services.
 pub fn overview(model: &Model, canvas: &mut Canvas<'_>, body: Rect) {
-    rule(&mut canvas.pen(body, 0), "", "");
+    let list = &model.list;
+    let plain = list.filter().is_empty() && list.marks() == 0 && list.column() == Column::State;
+    let heading = if plain { String::new() } else { overview::counts(model) };
+    let note = match list.filter().text().trim() {
+        _ if plain => String::new(),
+        "" => list.order(),
+        text => format!("/ {text}"),
+    };
+    rule(&mut canvas.pen(body, 0), &heading, &note);
+    if let Some(text) = overview::absence(model) {
+        canvas.pen(body, 1).to(1).say(text, Role::Quiet);
+    }
     for (line, service) in shown(model, body) {
         row(model, service, &mut canvas.pen(body, line));
     }
@@ -66,17 +77,16 @@ pub fn services(model: &Model, body: Rect) -> impl Iterator<Item = (u16, &Servic
 }
 
 fn shown(model: &Model, body: Rect) -> impl Iterator<Item = (u16, &ServiceRow)> {
-    let rows = model.world.rows();
-    let room = usize::from(body.height.saturating_sub(1));
-    let first = window(rows.len(), room, model.selection.row());
-    (1..body.height).zip(rows.iter().skip(first))
+    (1..body.height).zip(overview::visible(model, body.height.saturating_sub(1)))
 }
 
 fn row(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>) {
     let selected = model.selection.name() == Some(&row.name);
     let (mark, role) =
         if selected { (model.look.glyphs.cursor, Role::Strong) } else { (" ", Role::Plain) };
-    pen.say(mark, role).left(12, row.name.as_str(), role).skip(1);
+    pen.say(mark, role).left(12, row.name.as_str(), role);
+    let marked = model.list.is_marked(&row.name);
+    pen.left(1, if marked { overview::MARK } else { "" }, Role::Strong);
     pips(pen, &row.pips, 7);
     let off = row.state == ServiceState::Stopped && row.traffic.in_flight == 0;
     let in_flight = if off { "-".to_owned() } else { count(row.traffic.in_flight) };

@@ -643,3 +643,141 @@ fn a_configuration_that_cannot_be_used_is_named_on_every_screen() {
         assert!(!stage.text(80, 24).contains("config:"));
     }
 }
+
+/// The names in the list, in the order shown.
+fn listed(stage: &Stage) -> Vec<&str> {
+    stage.model.list.shown().iter().map(ServiceName::as_str).collect()
+}
+
+#[test]
+fn a_filter_works_as_it_is_typed() {
+    let mut stage = Stage::live();
+    stage.press("/w");
+    assert_eq!(listed(&stage), ["webhooks", "worker-ui", "www"]);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("services 3 of 8"), "{frame}");
+    assert!(frame.contains("sort state, name   / w"), "{frame}");
+    assert!(frame.contains(" /w_ "), "{frame}");
+    assert!(frame.contains("part of the name, state:ready, !not"), "{frame}");
+    stage.press("w\r");
+    assert_eq!(stage.model.context(), Context::Overview);
+    assert_eq!(listed(&stage), ["www"], "kept");
+    stage.press("\u{1b}");
+    assert_eq!(listed(&stage).len(), 8);
+}
+
+#[test]
+fn a_filter_is_of_states_and_of_what_is_not() {
+    let mut stage = Stage::live();
+    stage.press("/state:ready !w\r");
+    assert_eq!(listed(&stage), ["assets", "auth", "search"]);
+    let mut overview = world::overview();
+    overview.services[1].state = ServiceState::Failed;
+    stage.overview(overview);
+    assert_eq!(listed(&stage), ["auth", "search"], "it follows the states");
+    stage.press("/ zzz");
+    assert!(stage.text(80, 24).contains("no service matches"));
+    assert!(stage.text(40, 12).contains("no service matches"));
+}
+
+#[test]
+fn the_cursor_waits_at_what_was_looked_for_and_comes_back() {
+    let mut stage = Stage::live();
+    stage.select("auth");
+    stage.press("/xyz");
+    assert_eq!(selected(&stage), None);
+    for _ in 0..3 {
+        stage.key(Key::Backspace);
+    }
+    assert_eq!(selected(&stage), Some("auth"), "it is shown again");
+    stage.press("sear");
+    assert_eq!(selected(&stage), Some("search"));
+    stage.press("\u{1b}");
+    assert_eq!(selected(&stage), Some("auth"), "nothing was chosen");
+    stage.press("/sear\r");
+    stage.overview(world::overview());
+    stage.paint();
+    stage.press("r");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("Restart search"), "{frame}");
+}
+
+#[test]
+fn a_service_that_data_filters_out_leaves_the_cursor_nowhere() {
+    let mut stage = Stage::live();
+    stage.press("/state:ready\r");
+    stage.select("assets");
+    let mut overview = world::overview();
+    overview.services[1].state = ServiceState::Degraded;
+    stage.overview(overview);
+    stage.paint();
+    assert_eq!(selected(&stage), None);
+    assert_eq!(acted(&stage.press("u")).len(), 0);
+    stage.overview(world::overview());
+    assert_eq!(selected(&stage), None, "data moves it nowhere");
+    assert_eq!(acted(&stage.press("u")).len(), 0);
+}
+
+/// The overview with the rates of `www` and `auth` changed.
+fn rates(www: u64, auth: u64) -> smoothserve_protocol::snapshot::Overview {
+    let mut overview = world::overview();
+    overview.services[6].traffic.milli_rps = www;
+    overview.services[2].traffic.milli_rps = auth;
+    overview
+}
+
+#[test]
+fn every_column_can_be_sorted_by() {
+    let mut stage = Stage::live();
+    let firsts = [("name", "api"), ("in flight", "api"), ("rps", "api"), ("p99", "webhooks")];
+    for (name, first) in firsts.into_iter().chain([("errors", "billing"), ("lost", "api")]) {
+        stage.press("o");
+        let frame = stage.text(120, 40);
+        assert!(frame.contains(&format!("sort {name} ")), "{name}: {frame}");
+        assert_eq!(listed(&stage)[0], first, "{name}");
+        assert_eq!(selected(&stage), Some("billing"), "the cursor stays with its service");
+    }
+    assert!(stage.text(120, 40).contains("LOST"));
+    stage.press("oO");
+    assert!(stage.text(120, 40).contains("sort state, name reversed"));
+    assert_eq!(listed(&stage)[7], "billing");
+    assert_eq!(listed(&stage)[0], "assets");
+}
+
+#[test]
+fn rows_in_the_order_of_a_rate_move_once_a_second_at_most() {
+    let mut stage = Stage::live();
+    stage.press("ooo");
+    assert_eq!(listed(&stage)[..2], ["api", "assets"]);
+    stage.pass(400);
+    stage.overview(rates(9_000_000, 0));
+    assert_eq!(listed(&stage)[..2], ["api", "assets"], "not a second ago");
+    stage.pass(600);
+    stage.overview(rates(9_000_000, 0));
+    assert_eq!(listed(&stage)[..2], ["www", "api"]);
+    assert_eq!(selected(&stage), Some("billing"));
+}
+
+#[test]
+fn no_row_moves_while_a_question_is_open() {
+    for sort in ["", "ooo"] {
+        let mut stage = Stage::live();
+        stage.press(sort);
+        stage.select("www");
+        let before = stage.model.list.shown().to_vec();
+        stage.press("r");
+        for _ in 0..3 {
+            stage.pass(1_000);
+            let mut overview = rates(9_000_000, 0);
+            overview.services[6].state = ServiceState::Failed;
+            stage.overview(overview);
+            assert_eq!(stage.model.list.shown(), before, "{sort:?}");
+        }
+        stage.press("\u{1b}");
+        stage.pass(1_000);
+        let mut overview = rates(9_000_000, 0);
+        overview.services[6].state = ServiceState::Failed;
+        stage.overview(overview);
+        assert_ne!(stage.model.list.shown(), before, "{sort:?}: closed");
+    }
+}

@@ -122,9 +122,14 @@ fn seen(stage: &Stage) -> Option<ServiceName> {
 fn is_painted(stage: &Stage) -> bool {
     let question = match &stage.model.front {
         Some(Front::Question(question)) => question.painted.is_some(),
-        Some(Front::Help { .. } | Front::Find(_) | Front::Palette(_) | Front::Page(_)) | None => {
-            true
-        }
+        Some(
+            Front::Help { .. }
+            | Front::Find(_)
+            | Front::Filter { .. }
+            | Front::Palette(_)
+            | Front::Page(_),
+        )
+        | None => true,
     };
     question && stage.model.painted_target.as_ref() == stage.model.target()
 }

@@ -14,8 +14,13 @@ const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
 /// Brings a stage to a screen.
 type Way = fn(&mut Stage);
 
-const SCREENS: [(&str, Way); 21] = [
+const SCREENS: [(&str, Way); 22] = [
     ("overview", |_| {}),
+    ("filtered", |stage| {
+        stage.press("ooo/!api state:re");
+        stage.overview(crate::support::world::overview());
+        stage.detail();
+    }),
     ("service", |stage| {
         stage.select("api");
         stage.press("\r");
