@@ -7,19 +7,19 @@ pub mod filter;
 pub mod line;
 pub mod list;
 pub mod logs;
-pub mod mouse;
 pub mod page;
 pub mod palette;
 pub mod past;
 pub mod question;
 pub mod select;
 pub mod series;
+pub mod sight;
 pub mod world;
 
 use std::collections::BTreeMap;
 
 use ratatui::buffer::Buffer;
-use smoothserve_protocol::id::{OperationId, ServiceName};
+use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::message::Steer;
 
 use crate::effect::Ticket;
@@ -33,13 +33,13 @@ use conn::{Connection, Freshness};
 use events::EventLog;
 use list::List;
 use logs::LogBook;
-use mouse::Mouse;
 use page::Page;
 use palette::Palette;
 use past::Past;
 use question::{Level, Question, Verb};
 use select::Selection;
 use series::Series;
+use sight::Sight;
 use world::World;
 
 /// How long a toast stays, in milliseconds.
@@ -181,7 +181,7 @@ pub struct Model {
     /// What the terminal can show.
     pub look: Look,
     /// What clicks are about.
-    pub mouse: Mouse,
+    pub mouse: bool,
     /// So many frames a second are painted, because the terminal takes no more; none: all.
     pub slowed: Option<u8>,
     /// `host:port` of the daemon, as the operator gave it.
@@ -190,10 +190,10 @@ pub struct Model {
     pub read_only: bool,
     /// Lost requests the operator took note of.
     pub lost_noted: u64,
-    /// The service a command would have been about when the screen was last painted.
-    pub painted_target: Option<ServiceName>,
-    /// The rolling restart of that service that ran when the screen was last painted.
-    pub painted_restart: Option<OperationId>,
+    /// What can be seen on the frame that is on its way.
+    pub sent: Sight,
+    /// What can be seen on the last frame that arrived.
+    pub painted: Sight,
     /// The focus the daemon was last told.
     pub focus: Option<ServiceName>,
     /// Commands without an answer yet.
@@ -225,13 +225,13 @@ impl Model {
             dirty: Dirty::ByInput,
             size: (80, 24),
             look,
-            mouse: Mouse::default(),
+            mouse: false,
             slowed: None,
             addr: escape(addr).into_owned(),
             read_only,
             lost_noted: 0,
-            painted_target: None,
-            painted_restart: None,
+            sent: Sight::default(),
+            painted: Sight::default(),
             focus: None,
             pending: BTreeMap::new(),
             last_ticket: Ticket::default(),

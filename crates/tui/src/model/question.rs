@@ -98,6 +98,18 @@ pub struct Seen {
     pub draining: Vec<Slot>,
 }
 
+/// Whether the operator can have read a question as it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// No frame has it.
+    #[default]
+    No,
+    /// A frame that is on its way has it.
+    Sent,
+    /// It is on the screen since then.
+    Since(Moment),
+}
+
 /// An open question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -113,8 +125,8 @@ pub struct Question {
     pub level: Level,
     /// What it was asked about before, if that moved on while the question was open.
     pub moved_from: Option<Seen>,
-    /// When it was first on the screen, as it stands.
-    pub painted: Option<Moment>,
+    /// Whether it is on the screen, as it stands.
+    pub shown: Shown,
 }
 
 impl Question {
@@ -127,13 +139,27 @@ impl Question {
             terms: Terms::default(),
             level,
             moved_from: None,
-            painted: None,
+            shown: Shown::No,
         }
     }
 
     /// Whether a key pressed `now` can be an answer to what is on the screen.
     pub fn is_settled(&self, now: Moment) -> bool {
-        self.painted.is_some_and(|painted| now.since(painted) >= SETTLES_AFTER)
+        matches!(self.shown, Shown::Since(painted) if now.since(painted) >= SETTLES_AFTER)
+    }
+
+    /// A frame with it as it stands is on its way.
+    pub fn sent(&mut self) {
+        if self.shown == Shown::No {
+            self.shown = Shown::Sent;
+        }
+    }
+
+    /// The frame that was on its way has arrived.
+    pub fn painted(&mut self, now: Moment) {
+        if self.shown == Shown::Sent {
+            self.shown = Shown::Since(now);
+        }
     }
 
     /// The operation that it is about, if it is about one.
@@ -157,7 +183,7 @@ impl Question {
     /// The service is not what it was: says so, and asks again.
     pub fn ask_again(&mut self, now: Seen) {
         self.moved_from = Some(std::mem::replace(&mut self.seen, now));
-        self.painted = None;
+        self.shown = Shown::No;
         if let Level::Name(typed) = &mut self.level {
             typed.clear();
         }

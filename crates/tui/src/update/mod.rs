@@ -10,6 +10,7 @@ pub mod ops;
 pub mod page;
 pub mod palette;
 pub mod past;
+pub mod sight;
 
 use crate::action::Action;
 use crate::effect::{Effect, Order};
@@ -17,7 +18,7 @@ use crate::input::Key;
 use crate::keymap::{self, Context};
 use crate::model::clock::Moment;
 use crate::model::conn::Freshness;
-use crate::model::{Dirty, Front, Model, Screen};
+use crate::model::{Dirty, Model, Screen};
 use crate::msg::Msg;
 
 /// Takes in `msg`, which came at `now`.
@@ -52,11 +53,11 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
         }
         Msg::Sent => {
             model.dirty = Dirty::No;
-            mouse::sent(model);
+            sight::sent(model);
             Vec::new()
         }
         Msg::Painted => {
-            painted(model);
+            sight::painted(model);
             Vec::new()
         }
         Msg::Saved(result) => {
@@ -174,21 +175,6 @@ fn next_theme(model: &mut Model) {
         None => format!("theme: auto ({background})"),
     };
     model.say(text, false);
-}
-
-/// What was sent can be seen: from now on a command may be about it. What was said meanwhile cannot,
-/// and comes with the next frame.
-fn painted(model: &mut Model) {
-    model.mouse.painted();
-    // What is held still was seen before.
-    if model.dirty != Dirty::No || model.frozen.is_some() {
-        return;
-    }
-    model.painted_target = model.target().cloned();
-    model.painted_restart = model.target().and_then(|name| model.world.restart(name));
-    if let Some(Front::Question(question)) = &mut model.front {
-        question.painted.get_or_insert(model.clock.now);
-    }
 }
 
 /// What is shown about the age of the data changes by itself, a second at a time.

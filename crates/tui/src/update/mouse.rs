@@ -5,35 +5,28 @@ use crate::action::Step;
 use crate::effect::Effect;
 use crate::model::{Dirty, Front, Model, Screen};
 use crate::msg::Turn;
-use crate::view;
 
 /// Rows that one notch of the wheel scrolls; the cursor of a list goes one row.
 const NOTCH: usize = 3;
 
 /// Turns the mouse on or off.
 pub(super) fn toggle(model: &mut Model) -> Vec<Effect> {
-    model.mouse.on = !model.mouse.on;
-    let text = match model.mouse.on {
+    model.mouse = !model.mouse;
+    let text = match model.mouse {
         true => "mouse on: click selects and opens, wheel scrolls; m for the terminal's own",
         false => "mouse off: the terminal's own selection works again",
     };
     model.say(text.to_owned(), false);
-    vec![Effect::Mouse(model.mouse.on)]
-}
-
-/// A frame is on its way: notes what can be clicked on in it.
-pub(super) fn sent(model: &mut Model) {
-    let services = if model.mouse.on { view::services_on_screen(model) } else { Vec::new() };
-    model.mouse.sent(services);
+    vec![Effect::Mouse(model.mouse)]
 }
 
 /// Selects the service that was painted in `row`, wherever it is now; opens it if it was selected.
 pub(super) fn click(model: &mut Model, row: u16) {
     let is_still = model.front.is_some() || model.frozen.is_some();
-    if !model.mouse.on || is_still || model.screen != Screen::Overview {
+    if !model.mouse || is_still || model.screen != Screen::Overview {
         return;
     }
-    let Some(name) = model.mouse.service_at(row).cloned() else { return };
+    let Some(name) = model.painted.service_at(row).cloned() else { return };
     if model.selection.name() == Some(&name) {
         nav::open(model);
         return;
@@ -48,7 +41,7 @@ pub(super) fn click(model: &mut Model, row: u16) {
 /// Scrolls what scrolls.
 pub(super) fn wheel(model: &mut Model, turn: Turn) {
     let notch = match (&model.front, &model.screen) {
-        _ if !model.mouse.on || model.frozen.is_some() => return,
+        _ if !model.mouse || model.frozen.is_some() => return,
         (
             Some(Front::Question(_) | Front::Find(_) | Front::Filter { .. } | Front::Palette(_)),
             _,

@@ -114,7 +114,7 @@ pub fn start(model: &mut Model, service: ServiceName) -> Effect {
 /// Gives what drains another minute. That loses nothing, and is not asked about.
 pub fn extend(model: &mut Model) -> Vec<Effect> {
     let Some(service) = commanded(model, Action::Extend) else { return Vec::new() };
-    let operation = model.painted_restart;
+    let operation = model.painted.restart;
     vec![extend_by(model, service, operation, EXTENSION)]
 }
 
@@ -156,11 +156,11 @@ fn unseen(model: &Model, action: Action) -> Option<Unavailable> {
         return (!question.is_settled(model.clock.now)).then_some(Unavailable::NotSeen);
     }
     let target = model.target();
-    if target != model.painted_target.as_ref() {
+    if target != model.painted.target.as_ref() {
         return Some(Unavailable::NotSeen);
     }
     let restart = target.and_then(|name| model.world.restart(name));
-    let moved = action.is_steering() && restart != model.painted_restart;
+    let moved = action.is_steering() && restart != model.painted.restart;
     moved.then_some(Unavailable::RestartNotSeen)
 }
 

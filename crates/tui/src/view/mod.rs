@@ -58,20 +58,17 @@ pub const fn has_peek(area: Rect) -> bool {
 
 /// Whether the detail of a service is on the screen.
 pub const fn shows_detail(model: &Model) -> bool {
-    let (width, height) = model.size;
     match (&model.front, &model.screen) {
         (Some(Front::Question(_)), _) | (None | Some(Front::Palette(_)), Screen::Service(_)) => {
             true
         }
-        (Some(Front::Filter { .. }), Screen::Overview) => has_peek(Rect::new(0, 0, width, height)),
+        (Some(Front::Filter { .. }), Screen::Overview) => has_peek(area(model)),
         (Some(Front::Help { .. } | Front::Find(_) | Front::Filter { .. } | Front::Page(_)), _)
         | (
             None | Some(Front::Palette(_)),
             Screen::Events { .. } | Screen::Logs(_) | Screen::History(_),
         ) => false,
-        (None | Some(Front::Palette(_)), Screen::Overview) => {
-            has_peek(Rect::new(0, 0, width, height))
-        }
+        (None | Some(Front::Palette(_)), Screen::Overview) => has_peek(area(model)),
     }
 }
 
@@ -80,8 +77,7 @@ pub fn services_on_screen(model: &Model) -> Vec<(u16, ServiceName)> {
     if model.front.is_some() || model.screen != Screen::Overview {
         return Vec::new();
     }
-    let (width, height) = model.size;
-    let area = Rect::new(0, 0, width, height);
+    let area = area(model);
     let body = body(model, area);
     let named = |(row, service): (u16, &ServiceRow)| (row, service.name.clone());
     match width_of(area) {
@@ -89,6 +85,28 @@ pub fn services_on_screen(model: &Model) -> Vec<(u16, ServiceName)> {
         Width::Narrow => tiny::services(model, body).map(named).collect(),
         Width::Normal | Width::Wide => overview::services(model, body).map(named).collect(),
     }
+}
+
+/// Whether a frame says what a command would be about: the row of the cursor, or the service that
+/// fills the screen.
+pub fn shows_target(model: &Model) -> bool {
+    let area = area(model);
+    match (width_of(area), &model.screen) {
+        (Width::Line, _) => false,
+        (width, Screen::Overview) => overview::rows(body(model, area), width) > 0,
+        (_, Screen::Service(_)) => true,
+        (_, Screen::Events { .. } | Screen::Logs(_) | Screen::History(_)) => false,
+    }
+}
+
+/// Whether a frame has room for a question.
+pub const fn shows_question(model: &Model) -> bool {
+    !matches!(width_of(area(model)), Width::Line)
+}
+
+const fn area(model: &Model) -> Rect {
+    let (width, height) = model.size;
+    Rect::new(0, 0, width, height)
 }
 
 /// Draws `model` into `area` of `buffer`, which is blank.

@@ -41,18 +41,17 @@ const NORMAL: Columns =
 const WIDE: Columns =
     Columns { name: 20, state: 13, pips: 14, rate: 8, latency: 8, errors: 7, all: true };
 
-/// Draws the screen.
-pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
-    let [list, below, last] = parts(body);
-    draw_list(model, canvas, list, if width == Width::Wide { &WIDE } else { &NORMAL });
-    if let (true, Some(name)) = (below.height > 0, model.selection.name()) {
-        service::peek(model, name, canvas, below, width);
+/// How many services a frame has room for.
+pub fn rows(body: Rect, width: Width) -> u16 {
+    match width {
+        Width::Line => 0,
+        Width::Narrow => body.height.saturating_sub(1),
+        Width::Normal | Width::Wide => parts(body)[0].height.saturating_sub(2),
     }
-    events::strip(model, canvas, last);
 }
 
-/// The list, the pane below it, and the newest events.
-const fn parts(body: Rect) -> [Rect; 3] {
+/// The list, the selected service, the events.
+fn parts(body: Rect) -> [Rect; 3] {
     let tall = body.height + 4 >= super::TALL;
     let strip = match body.height {
         0..EVENTS_FROM => 0,
@@ -62,13 +61,24 @@ const fn parts(body: Rect) -> [Rect; 3] {
     let peek = if tall { PEEK } else { 0 };
     let list = Rect { height: body.height.saturating_sub(strip + peek), ..body };
     let below = Rect { y: list.bottom(), height: peek, ..body };
-    [list, below, Rect { y: below.bottom(), height: strip, ..body }]
+    let last = Rect { y: below.bottom(), height: strip, ..body };
+    [list, below, last]
 }
 
 /// The services on the screen, each with its row.
 pub fn services(model: &Model, body: Rect) -> impl Iterator<Item = (u16, &ServiceRow)> {
     let [list, ..] = parts(body);
     shown(model, list).map(move |(line, service)| (list.y + line, service))
+}
+
+/// Draws the screen.
+pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
+    let [list, below, last] = parts(body);
+    draw_list(model, canvas, list, if width == Width::Wide { &WIDE } else { &NORMAL });
+    if let (1.., Some(name)) = (below.height, model.selection.name()) {
+        service::peek(model, name, canvas, below, width);
+    }
+    events::strip(model, canvas, last);
 }
 
 fn draw_list(model: &Model, canvas: &mut Canvas<'_>, area: Rect, columns: &Columns) {
