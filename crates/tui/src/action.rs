@@ -32,6 +32,8 @@ pub enum Action {
     ShowService,
     /// The event log.
     ShowEvents,
+    /// The event log, of the service that is selected alone.
+    ShowEventsOf,
     /// Rolling restarts that have ended.
     ShowHistory,
     /// What the selected service prints.
@@ -44,9 +46,17 @@ pub enum Action {
     Instance,
     /// Long lines in several rows, or cut.
     Wrap,
+    /// Shows what is about the service under the cursor alone, then all of it again.
+    OfService,
+    /// Shows more of what is cut at the right.
+    ScrollRight,
+    /// Goes back to the left.
+    ScrollLeft,
     /// Asks what to look for.
     Find,
-    /// Looks for what was typed.
+    /// Asks for a pattern: what does not match it is not shown.
+    Match,
+    /// Takes what was typed.
     Search,
     /// To the next line that has it.
     FindNext,

@@ -30,14 +30,14 @@ pub enum Key {
     Tab,
     /// The same with shift.
     BackTab,
-    /// Arrow left.
-    Left,
-    /// Arrow right.
-    Right,
     /// Arrow up.
     Up,
     /// Arrow down.
     Down,
+    /// Arrow left.
+    Left,
+    /// Arrow right.
+    Right,
     /// Page up.
     PageUp,
     /// Page down.
@@ -60,10 +60,10 @@ impl fmt::Display for Key {
             Self::Delete => f.write_str("del"),
             Self::Tab => f.write_str("tab"),
             Self::BackTab => f.write_str("backtab"),
-            Self::Left => f.write_str("left"),
-            Self::Right => f.write_str("right"),
             Self::Up => f.write_str("up"),
             Self::Down => f.write_str("down"),
+            Self::Left => f.write_str("left"),
+            Self::Right => f.write_str("right"),
             Self::PageUp => f.write_str("pgup"),
             Self::PageDown => f.write_str("pgdn"),
             Self::Home => f.write_str("home"),
@@ -129,10 +129,10 @@ fn key(event: &Event) -> Option<Key> {
         KeyCode::Delete => Some(Key::Delete),
         KeyCode::Tab => Some(Key::Tab),
         KeyCode::BackTab => Some(Key::BackTab),
-        KeyCode::Left => Some(Key::Left),
-        KeyCode::Right => Some(Key::Right),
         KeyCode::Up => Some(Key::Up),
         KeyCode::Down => Some(Key::Down),
+        KeyCode::Left => Some(Key::Left),
+        KeyCode::Right => Some(Key::Right),
         KeyCode::PageUp => Some(Key::PageUp),
         KeyCode::PageDown => Some(Key::PageDown),
         KeyCode::Home => Some(Key::Home),

@@ -16,7 +16,7 @@ pub enum Context {
     Logs,
     /// Rolling restarts that have ended.
     History,
-    /// What to look for is typed; characters are text there.
+    /// What to look for, or to show alone, is typed; characters are text there.
     Find,
     /// A command is typed; characters are text there.
     Palette,
@@ -124,6 +124,8 @@ use Key::{Char, Ctrl};
 const SCREENS: &[Context] = &[Overview, Service, Events, Logs, History];
 const LOGS: &[Context] = &[Logs];
 const PALETTE: &[Context] = &[Palette];
+const STREAMS: &[Context] = &[Events, Logs];
+const SEARCHED: &[Context] = &[Events, Logs, History];
 const SERVICES: &[Context] = &[Overview, Service];
 const QUESTIONS: &[Context] = &[Question, Offer];
 const LISTS: &[Context] = &[Overview, Service, Events, Logs, History, Page, Help];
@@ -170,13 +172,25 @@ pub const TABLE: &[Binding] = &[
         "60s more (does not ask)",
     ),
     key(&[Char('X')], A::Cut, &[Service], Group::Act, Some("cut"), "cut what it waits for"),
-    key(&[Char('f')], A::Follow, LOGS, Group::Other, Some("follow"), "follow, or stay"),
-    key(&[Char('v')], A::Level, LOGS, Group::Other, Some("level"), "all, warnings, errors"),
-    key(&[Char('/')], A::Find, LOGS, Group::Move, Some("find"), "find"),
-    key(&[Char('n')], A::FindNext, LOGS, Group::Move, Some("next"), "next that has it"),
-    key(&[Char('N')], A::FindPrevious, LOGS, Group::Move, None, "the one before"),
+    key(&[Char('f')], A::Follow, STREAMS, Group::Other, Some("follow"), "follow, or stay"),
+    key(&[Char('v')], A::Level, STREAMS, Group::Other, Some("level"), "all, warnings, errors"),
+    key(&[Char('/')], A::Find, SEARCHED, Group::Move, Some("find"), "find"),
+    key(&[Char('n')], A::FindNext, SEARCHED, Group::Move, Some("next"), "next that has it"),
+    key(&[Char('N')], A::FindPrevious, SEARCHED, Group::Move, None, "the one before"),
+    key(&[Char('&')], A::Match, STREAMS, Group::Other, Some("only"), "only what matches"),
+    key(
+        &[Char('s')],
+        A::OfService,
+        &[Events],
+        Group::Other,
+        Some("service"),
+        "of this service, all",
+    ),
+    key(&[Key::Enter], A::Open, &[Events], Group::Move, Some("go to it"), "go to its service"),
     key(&[Char('i')], A::Instance, LOGS, Group::Other, Some("instance"), "next instance, all"),
     key(&[Char('w')], A::Wrap, LOGS, Group::Other, Some("wrap"), "wrap long lines"),
+    key(&[Key::Right], A::ScrollRight, LOGS, Group::Other, None, "more to the right"),
+    key(&[Key::Left], A::ScrollLeft, LOGS, Group::Other, None, "back to the left"),
     key(&[Key::Enter], A::Search, &[Find], Group::Move, Some("find"), "find"),
     key(&[Key::Esc], A::Back, &[Find], Group::Move, Some("cancel"), "cancel"),
     key(&[Char('l'), Char('4')], A::ShowLogs, &[Service], Group::Move, Some("logs"), "logs"),
@@ -220,13 +234,16 @@ pub const TABLE: &[Binding] = &[
     ),
     key(&[Char('1')], A::ShowOverview, SCREENS, Group::Move, None, "overview"),
     key(&[Char('2')], A::ShowService, SCREENS, Group::Move, None, "service"),
+    key(&[Char('3')], A::ShowEvents, &[Overview], Group::Move, Some("events"), "events"),
+    key(&[Char('3')], A::ShowEvents, &[Service, Logs, History], Group::Move, None, "all events"),
+    key(&[Char('e')], A::ShowEventsOf, &[Overview], Group::Move, None, "events of this"),
     key(
-        &[Char('3'), Char('e')],
-        A::ShowEvents,
-        &[Overview, Service, Logs, History],
+        &[Char('e')],
+        A::ShowEventsOf,
+        &[Service, Logs, History],
         Group::Move,
         Some("events"),
-        "events",
+        "events of this",
     ),
     key(
         &[Char('h'), Char('5')],

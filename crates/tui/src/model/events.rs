@@ -1,36 +1,106 @@
-//! The event log as the console keeps it: in order, without doubles, gaps shown as gaps.
+//! The event log as the console keeps it: in order, without doubles, gaps shown as gaps; and what
+//! the operator sees of it.
+//!
+//! The cursor is on an event, not on a row: it stays where it is whatever comes or is dropped. A
+//! frame touches no more lines than it has rows.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use smoothserve_protocol::event::{Event, EventBatch};
-use smoothserve_protocol::id::EventSeq;
+use smoothserve_protocol::id::{EventSeq, ServiceName};
 
-use crate::fmt;
-use crate::words::{self, Mark};
+use super::find::{Pattern, occurrence};
+use crate::fmt::{self, count};
+use crate::words::{self, Mark, Severity};
 
 /// Lines kept; the daemon keeps no more either.
 const KEPT: usize = 5_000;
 
 /// Where a line stands: which daemon, which event, and before (0), at (1) or after (2) it.
-type Place = (u32, u64, u8);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(u32, u64, u8);
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// When, in milliseconds since 1970-01-01 UTC.
     pub unix_ms: u64,
+    /// Its number; none: a remark of the console's own.
+    pub seq: Option<EventSeq>,
     /// What kind of news; none: a remark of the console's own.
     pub mark: Option<Mark>,
+    /// The service it is about; none: the daemon, or a remark.
+    pub service: Option<ServiceName>,
     /// What it is about.
     pub subject: String,
     /// What happened.
     pub text: String,
+    /// The same without how long it took and who asked for it.
+    pub what: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: Option<u64>,
+    /// Who asked for it.
+    pub by: Option<String>,
+}
+
+impl Line {
+    fn severity(&self) -> Severity {
+        match self.mark {
+            Some(Mark::Bad) => Severity::Error,
+            Some(Mark::Warning | Mark::Retry) => Severity::Warning,
+            Some(
+                Mark::Note
+                | Mark::Began
+                | Mark::Good
+                | Mark::Starting
+                | Mark::Draining
+                | Mark::Stopping,
+            )
+            | None => Severity::Info,
+        }
+    }
+
+    /// What is searched.
+    fn whole(&self) -> String {
+        format!("{} {}", self.subject, self.text)
+    }
+}
+
+/// What is shown of what is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// At least this bad; none: everything.
+    pub severity: Option<Severity>,
+    /// About this service; none: about all, and the daemon.
+    pub service: Option<ServiceName>,
+    /// What it must have.
+    pub pattern: Option<Pattern>,
+}
+
+impl Filter {
+    /// A gap is never filtered away: silence is not calm.
+    fn takes(&self, line: &Line) -> bool {
+        line.mark.is_none()
+            || self.severity.is_none_or(|wanted| line.severity() >= wanted)
+                && self.service.as_ref().is_none_or(|name| line.service.as_ref() == Some(name))
+                && self.pattern.as_ref().is_none_or(|pattern| pattern.is_in(&line.whole()))
+    }
 }
 
 /// The log.
 #[derive(Clone, Debug, Default)]
 pub struct EventLog {
-    lines: BTreeMap<Place, Line>,
+    /// By place, ascending.
+    lines: VecDeque<(Place, Line)>,
+    /// The places of those that pass the filter, ascending.
+    shown: VecDeque<Place>,
+    filter: Filter,
+    /// The line under the cursor; none: always the newest.
+    cursor: Option<Place>,
+    /// The newest line that was shown when the cursor left it.
+    seen: Option<Place>,
+    /// What is looked for.
+    pub needle: String,
     /// Counts daemons: each begins its events anew.
     daemon: u32,
     last: Option<EventSeq>,
@@ -44,34 +114,53 @@ impl EventLog {
 
     /// Adds what is new in `batch`; older events find their place.
     pub fn add(&mut self, batch: &EventBatch) {
-        let is_gap = batch.missed > 0 && self.last.is_some();
-        if let (true, Some(first)) = (is_gap, batch.events.first()) {
-            let text = format!("{} missed", fmt::plural(batch.missed, "event"));
-            self.lines.insert((self.daemon, first.seq.0, 0), remark(first.unix_ms, text));
+        if let (1.., Some(last), Some(first)) = (batch.missed, self.last, batch.events.first()) {
+            let (from, to) = (last.0.saturating_add(1), first.seq.0.saturating_sub(1));
+            let missed = fmt::plural(batch.missed, "event");
+            let text = format!("{missed} missed (seq {} to {})", count(from), count(to));
+            self.insert(Place(self.daemon, first.seq.0, 0), remark(first.unix_ms, text));
         }
         for event in &batch.events {
             self.last = self.last.max(Some(event.seq));
-            self.lines.entry((self.daemon, event.seq.0, 1)).or_insert_with(|| line(event));
-        }
-        while self.lines.len() > KEPT {
-            self.lines.pop_first();
+            self.insert(Place(self.daemon, event.seq.0, 1), line(event));
         }
     }
 
     /// Adds a remark of the console's own after all else.
     pub fn remark(&mut self, unix_ms: u64, text: String) {
-        let place = (self.daemon, self.last.map_or(0, |last| last.0), 2);
-        self.lines.insert(place, remark(unix_ms, text));
+        let place = Place(self.daemon, self.last.map_or(0, |last| last.0), 2);
+        self.insert(place, remark(unix_ms, text));
     }
 
     /// Another daemon speaks now: its events begin anew.
     pub fn new_daemon(&mut self, unix_ms: u64, text: String) {
         self.daemon += 1;
         self.last = None;
-        self.lines.insert((self.daemon, 0, 0), remark(unix_ms, text));
+        self.insert(Place(self.daemon, 0, 0), remark(unix_ms, text));
     }
 
-    /// How many lines there are.
+    /// Puts a line into its place; one that is there already stays, unless it was a remark.
+    fn insert(&mut self, place: Place, line: Line) {
+        match self.lines.binary_search_by_key(&place, |(place, _)| *place) {
+            Ok(known) if line.mark.is_none() => self.lines[known].1 = line,
+            Ok(_) => {}
+            Err(at) => {
+                if self.filter.takes(&line) {
+                    let shown = self.shown.partition_point(|one| *one < place);
+                    self.shown.insert(shown, place);
+                }
+                self.lines.insert(at, (place, line));
+            }
+        }
+        if self.lines.len() > KEPT
+            && let Some((dropped, _)) = self.lines.pop_front()
+            && self.shown.front() == Some(&dropped)
+        {
+            self.shown.pop_front();
+        }
+    }
+
+    /// How many lines are kept.
     pub fn len(&self) -> usize {
         self.lines.len()
     }
@@ -81,19 +170,147 @@ impl EventLog {
         self.lines.is_empty()
     }
 
-    /// The lines, newest first.
+    /// All lines, newest first, whatever is shown of them.
     pub fn newest(&self) -> impl Iterator<Item = &Line> {
-        self.lines.values().rev()
+        self.lines.iter().rev().map(|(_, line)| line)
+    }
+
+    /// What is shown of what is kept.
+    pub const fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Shows something else. The cursor stays with its line, or goes to what comes after it.
+    pub fn set_filter(&mut self, filter: Filter) {
+        self.filter = filter;
+        let taken = self.lines.iter().filter(|(_, line)| self.filter.takes(line));
+        self.shown = taken.map(|(place, _)| *place).collect();
+    }
+
+    /// How many lines are shown, on the screen or beyond it.
+    pub fn shown(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// A line that is shown, by its position.
+    pub fn at(&self, index: usize) -> Option<&Line> {
+        self.line(*self.shown.get(index)?)
+    }
+
+    /// The line at this place, shown or not.
+    pub fn line(&self, place: Place) -> Option<&Line> {
+        let index = self.lines.binary_search_by_key(&place, |(place, _)| *place).ok()?;
+        self.lines.get(index).map(|(_, line)| line)
+    }
+
+    /// The position of the cursor among those shown.
+    pub fn index(&self) -> usize {
+        let last = self.shown.len().saturating_sub(1);
+        self.cursor.map_or(last, |cursor| self.shown.partition_point(|one| *one < cursor).min(last))
+    }
+
+    /// The line under the cursor.
+    pub fn selected(&self) -> Option<&Line> {
+        self.at(self.index())
+    }
+
+    /// Where the cursor is.
+    pub fn place(&self) -> Option<Place> {
+        self.shown.get(self.index()).copied()
+    }
+
+    /// Whether the cursor is always on the newest line.
+    pub const fn is_following(&self) -> bool {
+        self.cursor.is_none()
+    }
+
+    /// How many lines came since the cursor left the newest one.
+    pub fn came(&self) -> usize {
+        let (Some(_), Some(seen)) = (self.cursor, self.seen) else { return 0 };
+        self.shown.len() - self.shown.partition_point(|one| *one <= seen)
+    }
+
+    /// Keeps the cursor on the newest line from now on, or no longer.
+    pub fn follow(&mut self, follow: bool) {
+        if !follow && self.is_following() {
+            self.seen = self.shown.back().copied();
+        }
+        self.cursor = if follow { None } else { self.shown.get(self.index()).copied() };
+    }
+
+    /// Moves the cursor to a position; on the last line it follows.
+    pub fn go(&mut self, index: usize) {
+        if index.saturating_add(1) >= self.shown.len() {
+            self.follow(true);
+        } else {
+            self.follow(false);
+            self.cursor = self.shown.get(index).copied();
+        }
+    }
+
+    /// Moves the cursor to the last line that is no newer than this.
+    pub fn go_to_time(&mut self, unix_ms: u64) {
+        let older = |place: &Place| self.line(*place).is_some_and(|line| line.unix_ms <= unix_ms);
+        let after = self.shown.iter().rposition(older).unwrap_or(0);
+        self.go(after);
+    }
+
+    /// Looks for the needle from the cursor upwards, then below it. Says whether it is anywhere.
+    pub fn find(&mut self) -> bool {
+        let from = self.index();
+        let found = self.search((0..=from).rev()).or_else(|| self.search(from + 1..self.shown()));
+        self.stay_at(found)
+    }
+
+    /// Looks for it further down, or up. Says whether it is there.
+    pub fn find_next(&mut self, down: bool) -> bool {
+        let from = self.index();
+        let found =
+            if down { self.search(from + 1..self.shown()) } else { self.search((0..from).rev()) };
+        self.stay_at(found)
+    }
+
+    fn search(&self, mut indices: impl Iterator<Item = usize>) -> Option<usize> {
+        let has = |line: &Line| occurrence(&line.whole(), &self.needle).is_some();
+        indices.find(|&index| self.at(index).is_some_and(has))
+    }
+
+    /// What was found stays under the cursor, even if it is the newest line.
+    fn stay_at(&mut self, found: Option<usize>) -> bool {
+        let Some(index) = found else { return false };
+        self.follow(false);
+        self.cursor = self.shown.get(index).copied();
+        true
     }
 }
 
 fn line(event: &Event) -> Line {
-    let (mark, text) = words::event_line(event);
-    Line { unix_ms: event.unix_ms, mark: Some(mark), subject: words::subject(event), text }
+    let told = words::told(event);
+    Line {
+        unix_ms: event.unix_ms,
+        seq: Some(event.seq),
+        mark: Some(told.mark),
+        service: event.service.clone(),
+        subject: words::subject(event),
+        text: told.text,
+        what: told.what,
+        took_ms: told.took_ms,
+        by: told.by,
+    }
 }
 
-const fn remark(unix_ms: u64, text: String) -> Line {
-    Line { unix_ms, mark: None, subject: String::new(), text }
+fn remark(unix_ms: u64, text: String) -> Line {
+    Line {
+        unix_ms,
+        seq: None,
+        mark: None,
+        service: None,
+        subject: String::new(),
+        what: text.clone(),
+        text,
+        took_ms: None,
+        by: None,
+    }
 }
 
 #[cfg(test)]
@@ -102,26 +319,30 @@ mod tests {
 
     use super::*;
 
-    fn batch(missed: u64, seqs: &[u64]) -> EventBatch {
-        let event = |&seq: &u64| Event {
+    fn batch(missed: u64, seqs: impl IntoIterator<Item = u64>) -> EventBatch {
+        let event = |seq: u64| Event {
             seq: EventSeq(seq),
             unix_ms: seq * 1_000,
             service: None,
             slot: None,
             kind: EventKind::Warning { text: seq.to_string() },
         };
-        EventBatch { missed, events: seqs.iter().map(event).collect() }
+        EventBatch { missed, events: seqs.into_iter().map(event).collect() }
     }
 
     fn texts(log: &EventLog) -> Vec<&str> {
         log.newest().map(|line| line.text.as_str()).collect()
     }
 
+    fn selected(log: &EventLog) -> Option<&str> {
+        log.selected().map(|line| line.text.as_str())
+    }
+
     #[test]
     fn history_that_comes_after_the_news_finds_its_place() {
         let mut log = EventLog::default();
-        log.add(&batch(0, &[4, 5]));
-        log.add(&batch(0, &[2, 3, 4]));
+        log.add(&batch(0, [4, 5]));
+        log.add(&batch(0, [2, 3, 4]));
         assert_eq!(texts(&log), ["5", "4", "3", "2"]);
         assert_eq!(log.last(), Some(EventSeq(5)));
     }
@@ -129,17 +350,55 @@ mod tests {
     #[test]
     fn a_gap_is_a_line() {
         let mut log = EventLog::default();
-        log.add(&batch(0, &[1]));
-        log.add(&batch(12, &[14]));
-        assert_eq!(texts(&log), ["14", "12 events missed", "1"]);
+        log.add(&batch(0, [1]));
+        log.add(&batch(12, [14]));
+        assert_eq!(texts(&log), ["14", "12 events missed (seq 2 to 13)", "1"]);
+        let pattern = Pattern::new("nothing has this").ok();
+        log.set_filter(Filter { pattern, ..Filter::default() });
+        assert_eq!(selected(&log), Some("12 events missed (seq 2 to 13)"));
     }
 
     #[test]
     fn a_new_daemon_counts_anew() {
         let mut log = EventLog::default();
-        log.add(&batch(0, &[8, 9]));
+        log.add(&batch(0, [8, 9]));
         log.new_daemon(0, "new".into());
-        log.add(&batch(0, &[1]));
+        log.add(&batch(0, [1]));
         assert_eq!(texts(&log), ["1", "new", "9", "8"]);
+    }
+
+    #[test]
+    fn the_cursor_stays_on_its_event_whatever_comes_or_goes() {
+        let mut log = EventLog::default();
+        log.add(&batch(0, 10..20));
+        log.go(4);
+        assert_eq!((selected(&log), log.came()), (Some("14"), 0));
+        log.add(&batch(0, 0..10));
+        log.add(&batch(0, 20..23));
+        assert_eq!((selected(&log), log.came()), (Some("14"), 3));
+        let pattern = Pattern::new("[02468]$").ok();
+        log.set_filter(Filter { pattern, ..Filter::default() });
+        assert_eq!((selected(&log), log.came()), (Some("14"), 2));
+        log.set_filter(Filter::default());
+        assert_eq!(selected(&log), Some("14"));
+        log.add(&batch(0, 23..5_100));
+        assert_eq!((selected(&log), log.len()), (Some("100"), KEPT), "the oldest that is left");
+        log.go(usize::MAX);
+        assert!(log.is_following());
+        assert_eq!(selected(&log), Some("5099"));
+    }
+
+    #[test]
+    fn what_is_found_stays_under_the_cursor() {
+        let mut log = EventLog::default();
+        log.add(&batch(0, 0..100));
+        log.needle = "9".into();
+        assert!(log.find() && !log.is_following());
+        assert_eq!(selected(&log), Some("99"));
+        assert!(!log.find_next(true));
+        assert!(log.find_next(false));
+        assert_eq!(selected(&log), Some("98"));
+        log.go_to_time(42_500);
+        assert_eq!(selected(&log), Some("42"));
     }
 }

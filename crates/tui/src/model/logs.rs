@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use smoothserve_protocol::id::{ServiceName, Slot};
 use smoothserve_protocol::log::{LogBatch, LogLine, Stream};
+use unicode_width::UnicodeWidthStr;
 
+use super::find::{Pattern, occurrence};
 use crate::effect::Ticket;
 use crate::fmt;
 use crate::words::{self, Severity};
@@ -36,19 +38,28 @@ pub struct Line {
 }
 
 /// What is shown of what is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Of this instance; none: of all.
     pub slot: Option<Slot>,
     /// At least this bad; none: everything.
     pub severity: Option<Severity>,
+    /// What it must have.
+    pub pattern: Option<Pattern>,
 }
 
 impl Filter {
-    fn takes(self, line: &Line) -> bool {
+    /// Whether everything is shown.
+    pub const fn is_all(&self) -> bool {
+        self.slot.is_none() && self.severity.is_none() && self.pattern.is_none()
+    }
+
+    /// A remark is never filtered away: silence is not calm.
+    fn takes(&self, line: &Line) -> bool {
         let Some((slot, _)) = line.from else { return true };
         self.slot.is_none_or(|wanted| wanted == slot)
             && self.severity.is_none_or(|wanted| line.severity >= Some(wanted))
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.is_in(&line.text))
     }
 }
 
@@ -68,6 +79,8 @@ pub struct LogBook {
     bottom: Option<u64>,
     /// Long lines take several rows.
     pub wrap: bool,
+    /// Where they begin on the screen, when they are cut; a column.
+    pub column: usize,
     /// What is looked for.
     pub needle: String,
     /// The line where it was last found.
@@ -157,15 +170,16 @@ impl LogBook {
     }
 
     /// What is shown of what is kept.
-    pub const fn filter(&self) -> Filter {
-        self.filter
+    pub const fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// Shows something else.
     pub fn set_filter(&mut self, filter: Filter) {
         self.filter = filter;
         let numbered = (self.first..).zip(&self.lines);
-        self.shown = numbered.filter(|(_, line)| filter.takes(line)).map(|(seq, _)| seq).collect();
+        let taken = numbered.filter(|(_, line)| self.filter.takes(line));
+        self.shown = taken.map(|(seq, _)| seq).collect();
     }
 
     /// The instances that printed something.
@@ -262,6 +276,12 @@ impl LogBook {
         lines
     }
 
+    /// How many columns the longest of the lines takes that fill `rows`.
+    pub fn longest(&self, rows: usize, height: impl Fn(&Line) -> usize) -> usize {
+        let lines = self.window(rows, height);
+        lines.iter().map(|(_, line)| line.text.width()).max().unwrap_or(0)
+    }
+
     /// Looks for the needle from the last line on the screen upwards, then below it. Says whether
     /// it is anywhere.
     pub fn find(&mut self, rows: usize, height: impl Fn(&Line) -> usize) -> bool {
@@ -313,20 +333,6 @@ fn clean(bytes: &[u8]) -> String {
     let (kept, rest) = bytes.split_at(bytes.len().min(LONGEST));
     let text = words::printed(kept);
     if rest.is_empty() { text } else { format!("{text} (+{})", fmt::bytes(rest.len() as u64)) }
-}
-
-/// Where `needle` first is in `text`, as bytes. Without a capital letter in it, case does not matter.
-pub fn occurrence(text: &str, needle: &str) -> Option<(usize, usize)> {
-    if needle.is_empty() {
-        return None;
-    }
-    if needle.chars().any(char::is_uppercase) {
-        return text.find(needle).map(|at| (at, at + needle.len()));
-    }
-    // The cases of other letters than those of ASCII may be of different lengths.
-    let (text, wanted) = (text.as_bytes(), needle.as_bytes());
-    let same = |window: &[u8]| window.eq_ignore_ascii_case(wanted);
-    text.windows(wanted.len()).position(same).map(|at| (at, at + wanted.len()))
 }
 
 #[cfg(test)]
@@ -385,9 +391,9 @@ mod tests {
             line(4, 0, "warning: soon"),
             line(5, 0, "no level"),
         ]));
-        book.set_filter(Filter { slot: None, severity: Some(Severity::Warning) });
+        book.set_filter(Filter { severity: Some(Severity::Warning), ..Filter::default() });
         assert_eq!(texts(&book, 9), ["2026 ERROR broken", "    at main", "warning: soon"]);
-        book.set_filter(Filter { slot: Some(Slot(1)), severity: None });
+        book.set_filter(Filter { slot: Some(Slot(1)), ..Filter::default() });
         assert_eq!(texts(&book, 9), ["2026 ERROR broken", "    at main"]);
         assert_eq!(book.slots().collect::<Vec<_>>(), [Slot(0), Slot(1)]);
     }
@@ -457,14 +463,6 @@ mod tests {
         assert!(texts(&book, 5).contains(&"47"), "{:?}", texts(&book, 5));
         assert!(book.find_next(false, 5, |_| 1));
         assert!(texts(&book, 5).contains(&"37"), "{:?}", texts(&book, 5));
-    }
-
-    #[test]
-    fn case_matters_once_it_is_typed() {
-        assert_eq!(occurrence("a Timeout", "timeout"), Some((2, 9)));
-        assert_eq!(occurrence("a timeout", "Timeout"), None);
-        assert_eq!(occurrence("Größe", "größe"), Some((0, 7)));
-        assert_eq!(occurrence("a", ""), None);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 pub mod clock;
 pub mod conn;
+pub mod entry;
 pub mod events;
 pub mod filter;
+pub mod find;
 pub mod line;
 pub mod list;
 pub mod logs;
@@ -30,6 +32,7 @@ use crate::words::escape;
 
 use clock::{Clock, Moment};
 use conn::{Connection, Freshness};
+use entry::Entry;
 use events::EventLog;
 use list::List;
 use logs::LogBook;
@@ -53,10 +56,7 @@ pub enum Screen {
     /// One service.
     Service(ServiceName),
     /// The event log.
-    Events {
-        /// Lines back from the newest.
-        back: usize,
-    },
+    Events,
     /// What a service prints.
     Logs(ServiceName),
     /// Rolling restarts that have ended, of one service or of all.
@@ -71,8 +71,8 @@ pub enum Front {
         /// Lines down from the first.
         down: usize,
     },
-    /// What to look for in the log; so far, this much.
-    Find(String),
+    /// What to look for, or to show alone.
+    Find(Entry),
     /// A command that is typed.
     Palette(Palette),
     /// A page of text.
@@ -263,7 +263,7 @@ impl Model {
         match self.screen {
             Screen::Overview => Context::Overview,
             Screen::Service(_) => Context::Service,
-            Screen::Events { .. } => Context::Events,
+            Screen::Events => Context::Events,
             Screen::Logs(_) => Context::Logs,
             Screen::History(_) => Context::History,
         }
@@ -274,7 +274,7 @@ impl Model {
         match &self.screen {
             Screen::Overview => self.selection.name(),
             Screen::Service(name) => Some(name),
-            Screen::Events { .. } | Screen::Logs(_) | Screen::History(_) => None,
+            Screen::Events | Screen::Logs(_) | Screen::History(_) => None,
         }
     }
 
@@ -326,7 +326,7 @@ impl Model {
                 self.world.row(name).is_some_and(|row| row.operation.is_some())
             }
             Screen::Overview => self.world.is_moving(),
-            Screen::Events { .. } | Screen::History(_) => false,
+            Screen::Events | Screen::History(_) => false,
             Screen::Logs(_) => true,
         }
     }

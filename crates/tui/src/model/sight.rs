@@ -1,5 +1,6 @@
 //! What a frame says that a command would be about.
 
+use super::events::Place;
 use smoothserve_protocol::id::{OperationId, ServiceName};
 
 /// What can be read off one frame.
@@ -11,6 +12,8 @@ pub struct Sight {
     pub restart: Option<OperationId>,
     /// The marked services that are listed, in their order.
     pub marked: Vec<ServiceName>,
+    /// The line of the event log under the cursor.
+    pub line: Option<Place>,
     /// The services that can be clicked on, each with its row; none while the mouse is off.
     pub clickable: Vec<(u16, ServiceName)>,
 }

@@ -7,6 +7,7 @@ use crate::cli::{human, json};
 use crate::effect::Effect;
 use crate::export;
 use crate::fmt::{self, count};
+use crate::model::events::Line;
 use crate::model::{Dirty, Frozen, Model, Screen};
 use crate::term::clip::LONGEST;
 use crate::view;
@@ -50,15 +51,15 @@ fn copied(model: &Model, all: bool) -> Result<(String, String), &'static str> {
             let detail = model.world.detail(name).ok_or("asking the daemon: press again")?;
             Ok((format!("{name} as JSON"), json::service(detail)))
         }
-        Screen::Events { back } => {
-            let lines = model.events.newest().skip(if all { 0 } else { *back });
-            let lines = lines.take(if all { usize::MAX } else { 1 });
-            let line = |line: &crate::model::events::Line| {
+        Screen::Events => {
+            let last = model.events.index();
+            let range = if all { 0..model.events.shown() } else { last..last + 1 };
+            let text = |line: &Line| {
                 let time = model.clock.day_text(line.unix_ms);
                 format!("{time}  {}  {}\n", line.subject, line.text)
             };
-            let mut lines: Vec<String> = lines.map(line).collect();
-            lines.reverse();
+            let lines: Vec<String> =
+                range.filter_map(|index| model.events.at(index)).map(text).collect();
             Ok((fmt::plural(lines.len() as u64, "line"), lines.concat()))
         }
         Screen::Logs(_) => {

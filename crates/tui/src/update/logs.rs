@@ -5,22 +5,20 @@ use smoothserve_protocol::message::Refusal;
 
 use crate::action::{Action, Step};
 use crate::effect::{Effect, Order, Ticket};
-use crate::input::Key;
+use crate::model::find::Pattern;
 use crate::model::logs::{Filter, Line};
-use crate::model::{Dirty, Front, Model, Screen};
-use crate::view::logs::{height, rows};
+use crate::model::{Dirty, Model, Screen};
+use crate::view::logs::{height, room, rows};
 use crate::words::{self, Severity};
 
 /// Lines asked for.
 const LINES: u32 = 1_000;
-/// Nobody types more to look for.
-const LONGEST: usize = 200;
 
 /// Tells the daemon when the log of another service is looked at, or of none any more.
 pub fn ask(model: &mut Model) -> Option<Effect> {
     let wanted = match &model.screen {
         Screen::Logs(name) => Some(name),
-        Screen::Overview | Screen::Service(_) | Screen::Events { .. } | Screen::History(_) => None,
+        Screen::Overview | Screen::Service(_) | Screen::Events | Screen::History(_) => None,
     };
     if !model.connection.is_open() || wanted == model.logs.followed.as_ref() {
         return None;
@@ -72,7 +70,7 @@ pub fn perform(model: &mut Model, action: Action) {
     match action {
         Action::Follow => model.logs.follow(!model.logs.is_following()),
         Action::Level => {
-            let filter = model.logs.filter();
+            let filter = model.logs.filter().clone();
             let severity = match filter.severity {
                 None => Some(Severity::Warning),
                 Some(Severity::Warning) => Some(Severity::Error),
@@ -81,18 +79,17 @@ pub fn perform(model: &mut Model, action: Action) {
             model.logs.set_filter(Filter { severity, ..filter });
         }
         Action::Instance => {
-            let filter = model.logs.filter();
+            let filter = model.logs.filter().clone();
             let slot = model.logs.slots().find(|slot| filter.slot.is_none_or(|was| *slot > was));
             model.logs.set_filter(Filter { slot, ..filter });
         }
         Action::Wrap => model.logs.wrap = !model.logs.wrap,
-        Action::Find => model.front = Some(Front::Find(String::new())),
-        Action::Search => search(model),
+        Action::ScrollLeft => sideways(model, false),
+        Action::ScrollRight => sideways(model, true),
         Action::FindNext => find_next(model, true),
         Action::FindPrevious => find_next(model, false),
         _ => {}
     }
-    model.touch(Dirty::ByInput);
 }
 
 /// Moves what is on the screen.
@@ -110,30 +107,39 @@ pub fn travel(model: &mut Model, step: Step) {
     model.logs.scroll(by, rows, height);
 }
 
-/// A letter of what to look for. Says whether `key` was one.
-pub fn type_needle(model: &mut Model, key: Key) -> bool {
-    let Some(Front::Find(typed)) = &mut model.front else { return false };
-    match key {
-        Key::Char(c) if typed.chars().count() < LONGEST => typed.push(c),
-        Key::Char(_) => {}
-        Key::Backspace => {
-            typed.pop();
-        }
-        _ => return false,
-    }
-    model.touch(Dirty::ByInput);
-    true
+/// Shows what matches alone; none: everything.
+pub fn only(model: &mut Model, pattern: Option<Pattern>) {
+    let filter = model.logs.filter().clone();
+    model.logs.set_filter(Filter { pattern, ..filter });
 }
 
-fn search(model: &mut Model) {
-    let Some(Front::Find(typed)) = model.front.take() else { return };
+/// Looks for what was typed.
+pub fn find(model: &mut Model, needle: String) {
     model.logs.found = None;
-    model.logs.needle = typed;
+    model.logs.needle = needle;
     let (rows, height) = measure(model);
     let found = model.logs.find(rows, height);
     if !found && !model.logs.needle.is_empty() {
         model.say(format!("nothing has {}", model.logs.needle), true);
     }
+}
+
+/// Shows what is cut at the right, or goes back; no further than something is there.
+fn sideways(model: &mut Model, right: bool) {
+    if model.logs.wrap {
+        model.say("lines are wrapped: w cuts them".to_owned(), false);
+        return;
+    }
+    let room = usize::from(room(model));
+    let (rows, height) = measure(model);
+    let longest = model.logs.longest(rows, height);
+    let step = (room / 2).max(1);
+    let column = model.logs.column;
+    model.logs.column = match right {
+        true if column + room < longest => column + step,
+        true => column,
+        false => column.saturating_sub(step),
+    };
 }
 
 fn find_next(model: &mut Model, down: bool) {

@@ -1,5 +1,7 @@
 //! The pure core: one message in, the model changed, the wanted effects out.
 
+pub mod entry;
+pub mod events;
 pub mod keep;
 pub mod list;
 pub mod logs;
@@ -18,6 +20,7 @@ use crate::input::Key;
 use crate::keymap::{self, Context};
 use crate::model::clock::Moment;
 use crate::model::conn::Freshness;
+use crate::model::entry::Purpose;
 use crate::model::{Dirty, Model, Screen};
 use crate::msg::Msg;
 
@@ -96,7 +99,7 @@ fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     if context == Context::Palette && palette::edit(model, key) {
         return Vec::new();
     }
-    if context == Context::Find && logs::type_needle(model, key) {
+    if context == Context::Find && entry::type_letter(model, key) {
         return Vec::new();
     }
     if context == Context::Filter && list::type_filter(model, key) {
@@ -112,13 +115,18 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Move(step) => nav::travel(model, step),
         Action::Open if matches!(model.screen, Screen::History(_)) => past::open(model),
+        Action::Open if model.screen == Screen::Events => events::open(model),
         Action::Open | Action::ShowService => nav::open(model),
         Action::ShowHistory => nav::show_history(model),
         Action::ShowLogs => nav::show_logs(model),
         Action::Back => nav::back(model),
         Action::ShowOverview => nav::show_overview(model),
         Action::ShowEvents => nav::show_events(model),
+        Action::ShowEventsOf => events::show_of(model),
         Action::Help => nav::help(model),
+        Action::Find => entry::ask(model, Purpose::Find),
+        Action::Match => entry::ask(model, Purpose::Match),
+        Action::Search => entry::take(model),
         Action::Command => palette::open(model),
         Action::Complete(step) => palette::complete(model, step),
         Action::Recall(step) => palette::recall(model, step),
@@ -126,11 +134,12 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Follow
         | Action::Level
         | Action::Instance
+        | Action::OfService
         | Action::Wrap
-        | Action::Find
-        | Action::Search
+        | Action::ScrollLeft
+        | Action::ScrollRight
         | Action::FindNext
-        | Action::FindPrevious => logs::perform(model, action),
+        | Action::FindPrevious => read(model, action),
         Action::Filter | Action::KeepFilter | Action::Sort | Action::ReverseSort => {
             list::perform(model, action);
         }
@@ -155,6 +164,17 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// What is done to the lines that are on the screen.
+fn read(model: &mut Model, action: Action) {
+    match model.screen {
+        Screen::Events => events::perform(model, action),
+        Screen::History(_) => past::perform(model, action),
+        Screen::Logs(_) => logs::perform(model, action),
+        Screen::Overview | Screen::Service(_) => {}
+    }
+    model.touch(Dirty::ByInput);
 }
 
 fn retry(model: &Model) -> Vec<Effect> {

@@ -48,7 +48,7 @@ pub(super) fn wheel(model: &mut Model, turn: Turn) {
         ) => return,
         (None, Screen::Overview | Screen::History(_)) => 1,
         (Some(Front::Help { .. } | Front::Page(_)), _)
-        | (None, Screen::Events { .. } | Screen::Logs(_) | Screen::Service(_)) => NOTCH,
+        | (None, Screen::Events | Screen::Logs(_) | Screen::Service(_)) => NOTCH,
     };
     let step = match turn {
         Turn::Up => Step::Up,

@@ -24,11 +24,7 @@ pub fn travel(model: &mut Model, step: Step) {
     }
     match &mut model.screen {
         Screen::Overview => travel_rows(model, step, half),
-        // The newest line is the last one, and lines are counted back from it.
-        Screen::Events { back } => {
-            let oldest = model.events.len().saturating_sub(1);
-            *back = oldest - moved(oldest - (*back).min(oldest), step, half).min(oldest);
-        }
+        Screen::Events => model.events.go(moved(model.events.index(), step, half)),
         Screen::Logs(_) => super::logs::travel(model, step),
         Screen::History(_) => super::past::travel(model, step, half),
         Screen::Service(_) => {}
@@ -64,7 +60,7 @@ pub fn open(model: &mut Model) {
         Screen::Overview => model.selection.name().cloned(),
         Screen::Logs(name) => Some(name.clone()),
         Screen::History(_) => model.past.selected().map(|receipt| receipt.service.clone()),
-        Screen::Service(_) | Screen::Events { .. } => None,
+        Screen::Service(_) | Screen::Events => None,
     };
     if let Some(name) = name {
         show_service(model, name);
@@ -103,14 +99,15 @@ pub fn show_overview(model: &mut Model) {
 
 /// The event log, at its newest line.
 pub fn show_events(model: &mut Model) {
-    go(model, Screen::Events { back: 0 });
+    super::events::open_all(model);
+    go(model, Screen::Events);
 }
 
 /// Rolling restarts that have ended: of the service on the screen, else of all.
 pub fn show_history(model: &mut Model) {
     let service = match &model.screen {
         Screen::Service(name) | Screen::Logs(name) => Some(name.clone()),
-        Screen::Overview | Screen::Events { .. } | Screen::History(_) => None,
+        Screen::Overview | Screen::Events | Screen::History(_) => None,
     };
     show_history_of(model, service);
 }
@@ -139,8 +136,9 @@ pub fn help(model: &mut Model) {
     model.touch(Dirty::ByInput);
 }
 
-fn go(model: &mut Model, screen: Screen) {
+pub(super) fn go(model: &mut Model, screen: Screen) {
     model.behind = match (&model.screen, &screen) {
+        (Screen::Events, Screen::Service(_)) => Some(Screen::Events),
         (_, Screen::Overview | Screen::Service(_)) => None,
         (Screen::Service(_), _) => Some(model.screen.clone()),
         _ => model.behind.take(),

@@ -54,9 +54,7 @@ pub fn refocus(model: &mut Model) -> Option<Effect> {
     let wanted = match (&model.front, &model.screen) {
         (Some(Front::Question(question)), _) => Some(&question.service),
         (_, Screen::Service(name) | Screen::Logs(name)) => Some(name),
-        (_, Screen::Overview | Screen::Events { .. } | Screen::History(_)) => {
-            model.selection.name()
-        }
+        (_, Screen::Overview | Screen::Events | Screen::History(_)) => model.selection.name(),
     };
     if !model.connection.is_open() || wanted == model.focus.as_ref() {
         return None;
@@ -146,16 +144,8 @@ fn check_question(model: &mut Model) {
 }
 
 fn add_events(model: &mut Model, batch: &EventBatch) {
-    let before = model.events.len();
     model.events.add(batch);
     past::note(model, batch);
-    let added = model.events.len().saturating_sub(before);
-    if let Screen::Events { back } = &mut model.screen {
-        // Whoever reads older lines keeps them where they are.
-        if *back > 0 {
-            *back += added;
-        }
-    }
     model.touch(Dirty::ByData);
 }
 

@@ -6,7 +6,7 @@ use smoothserve_protocol::message::Refusal;
 use smoothserve_protocol::snapshot::Receipt;
 
 use super::nav::moved;
-use crate::action::Step;
+use crate::action::{Action, Step};
 use crate::effect::{Effect, Order, Ticket};
 use crate::model::{Dirty, Model, Screen};
 use crate::view;
@@ -58,6 +58,29 @@ pub fn open(model: &mut Model) {
     if model.past.open.is_none() && model.past.selected().is_some() {
         model.past.open = Some(0);
         model.touch(Dirty::ByInput);
+    }
+}
+
+/// Does what a key of this screen asks for.
+pub fn perform(model: &mut Model, action: Action) {
+    let down = match action {
+        Action::FindNext => true,
+        Action::FindPrevious => false,
+        _ => return,
+    };
+    if model.past.needle.is_empty() {
+        model.say("nothing to look for yet: / asks".to_owned(), false);
+    } else if !model.past.find_next(down) {
+        let way = if down { "below" } else { "above" };
+        model.say(format!("nothing {way} has {}", model.past.needle), true);
+    }
+}
+
+/// Looks for what was typed.
+pub fn find(model: &mut Model, needle: String) {
+    model.past.needle = needle;
+    if !model.past.find() && !model.past.needle.is_empty() {
+        model.say(format!("nothing has {}", model.past.needle), true);
     }
 }
 

@@ -26,17 +26,21 @@ pub fn painted(model: &mut Model) {
 fn sight(model: &Model) -> Sight {
     let is_hidden = matches!(model.front, Some(Front::Help { .. } | Front::Page(_)));
     // What is held still says nothing of what is.
-    if is_hidden || model.frozen.is_some() || !view::shows_target(model) {
+    if is_hidden || model.frozen.is_some() {
+        return Sight::default();
+    }
+    if model.screen == Screen::Events {
+        return Sight { line: model.events.place(), ..Sight::default() };
+    }
+    if !view::shows_target(model) {
         return Sight::default();
     }
     let target = model.target().cloned();
     let restart = target.as_ref().and_then(|name| model.world.restart(name));
     let marked = match model.screen {
         Screen::Overview => model.list.marked(),
-        Screen::Service(_) | Screen::Events { .. } | Screen::Logs(_) | Screen::History(_) => {
-            Vec::new()
-        }
+        Screen::Service(_) | Screen::Events | Screen::Logs(_) | Screen::History(_) => Vec::new(),
     };
     let clickable = if model.mouse { view::services_on_screen(model) } else { Vec::new() };
-    Sight { target, restart, marked, clickable }
+    Sight { target, restart, marked, line: None, clickable }
 }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::Width;
 use crate::action::Action;
 use crate::keymap::{self, Binding};
+use crate::model::entry::Purpose;
 use crate::model::filter::GRAMMAR;
 use crate::model::{Front, Model, Screen};
 use crate::style::Role;
@@ -15,11 +16,10 @@ use crate::widgets::{Canvas, Pen};
 /// Draws the hints and the toast.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
     let last = area.height.saturating_sub(1);
-    if let Some((typed, grammar)) = typed(model) {
+    if let Some((typed, note, role)) = prompt(model) {
         let row = if width == Width::Narrow { last } else { last.saturating_sub(1) };
         let mut pen = canvas.pen(area, row);
-        pen.to(1).say("/", Role::Strong).say(&format!("{typed}_"), Role::Strong);
-        pen.ending(1, grammar, Role::Quiet);
+        pen.to(1).say(&typed, Role::Strong).skip(2).say(note, role);
         if width == Width::Narrow {
             return;
         }
@@ -34,11 +34,14 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
     keys(model, &mut canvas.pen(area, last));
 }
 
-/// What is typed after a `/`, and what may be typed there.
-fn typed(model: &Model) -> Option<(&str, &'static str)> {
+/// What is typed to look for, and what there is to say about it.
+fn prompt(model: &Model) -> Option<(String, &str, Role)> {
     match &model.front {
-        Some(Front::Find(typed)) => Some((typed, "")),
-        Some(Front::Filter { typed, .. }) => Some((typed, GRAMMAR)),
+        Some(Front::Find(entry)) => {
+            let note = entry.wrong.as_deref().unwrap_or_default();
+            Some((format!("{}{}_", entry.sign(), entry.typed), note, Role::Bad))
+        }
+        Some(Front::Filter { typed, .. }) => Some((format!("/{typed}_"), GRAMMAR, Role::Quiet)),
         Some(Front::Help { .. } | Front::Question(_) | Front::Palette(_) | Front::Page(_))
         | None => None,
     }
@@ -90,6 +93,12 @@ fn held(model: &Model) -> Option<String> {
 
 /// What the hint says that the key does now.
 fn label(model: &Model, binding: &Binding) -> &'static str {
+    if let (Action::Search, Some(Front::Find(entry))) = (binding.action, &model.front) {
+        return match entry.purpose {
+            Purpose::Find => "find",
+            Purpose::Match => "only this",
+        };
+    }
     let paused = model.target().is_some_and(|name| is_paused(model, name));
     if binding.action == Action::Pause && paused {
         return "resume";
@@ -115,11 +124,25 @@ fn is_useful(model: &Model, action: Action) -> bool {
         Action::Open if matches!(model.screen, Screen::History(_)) => {
             model.past.open.is_none() && model.past.selected().is_some()
         }
+        Action::FindNext => !needle(model).is_empty(),
+        Action::Open if model.screen == Screen::Events => {
+            model.events.selected().is_some_and(|line| line.service.is_some())
+        }
         Action::Open => model.is_live() && model.target().is_some(),
         Action::Extend | Action::Cut => {
             let drains = |name| !model.world.draining(name).is_empty();
             unavailable(model, action).is_none() && model.target().is_some_and(drains)
         }
         _ => unavailable(model, action).is_none(),
+    }
+}
+
+/// What is looked for on the screen.
+fn needle(model: &Model) -> &str {
+    match &model.screen {
+        Screen::Events => &model.events.needle,
+        Screen::Logs(_) => &model.logs.needle,
+        Screen::History(_) => &model.past.needle,
+        Screen::Overview | Screen::Service(_) => "",
     }
 }

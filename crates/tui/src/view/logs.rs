@@ -6,12 +6,12 @@ use smoothserve_protocol::log::Stream;
 
 use super::{Width, body, width_of};
 use crate::fmt::{self, count};
-use crate::model::Model;
-use crate::model::logs::{Line, occurrence};
+use crate::model::logs::Line;
+use crate::model::{Model, Screen};
 use crate::style::Role;
 use crate::widgets::rows::columns;
 use crate::widgets::rule::rule;
-use crate::widgets::{Canvas, Pen};
+use crate::widgets::{Canvas, Pen, found};
 use crate::words::Severity;
 
 /// Draws the screen.
@@ -23,10 +23,11 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     }
     let below = Rect { y: body.y + 1, height: body.height.saturating_sub(1), ..body };
     let (start, room) = layout(name, below.width, width);
-    let lines = model.logs.window(usize::from(below.height), height_in(model.logs.wrap, room));
+    let (wrap, column) = (model.logs.wrap, model.logs.column);
+    let lines = model.logs.window(usize::from(below.height), height_in(wrap, room));
     let mut rows = Vec::new();
     for (seq, line) in &lines {
-        let pieces = pieces(&line.text, room, model.logs.wrap);
+        let pieces = pieces(&line.text, room, wrap, column);
         let numbered = pieces.into_iter().enumerate();
         rows.extend(numbered.map(|(number, piece)| (*seq, *line, number == 0, piece)));
     }
@@ -52,18 +53,21 @@ pub fn rows(model: &Model) -> usize {
 
 /// How many of them a line takes.
 pub fn height(model: &Model) -> impl Fn(&Line) -> usize + use<> {
+    height_in(model.logs.wrap, room(model))
+}
+
+/// How many columns the text of a line has.
+pub fn room(model: &Model) -> u16 {
     let (width, height) = model.size;
     let class = width_of(Rect::new(0, 0, width, height));
-    let name = match &model.screen {
-        crate::model::Screen::Logs(name) => Some(name),
-        _ => None,
-    };
-    let room = name.map_or(1, |name| layout(name, width, class).1);
-    height_in(model.logs.wrap, room)
+    match &model.screen {
+        Screen::Logs(name) => layout(name, width, class).1,
+        Screen::Overview | Screen::Service(_) | Screen::Events | Screen::History(_) => 1,
+    }
 }
 
 fn height_in(wrap: bool, room: u16) -> impl Fn(&Line) -> usize + use<> {
-    move |line| pieces(&line.text, room, wrap).len()
+    move |line| if wrap { fmt::pieces(&line.text, usize::from(room)).len() } else { 1 }
 }
 
 /// Where the text begins, and how wide it may be.
@@ -80,9 +84,13 @@ fn who(name: &ServiceName) -> u16 {
     (columns(name.as_str()) + 3).clamp(8, 14)
 }
 
-/// The rows of a line: as many as it takes, or one that is cut where it is drawn.
-fn pieces(text: &str, room: u16, wrap: bool) -> Vec<&str> {
-    if wrap { fmt::pieces(text, usize::from(room)) } else { vec![text] }
+/// The rows of a line: as many as it takes, or one from `column` on that is cut where it is drawn.
+fn pieces(text: &str, room: u16, wrap: bool, column: usize) -> Vec<&str> {
+    if wrap {
+        fmt::pieces(text, usize::from(room))
+    } else {
+        vec![&text[fmt::fit(text, column).len()..]]
+    }
 }
 
 /// When it was printed, by whom, and where to: `|` is standard output, `!` standard error.
@@ -111,16 +119,7 @@ fn text(model: &Model, line: &Line, piece: &str, pen: &mut Pen<'_>) {
         (Some(_), Some(Severity::Debug)) => Role::Quiet,
         (Some(_), Some(Severity::Info) | None) => Role::Plain,
     };
-    let mut rest = piece;
-    while let Some((from, to)) = occurrence(rest, &model.logs.needle) {
-        // What is cut has no room for more.
-        if pen.room() <= columns(&rest[..to]) {
-            break;
-        }
-        pen.say(&rest[..from], role).say(&rest[from..to], Role::Button);
-        rest = &rest[to..];
-    }
-    pen.say(rest, role);
+    found::say(pen, piece, &model.logs.needle, role);
 }
 
 fn heading(model: &Model, name: &ServiceName, width: Width) -> String {
@@ -144,17 +143,28 @@ fn note(model: &Model, width: Width) -> String {
         Some(Severity::Error) => "level error",
         Some(_) => "level warning",
     };
+    let moved = !logs.wrap && logs.column > 0;
+    let pattern = logs.filter().pattern.as_ref().map(|one| format!("& {}", one.as_str()));
+    let column = moved.then(|| format!("from column {}", logs.column + 1));
     match width {
-        Width::Line | Width::Narrow => place,
-        Width::Normal | Width::Wide if logs.needle.is_empty() => format!("{place}   {level}"),
-        Width::Normal | Width::Wide => format!("{place}   {level}   / {}", logs.needle),
+        // What is left out matters more than where one is.
+        Width::Line | Width::Narrow => pattern.or(column).unwrap_or(place),
+        Width::Normal | Width::Wide => {
+            let mut parts = vec![place, level.to_owned()];
+            parts.extend(column);
+            parts.extend(pattern);
+            if !logs.needle.is_empty() {
+                parts.push(format!("/ {}", logs.needle));
+            }
+            parts.join("   ")
+        }
     }
 }
 
 fn absence(model: &Model) -> &'static str {
     let filter = model.logs.filter();
     match model.logs.asked {
-        _ if filter.slot.is_some() || filter.severity.is_some() => "nothing of that kind",
+        _ if !filter.is_all() => "nothing of that kind",
         Some((_, true)) => "it printed nothing yet",
         Some((_, false)) => "asking the daemon",
         None => "not connected",

@@ -64,10 +64,9 @@ pub const fn shows_detail(model: &Model) -> bool {
         }
         (Some(Front::Filter { .. }), Screen::Overview) => has_peek(area(model)),
         (Some(Front::Help { .. } | Front::Find(_) | Front::Filter { .. } | Front::Page(_)), _)
-        | (
-            None | Some(Front::Palette(_)),
-            Screen::Events { .. } | Screen::Logs(_) | Screen::History(_),
-        ) => false,
+        | (None | Some(Front::Palette(_)), Screen::Events | Screen::Logs(_) | Screen::History(_)) => {
+            false
+        }
         (None | Some(Front::Palette(_)), Screen::Overview) => has_peek(area(model)),
     }
 }
@@ -95,7 +94,7 @@ pub fn shows_target(model: &Model) -> bool {
         (Width::Line, _) => false,
         (width, Screen::Overview) => overview::rows(body(model, area), width) > 0,
         (_, Screen::Service(_)) => true,
-        (_, Screen::Events { .. } | Screen::Logs(_) | Screen::History(_)) => false,
+        (_, Screen::Events | Screen::Logs(_) | Screen::History(_)) => false,
     }
 }
 
@@ -168,7 +167,7 @@ fn screen(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
         Screen::Overview if width == Width::Narrow => tiny::overview(model, canvas, body),
         Screen::Overview => overview::draw(model, canvas, body, width),
         Screen::Service(name) => service::draw(model, name, canvas, body, width),
-        Screen::Events { back } => events::draw(model, *back, canvas, body),
+        Screen::Events => events::draw(model, canvas, body, width),
         Screen::History(service) => {
             history::draw(model, service.as_ref(), canvas, body, width);
         }
@@ -186,7 +185,7 @@ const fn age_row(model: &Model, body: Rect, width: Width) -> Rect {
     match (&model.screen, width) {
         (Screen::Overview, _) | (_, Width::Line | Width::Narrow) => Rect { height: 1, ..body },
         (
-            Screen::Service(_) | Screen::Events { .. } | Screen::Logs(_) | Screen::History(_),
+            Screen::Service(_) | Screen::Events | Screen::Logs(_) | Screen::History(_),
             Width::Normal | Width::Wide,
         ) => {
             let y = if model.toast.is_some() { body.bottom() - 1 } else { body.bottom() };

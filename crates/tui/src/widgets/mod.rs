@@ -1,6 +1,7 @@
 //! Small things that several screens draw.
 
 pub mod drain;
+pub mod found;
 pub mod ledger;
 pub mod pips;
 pub mod rows;

@@ -97,6 +97,12 @@ impl Pen<'_> {
         self
     }
 
+    /// A pen for the next `width` columns alone; this one stays where it is.
+    pub fn column(&mut self, width: u16) -> Pen<'_> {
+        let end = self.end.min(self.x.saturating_add(width));
+        Pen { buffer: &mut *self.buffer, look: self.look, left: self.x, x: self.x, end, y: self.y }
+    }
+
     /// Leaves so many columns blank.
     pub const fn skip(&mut self, width: u16) -> &mut Self {
         self.x = self.x.saturating_add(width);

@@ -56,6 +56,57 @@ pub fn cause(cause: &Cause) -> String {
 
 /// What happened, without when and to whom (see [`subject`]).
 pub fn event_line(event: &Event) -> (Mark, String) {
+    let told = told(event);
+    (told.mark, told.text)
+}
+
+/// An event in words: as one line, and in parts for where there are columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What kind of news it is.
+    pub mark: Mark,
+    /// All of it.
+    pub text: String,
+    /// The same without what follows here.
+    pub what: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: Option<u64>,
+    /// Who asked for it.
+    pub by: Option<String>,
+}
+
+impl Told {
+    fn new(mark: Mark, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { mark, text: what.clone(), what, took_ms: None, by: None }
+    }
+
+    fn took(mut self, took_ms: u64) -> Self {
+        self.text = format!("{} in {}", self.text, took(took_ms));
+        self.took_ms = Some(took_ms);
+        self
+    }
+
+    fn and(mut self, more: &str) -> Self {
+        self.text.push_str(more);
+        self.what.push_str(more);
+        self
+    }
+
+    /// A cause that is no name is a part of what happened.
+    fn because(mut self, by: &Cause) -> Self {
+        let text = cause(by);
+        let (Cause::Operator(_) | Cause::Daemon, Some(who)) = (by, text.strip_prefix("by ")) else {
+            return self.and(&format!(", {text}"));
+        };
+        self.text = format!("{}, {text}", self.text);
+        self.by = Some(who.to_owned());
+        self
+    }
+}
+
+/// What happened, in full and in parts.
+pub fn told(event: &Event) -> Told {
     match &event.kind {
         EventKind::DaemonStarted { version, services, instances } => {
             let what = format!(
@@ -64,49 +115,49 @@ pub fn event_line(event: &Event) -> (Mark, String) {
                 plural(*services, "service"),
                 plural(*instances, "instance"),
             );
-            (Mark::Good, what)
+            Told::new(Mark::Good, what)
         }
-        EventKind::DaemonStopping { cause: by } => {
-            (Mark::Began, format!("stopping, {}", cause(by)))
-        }
+        EventKind::DaemonStopping { cause: by } => Told::new(Mark::Began, "stopping").because(by),
         EventKind::RolloutStarted { from, to, instances, cause: by, .. } => {
             let instances = plural(*instances, "instance");
-            (Mark::Began, format!("rolling restart {from} to {to}, {instances}, {}", cause(by)))
+            let what = format!("rolling restart {from} to {to}, {instances}");
+            Told::new(Mark::Began, what).because(by)
         }
         EventKind::RolloutDone { took_ms, instances, lost, .. } => {
             let mark = if *lost == 0 { Mark::Good } else { Mark::Bad };
             let (instances, lost) = (plural(*instances, "instance"), count(*lost));
-            (mark, format!("rolling restart done in {}, {instances}, {lost} lost", took(*took_ms)))
+            let told = Told::new(mark, "rolling restart done").took(*took_ms);
+            told.and(&format!(", {instances}, {lost} lost"))
         }
         EventKind::RolloutHalted { why, .. } => {
-            (Mark::Bad, format!("rolling restart halted: {}", escape(why)))
+            Told::new(Mark::Bad, format!("rolling restart halted: {}", escape(why)))
         }
         EventKind::RolloutWaits { .. } => {
-            (Mark::Warning, "rolling restart waits for an instance that crashed".to_owned())
+            Told::new(Mark::Warning, "rolling restart waits for an instance that crashed")
         }
-        EventKind::StartAsked { cause: by, .. } => (Mark::Began, format!("start, {}", cause(by))),
-        EventKind::StopAsked { cause: by, .. } => (Mark::Began, format!("stop, {}", cause(by))),
-        EventKind::ServiceStopped { took_ms } => {
-            (Mark::Good, format!("stopped in {}", took(*took_ms)))
-        }
-        EventKind::Draining { in_flight } => {
-            (Mark::Draining, format!("draining, closed to new requests, {in_flight} in flight"))
-        }
-        EventKind::Drained { took_ms } => (Mark::Good, format!("drained in {}", took(*took_ms))),
+        EventKind::StartAsked { cause: by, .. } => Told::new(Mark::Began, "start").because(by),
+        EventKind::StopAsked { cause: by, .. } => Told::new(Mark::Began, "stop").because(by),
+        EventKind::ServiceStopped { took_ms } => Told::new(Mark::Good, "stopped").took(*took_ms),
+        EventKind::Draining { in_flight } => Told::new(
+            Mark::Draining,
+            format!("draining, closed to new requests, {in_flight} in flight"),
+        ),
+        EventKind::Drained { took_ms } => Told::new(Mark::Good, "drained").took(*took_ms),
         EventKind::Reopened { in_flight, blockers } => {
             let waited = waited_for(blockers, *in_flight);
-            (Mark::Warning, format!("not drained in time, open again; {waited}"))
+            Told::new(Mark::Warning, format!("not drained in time, open again; {waited}"))
         }
-        EventKind::Stopping => (Mark::Stopping, "told to exit".to_owned()),
-        EventKind::Killed { after_ms } => {
-            (Mark::Warning, format!("did not exit within {} and was killed", took(*after_ms)))
-        }
-        EventKind::Exited { exit: how } => (Mark::Note, exit(*how)),
+        EventKind::Stopping => Told::new(Mark::Stopping, "told to exit"),
+        EventKind::Killed { after_ms } => Told::new(
+            Mark::Warning,
+            format!("did not exit within {} and was killed", took(*after_ms)),
+        ),
+        EventKind::Exited { exit: how } => Told::new(Mark::Note, exit(*how)),
         EventKind::Launched { pid, generation } => {
-            (Mark::Starting, format!("launched on {generation}, pid {pid}"))
+            Told::new(Mark::Starting, format!("launched on {generation}, pid {pid}"))
         }
         EventKind::Ready { took_ms, generation } => {
-            (Mark::Good, format!("ready in {} on {generation}", took(*took_ms)))
+            Told::new(Mark::Good, "ready").took(*took_ms).and(&format!(" on {generation}"))
         }
         EventKind::BackingOff { failure, retry_ms, failures } => {
             let (failure, retry) = (failure_line(failure), took(*retry_ms));
@@ -115,52 +166,52 @@ pub fn event_line(event: &Event) -> (Mark, String) {
                 0 => format!("not launched, next try in {retry}: {failure}"),
                 _ => format!("try {failures} failed, next in {retry}: {failure}"),
             };
-            (Mark::Retry, text)
+            Told::new(Mark::Retry, text)
         }
         EventKind::GaveUp { failure, failures } => {
             let runs = plural(*failures, "failed run");
-            (Mark::Bad, format!("gave up after {runs}: {}", failure_line(failure)))
+            Told::new(Mark::Bad, format!("gave up after {runs}: {}", failure_line(failure)))
         }
         EventKind::FilesChanged { files } => {
-            (Mark::Note, format!("watched files changed: {}", first_of(files)))
+            Told::new(Mark::Note, format!("watched files changed: {}", first_of(files)))
         }
-        EventKind::Warning { text } => (Mark::Warning, escape(text).into_owned()),
+        EventKind::Warning { text } => Told::new(Mark::Warning, escape(text).into_owned()),
         EventKind::FilesUnchanged { files } => {
-            (Mark::Note, format!("touched, same content, skipped: {}", first_of(files)))
+            Told::new(Mark::Note, format!("touched, same content, skipped: {}", first_of(files)))
         }
         EventKind::RolloutPaused { by, .. } => {
-            (Mark::Warning, format!("rolling restart paused, {}", cause(by)))
+            Told::new(Mark::Warning, "rolling restart paused").because(by)
         }
         EventKind::RolloutResumed { by, .. } => {
-            (Mark::Began, format!("rolling restart goes on, {}", cause(by)))
+            Told::new(Mark::Began, "rolling restart goes on").because(by)
         }
         EventKind::AbortAsked { by, .. } => {
-            (Mark::Warning, format!("rolling restart to end at a safe point, {}", cause(by)))
+            Told::new(Mark::Warning, "rolling restart to end at a safe point").because(by)
         }
         EventKind::DrainExtended { by_ms, by } => {
-            (Mark::Note, format!("given {} more to drain, {}", took(*by_ms), cause(by)))
+            Told::new(Mark::Note, format!("given {} more to drain", took(*by_ms))).because(by)
         }
         EventKind::DrainCut { in_flight, by } => {
-            (Mark::Bad, format!("{in_flight} in flight cut, {}", cause(by)))
+            Told::new(Mark::Bad, format!("{in_flight} in flight cut")).because(by)
         }
         EventKind::DrainWaits { overdue, in_flight, blockers } => {
             let waits = waited_for(blockers, *in_flight);
             let so_far = if *overdue { "not drained in time, waits on" } else { "still drains" };
-            (Mark::Warning, format!("{so_far}; {waits}"))
+            Told::new(Mark::Warning, format!("{so_far}; {waits}"))
         }
         EventKind::Unhealthy { error } => {
-            (Mark::Bad, format!("does not answer its liveness probe: {}", escape(error)))
+            Told::new(Mark::Bad, format!("does not answer its liveness probe: {}", escape(error)))
         }
-        EventKind::Healthy => (Mark::Good, "answers its liveness probe again".to_owned()),
+        EventKind::Healthy => Told::new(Mark::Good, "answers its liveness probe again"),
         EventKind::ConfigApplied { what } if what.is_empty() => {
-            (Mark::Good, "configuration read, nothing changed".to_owned())
+            Told::new(Mark::Good, "configuration read, nothing changed")
         }
         EventKind::ConfigApplied { what } => {
-            (Mark::Good, format!("configuration applied: {}", first_of(what)))
+            Told::new(Mark::Good, format!("configuration applied: {}", first_of(what)))
         }
         EventKind::ConfigRejected { problem } => {
             let what = problem_line(problem);
-            (Mark::Bad, format!("configuration not applied: {what}"))
+            Told::new(Mark::Bad, format!("configuration not applied: {what}"))
         }
     }
 }

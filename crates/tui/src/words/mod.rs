@@ -17,7 +17,7 @@ mod state;
 
 pub use blocker::{blocker, blockers, on_drain_timeout};
 pub use escape::escape;
-pub use event::{Mark, cause, event_line, subject};
+pub use event::{Mark, Told, cause, event_line, subject, told};
 pub use failure::{exit, failure_line, failure_reason, last_output};
 pub use operation::{course, doing, operation_kind, step_parts, step_state, step_times, under_way};
 pub use printed::{Severity, printed, severity};

@@ -408,7 +408,7 @@ fn help_closes_and_leaves_the_screen_as_it_was() {
     stage.press("3?");
     assert!(matches!(stage.model.front, Some(Front::Help { .. })));
     stage.press("\u{1b}");
-    assert_eq!(stage.model.screen, Screen::Events { back: 0 });
+    assert_eq!(stage.model.screen, Screen::Events);
 }
 
 /// The requests that effects send.

@@ -165,6 +165,49 @@ fn what_is_looked_for_is_found_up_and_down() {
 }
 
 #[test]
+fn what_matches_a_pattern_is_shown_alone() {
+    let mut stage = reading();
+    stage.press("&items/\\d+|CART\r");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("& items/\\d+|CART"), "{frame}");
+    assert!(frame.contains("/v1/items/88") && !frame.contains("/v1/cart"), "{frame}");
+    stage.press("&items/\\d+|cart\r");
+    stage.print(batch(vec![line(world::NOON, "a cart"), line(world::NOON, "a horse")]));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("/v1/items/88") && frame.contains("/v1/cart"), "{frame}");
+    assert!(frame.contains("a cart") && !frame.contains("a horse"), "{frame}");
+    stage.overview(world::overview());
+    assert!(stage.text(40, 12).contains("& items/\\d+|cart ╌╌"), "it is said there too");
+    stage.press("&(\r");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("&(_  unclosed group") && !frame.contains("a horse"), "{frame}");
+    stage.press("\u{1b}");
+    assert!(!stage.text(80, 24).contains("a horse"), "cancelled");
+    stage.press("&\r");
+    assert!(stage.text(80, 24).contains("a horse"), "no pattern, everything");
+}
+
+#[test]
+fn what_is_cut_is_reached_to_the_right_and_no_further() {
+    let mut stage = reading();
+    let end = "to+read+to+its+end 200 31ms";
+    assert!(!stage.text(80, 24).contains(end));
+    for _ in 0..9 {
+        stage.key(Key::Right);
+    }
+    let frame = stage.text(80, 24);
+    assert!(frame.contains(end) && frame.contains("from column 109"), "{frame}");
+    for _ in 0..9 {
+        stage.key(Key::Left);
+    }
+    assert!(stage.text(80, 24).contains("info  GET /v1/search"));
+    stage.press("w");
+    stage.key(Key::Right);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("lines are wrapped") && frame.contains("info  GET /v1/s"), "{frame}");
+}
+
+#[test]
 fn after_a_break_it_is_asked_anew_and_nothing_is_shown_twice() {
     let mut stage = reading();
     stage.print(more(0, 3));

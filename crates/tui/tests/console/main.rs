@@ -7,6 +7,7 @@ mod support;
 
 mod behaviour;
 mod bytes;
+mod events;
 mod fuzz;
 mod history;
 mod keep;

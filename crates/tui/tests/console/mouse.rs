@@ -112,9 +112,9 @@ fn the_wheel_moves_the_cursor_and_scrolls() {
     assert_eq!(stage.model.selection.row(), 1);
     stage.press("3");
     stage.tell(Msg::Wheel(Turn::Up));
-    assert_eq!(stage.model.screen, Screen::Events { back: 3 });
+    assert_eq!(stage.model.events.index() + 3, stage.model.events.shown() - 1);
     stage.tell(Msg::Wheel(Turn::Down));
-    assert_eq!(stage.model.screen, Screen::Events { back: 0 });
+    assert!(stage.model.events.is_following());
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn nothing_is_commanded_by_who_may_only_look_or_looks_at_what_was() {
 fn what_shows_something_goes_to_its_screen() {
     let api = || world::name("api");
     for (line, screen) in [
-        ("events", Screen::Events { back: 0 }),
+        ("events", Screen::Events),
         ("history api", Screen::History(Some(api()))),
         ("history", Screen::History(None)),
         ("logs api", Screen::Logs(api())),

@@ -14,7 +14,7 @@ const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
 /// Brings a stage to a screen.
 type Way = fn(&mut Stage);
 
-const SCREENS: [(&str, Way); 22] = [
+const SCREENS: &[(&str, Way)] = &[
     ("overview", |_| {}),
     ("filtered", |stage| {
         stage.press("ooo/!api state:re");
@@ -37,6 +37,12 @@ const SCREENS: [(&str, Way); 22] = [
     }),
     ("events", |stage| {
         stage.press("3");
+    }),
+    ("events_found", |stage| {
+        stage.press("3v/try\r");
+    }),
+    ("events_pattern", |stage| {
+        stage.press("3kk&www|(b\r");
     }),
     ("paused_service", |stage| {
         stage.select("api");
@@ -151,7 +157,7 @@ fn lose(stage: &mut Stage) {
 fn every_screen_in_every_look() {
     for (look, mut stage) in looks() {
         warm_up(&mut stage);
-        for (screen, way) in SCREENS {
+        for (screen, way) in SCREENS.iter().copied() {
             let mut stage = Stage { model: stage.model.clone(), now: stage.now };
             way(&mut stage);
             snapshot(&mut stage, &format!("{screen}_{look}"));
@@ -189,7 +195,7 @@ fn the_smallest_frame_is_one_line() {
 
 #[test]
 fn no_screen_has_a_character_of_ambiguous_width() {
-    for (screen, way) in SCREENS {
+    for (screen, way) in SCREENS.iter().copied() {
         let mut stage = Stage::live();
         way(&mut stage);
         for c in stage.text(120, 40).chars() {
@@ -202,7 +208,7 @@ fn no_screen_has_a_character_of_ambiguous_width() {
 
 #[test]
 fn ascii_is_all_there_is_without_unicode() {
-    for (screen, way) in SCREENS {
+    for (screen, way) in SCREENS.iter().copied() {
         let [_, (_, mut stage), _] = looks();
         way(&mut stage);
         for (width, height) in SIZES {

@@ -1,0 +1,59 @@
+//! The line in which one types what to look for: opened, typed into, and handed to the screen.
+
+use super::{events, logs, past};
+use crate::input::Key;
+use crate::model::entry::{Entry, Purpose};
+use crate::model::find::Pattern;
+use crate::model::{Dirty, Front, Model, Screen};
+
+/// Opens it.
+pub fn ask(model: &mut Model, purpose: Purpose) {
+    model.front = Some(Front::Find(Entry::new(purpose)));
+    model.touch(Dirty::ByInput);
+}
+
+/// A letter of what is typed. Says whether `key` was one.
+pub fn type_letter(model: &mut Model, key: Key) -> bool {
+    let Some(Front::Find(entry)) = &mut model.front else { return false };
+    match key {
+        Key::Char(c) => entry.push(c),
+        Key::Backspace => entry.pop(),
+        _ => return false,
+    }
+    model.touch(Dirty::ByInput);
+    true
+}
+
+/// Takes what was typed. A pattern that is none stays, for the operator to mend it.
+pub fn take(model: &mut Model) {
+    let Some(Front::Find(mut entry)) = model.front.take() else { return };
+    model.touch(Dirty::ByInput);
+    match entry.purpose {
+        Purpose::Find => find(model, entry.typed),
+        Purpose::Match if entry.typed.is_empty() => only(model, None),
+        Purpose::Match => match Pattern::new(&entry.typed) {
+            Ok(pattern) => only(model, Some(pattern)),
+            Err(why) => {
+                entry.wrong = Some(why);
+                model.front = Some(Front::Find(entry));
+            }
+        },
+    }
+}
+
+fn find(model: &mut Model, needle: String) {
+    match model.screen {
+        Screen::Events => events::find(model, needle),
+        Screen::Logs(_) => logs::find(model, needle),
+        Screen::History(_) => past::find(model, needle),
+        Screen::Overview | Screen::Service(_) => {}
+    }
+}
+
+fn only(model: &mut Model, pattern: Option<Pattern>) {
+    match model.screen {
+        Screen::Events => events::only(model, pattern),
+        Screen::Logs(_) => logs::only(model, pattern),
+        Screen::Overview | Screen::Service(_) | Screen::History(_) => {}
+    }
+}
