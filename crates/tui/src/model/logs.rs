@@ -13,6 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::find::{Pattern, occurrence};
 use crate::effect::Ticket;
 use crate::fmt;
+use crate::style::ink::{self, Run};
 use crate::words::{self, Severity};
 
 /// Lines kept; the daemon sends no more at once either.
@@ -35,6 +36,14 @@ pub struct Line {
     pub severity: Option<Severity>,
     /// Harmless to a terminal.
     pub text: String,
+    /// The inks in which it was printed.
+    pub inks: Vec<Run>,
+}
+
+impl Line {
+    fn bytes(&self) -> usize {
+        LINE + self.text.len() + self.inks.len() * size_of::<Run>()
+    }
 }
 
 /// What is shown of what is kept.
@@ -123,7 +132,7 @@ impl LogBook {
         if line.unix_ms != newest {
             return line.unix_ms < newest;
         }
-        let text = clean(&line.bytes);
+        let (text, _) = clean(&line.bytes);
         let at_that_time = self.lines.iter().rev().take_while(|known| known.unix_ms >= newest);
         let mut same = at_that_time.filter(|known| known.from == Some((line.slot, line.stream)));
         same.any(|known| known.text == text)
@@ -142,7 +151,7 @@ impl LogBook {
     }
 
     fn line(&mut self, line: &LogLine) -> Line {
-        let text = clean(&line.bytes);
+        let (text, inks) = clean(&line.bytes);
         let last = self.slots.entry(line.slot).or_default();
         // The rest of a message that takes several lines is as bad as its first one.
         let severity = match words::severity(&text) {
@@ -150,18 +159,18 @@ impl LogBook {
             severity => severity,
         };
         *last = severity;
-        Line { unix_ms: line.unix_ms, from: Some((line.slot, line.stream)), severity, text }
+        Line { unix_ms: line.unix_ms, from: Some((line.slot, line.stream)), severity, text, inks }
     }
 
     fn push(&mut self, line: Line) {
-        self.bytes += line.text.len() + LINE;
+        self.bytes += line.bytes();
         if self.filter.takes(&line) {
             self.shown.push_back(self.first + self.lines.len() as u64);
         }
         self.lines.push_back(line);
         while self.lines.len() > KEPT || self.bytes > KEPT_BYTES {
             let Some(dropped) = self.lines.pop_front() else { return };
-            self.bytes -= dropped.text.len() + LINE;
+            self.bytes -= dropped.bytes();
             if self.shown.front() == Some(&self.first) {
                 self.shown.pop_front();
             }
@@ -325,14 +334,17 @@ impl LogBook {
 }
 
 const fn remark(unix_ms: u64, text: String) -> Line {
-    Line { unix_ms, from: None, severity: None, text }
+    Line { unix_ms, from: None, severity: None, text, inks: Vec::new() }
 }
 
 /// A line as it is shown.
-fn clean(bytes: &[u8]) -> String {
+fn clean(bytes: &[u8]) -> (String, Vec<Run>) {
     let (kept, rest) = bytes.split_at(bytes.len().min(LONGEST));
-    let text = words::printed(kept);
-    if rest.is_empty() { text } else { format!("{text} (+{})", fmt::bytes(rest.len() as u64)) }
+    let (mut text, inks) = ink::read(kept);
+    if !rest.is_empty() {
+        text.push_str(&format!(" (+{})", fmt::bytes(rest.len() as u64)));
+    }
+    (text, inks)
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Roles, and the styles they get. Nothing healthy has a colour, and nothing is told by colour alone.
 
+use anstyle::AnsiColor;
 use ratatui::style::{Color, Modifier, Style};
 use smoothserve_protocol::snapshot::{InstanceState, ServiceState};
+
+use super::Ink;
 
 /// What a piece of text is, which decides how it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +114,33 @@ impl Theme {
         Self { chosen, ..self }
     }
 
+    /// How text looks that a service printed in `ink`; where it used none, as `role`.
+    pub fn printed(self, ink: Ink, role: Role) -> Style {
+        if ink == Ink::default() || self.faded {
+            return self.style(role);
+        }
+        let mut style = Style::new();
+        for (is_on, modifier) in [
+            (ink.bold, Modifier::BOLD),
+            (ink.dim, Modifier::DIM),
+            (ink.underline, Modifier::UNDERLINED),
+            (ink.reverse, Modifier::REVERSED),
+        ] {
+            style = if is_on { style.add_modifier(modifier) } else { style };
+        }
+        match ink.colour {
+            Some(colour) if self.colour => style.fg(of_sixteen(colour)),
+            Some(_) | None => style,
+        }
+    }
+
+    /// How a place in text printed in `ink` looks where something was found.
+    pub fn found(self, ink: Ink) -> Style {
+        let style = self.style(Role::Button);
+        // Among what is reversed, reversed is not enough.
+        if ink.reverse { style.add_modifier(Modifier::UNDERLINED) } else { style }
+    }
+
     /// How `role` looks.
     pub fn style(self, role: Role) -> Style {
         let style = Style::new();
@@ -137,5 +167,26 @@ impl Theme {
             Some(colour) if self.colour => style.fg(colour),
             Some(_) | None => style,
         }
+    }
+}
+
+const fn of_sixteen(colour: AnsiColor) -> Color {
+    match colour {
+        AnsiColor::Black => Color::Black,
+        AnsiColor::Red => Color::Red,
+        AnsiColor::Green => Color::Green,
+        AnsiColor::Yellow => Color::Yellow,
+        AnsiColor::Blue => Color::Blue,
+        AnsiColor::Magenta => Color::Magenta,
+        AnsiColor::Cyan => Color::Cyan,
+        AnsiColor::White => Color::Gray,
+        AnsiColor::BrightBlack => Color::DarkGray,
+        AnsiColor::BrightRed => Color::LightRed,
+        AnsiColor::BrightGreen => Color::LightGreen,
+        AnsiColor::BrightYellow => Color::LightYellow,
+        AnsiColor::BrightBlue => Color::LightBlue,
+        AnsiColor::BrightMagenta => Color::LightMagenta,
+        AnsiColor::BrightCyan => Color::LightCyan,
+        AnsiColor::BrightWhite => Color::White,
     }
 }

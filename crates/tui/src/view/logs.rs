@@ -29,11 +29,13 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     for (seq, line) in &lines {
         let pieces = pieces(&line.text, room, wrap, column);
         let numbered = pieces.into_iter().enumerate();
-        rows.extend(numbered.map(|(number, piece)| (*seq, *line, number == 0, piece)));
+        rows.extend(
+            numbered.map(|(number, (from, piece))| (*seq, *line, number == 0, from, piece)),
+        );
     }
     // Of the first line, only the end may fit.
     let hidden = rows.len().saturating_sub(usize::from(below.height));
-    for (row, (seq, line, is_first, piece)) in (0..below.height).zip(rows.drain(hidden..)) {
+    for (row, (seq, line, is_first, from, piece)) in (0..below.height).zip(rows.drain(hidden..)) {
         let mut pen = canvas.pen(below, row);
         if model.logs.found == Some(seq) && is_first {
             pen.say(model.look.glyphs.cursor, Role::Strong);
@@ -41,7 +43,7 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
         if is_first {
             origin(model, name, line, pen.to(0), width);
         }
-        text(model, line, piece, pen.to(start));
+        text(line, from, piece, &model.logs.needle, pen.to(start));
     }
 }
 
@@ -84,13 +86,20 @@ fn who(name: &ServiceName) -> u16 {
     (columns(name.as_str()) + 3).clamp(8, 14)
 }
 
-/// The rows of a line: as many as it takes, or one from `column` on that is cut where it is drawn.
-fn pieces(text: &str, room: u16, wrap: bool, column: usize) -> Vec<&str> {
-    if wrap {
-        fmt::pieces(text, usize::from(room))
-    } else {
-        vec![&text[fmt::fit(text, column).len()..]]
+/// The rows of a line, each with the byte where it begins: as many as it takes, or one from `column`
+/// on that is cut where it is drawn.
+fn pieces(text: &str, room: u16, wrap: bool, column: usize) -> Vec<(usize, &str)> {
+    if !wrap {
+        let from = fmt::fit(text, column).len();
+        return vec![(from, &text[from..])];
     }
+    let mut from = 0;
+    let mut pieces = Vec::new();
+    for piece in fmt::pieces(text, usize::from(room)) {
+        pieces.push((from, piece));
+        from += piece.len();
+    }
+    pieces
 }
 
 /// When it was printed, by whom, and where to: `|` is standard output, `!` standard error.
@@ -111,7 +120,7 @@ fn origin(model: &Model, name: &ServiceName, line: &Line, pen: &mut Pen<'_>, wid
     }
 }
 
-fn text(model: &Model, line: &Line, piece: &str, pen: &mut Pen<'_>) {
+fn text(line: &Line, from: usize, piece: &str, needle: &str, pen: &mut Pen<'_>) {
     let role = match (line.from, line.severity) {
         (None, _) => Role::Moving,
         (Some(_), Some(Severity::Error)) => Role::Bad,
@@ -119,7 +128,7 @@ fn text(model: &Model, line: &Line, piece: &str, pen: &mut Pen<'_>) {
         (Some(_), Some(Severity::Debug)) => Role::Quiet,
         (Some(_), Some(Severity::Info) | None) => Role::Plain,
     };
-    found::say(pen, piece, &model.logs.needle, role);
+    found::say_inked(pen, piece, from, &line.inks, needle, role);
 }
 
 fn heading(model: &Model, name: &ServiceName, width: Width) -> String {

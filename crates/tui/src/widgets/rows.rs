@@ -125,7 +125,17 @@ impl Pen<'_> {
         self.end.saturating_sub(self.x)
     }
 
+    /// Writes `text`, cut where the row ends, in a look of its own.
+    pub fn styled(&mut self, text: &str, style: Style) -> &mut Self {
+        self.put_styled(text, self.room(), style);
+        self
+    }
+
     fn put(&mut self, text: &str, room: u16, role: Role) {
+        self.put_styled(text, room, self.look.theme.style(role));
+    }
+
+    fn put_styled(&mut self, text: &str, room: u16, style: Style) {
         if room == 0 || text.is_empty() {
             return;
         }
@@ -142,7 +152,7 @@ impl Pen<'_> {
             text = &shortened;
         }
         // Whatever was written there before leaves nothing of its look behind.
-        let style = Style::reset().patch(self.look.theme.style(role));
+        let style = Style::reset().patch(style);
         let (x, _) = self.buffer.set_stringn(self.x, self.y, text, usize::from(room), style);
         self.x = x;
     }

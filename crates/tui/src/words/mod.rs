@@ -20,7 +20,7 @@ pub use escape::escape;
 pub use event::{Mark, Told, cause, event_line, subject, told};
 pub use failure::{exit, failure_line, failure_reason, last_output};
 pub use operation::{course, doing, operation_kind, step_parts, step_state, step_times, under_way};
-pub use printed::{Severity, printed, severity};
+pub use printed::{Piece, Severity, printed, printed_pieces, severity};
 pub use problem::problem_line;
 pub use reason::reason;
 pub use refusal::{Explained, refusal};

@@ -1,5 +1,7 @@
 //! What a process printed: made harmless, and judged by the level it says it has.
 
+use std::borrow::Cow;
+
 use super::escape;
 
 /// How bad a line says it is.
@@ -29,31 +31,49 @@ const LEVELS: [(Severity, &[&str]); 4] = [
 /// Levels stand at the beginning of a line.
 const LEVEL_WITHIN: usize = 160;
 
+/// A piece of a printed line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Text, harmless to a terminal.
+    Text(Cow<'a, str>),
+    /// A command to write in another colour from here on, as it was printed.
+    Colour(&'a str),
+}
+
 /// A line as it may be shown: colours are left out, and whatever else could steer a terminal is
 /// written out.
 pub fn printed(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.strip_suffix('\r').unwrap_or(&text);
-    if !text.contains('\u{1b}') {
-        return escape(text).into_owned();
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("\u{1b}[") {
-        let (before, command) = rest.split_at(at);
-        plain.push_str(before);
-        let parameters = &command[2..];
-        let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':');
-        match end {
-            Some(end) if parameters[end..].starts_with('m') => rest = &parameters[end + 1..],
-            Some(_) | None => {
-                plain.push_str(&command[..2]);
-                rest = parameters;
-            }
+    let line = String::from_utf8_lossy(bytes);
+    let mut text = String::with_capacity(line.len());
+    for piece in printed_pieces(&line) {
+        if let Piece::Text(piece) = piece {
+            text.push_str(&piece);
         }
     }
-    plain.push_str(rest);
-    escape(&plain).into_owned()
+    text
+}
+
+/// The same with the colours, where they were.
+pub fn printed_pieces(line: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let text = |text| Piece::Text(escape(text));
+    let mut rest = line.strip_suffix('\r').unwrap_or(line);
+    let mut looked = 0;
+    while let Some(at) = rest[looked..].find("\u{1b}[").map(|at| looked + at) {
+        let parameters = &rest[at + 2..];
+        let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':');
+        match end {
+            Some(end) if parameters[end..].starts_with('m') => {
+                let after = at + 2 + end + 1;
+                pieces.push(text(&rest[..at]));
+                pieces.push(Piece::Colour(&rest[at..after]));
+                (rest, looked) = (&rest[after..], 0);
+            }
+            Some(_) | None => looked = at + 2,
+        }
+    }
+    pieces.push(text(rest));
+    pieces
 }
 
 /// The level that `line` names first; none: it names none.

@@ -165,6 +165,47 @@ fn what_is_looked_for_is_found_up_and_down() {
 }
 
 #[test]
+fn the_colours_of_the_application_are_kept_and_a_hit_still_shows() {
+    use ratatui::style::{Color, Modifier};
+    let mut stage = reading();
+    let colour = |stage: &mut Stage, row: u16, column: u16| {
+        // Typing takes its time, and the daemon goes on talking.
+        stage.overview(world::overview());
+        let cell = stage.frame(80, 24)[(column, row)].clone();
+        (cell.symbol().to_owned(), cell.fg, cell.modifier)
+    };
+    let plain = Modifier::empty();
+    assert_eq!(colour(&mut stage, 3, 26), ("i".into(), Color::Green, plain));
+    assert_eq!(colour(&mut stage, 3, 36), ("/".into(), Color::Reset, Modifier::UNDERLINED));
+    assert_eq!(colour(&mut stage, 3, 49), ("4".into(), Color::Yellow, Modifier::REVERSED));
+    stage.press("/404\r");
+    let hit = Modifier::REVERSED | Modifier::UNDERLINED;
+    assert_eq!(colour(&mut stage, 3, 49), ("4".into(), Color::Reset, hit), "told from its ground");
+    stage.press("/fo  GET /v1/items/8\r");
+    assert_eq!(colour(&mut stage, 3, 27), ("n".into(), Color::Green, plain));
+    for column in 28..47 {
+        assert_eq!(colour(&mut stage, 3, column).2, Modifier::REVERSED, "over two inks");
+    }
+    // Scrolled to the right, the inks go with their text.
+    stage.key(Key::Right);
+    assert_eq!(stage.model.logs.column, 27);
+    assert_eq!(colour(&mut stage, 4, 26), ("s".into(), Color::Reset, Modifier::DIM));
+}
+
+#[test]
+fn without_colour_only_the_shape_of_text_is_kept() {
+    use ratatui::style::Color;
+    let env = [("LANG", "C.UTF-8"), ("TERM", "xterm"), ("NO_COLOR", "1")];
+    let mut stage = Stage::with(&env, false).connected();
+    stage.select("api");
+    stage.press("l");
+    stage.answer_logs(world::logs());
+    let frame = stage.frame(80, 24);
+    assert!(frame.content.iter().all(|cell| cell.fg == Color::Reset));
+    assert!(frame.content.iter().all(|cell| cell.bg == Color::Reset));
+}
+
+#[test]
 fn what_matches_a_pattern_is_shown_alone() {
     let mut stage = reading();
     stage.press("&items/\\d+|CART\r");

@@ -337,9 +337,14 @@ pub(crate) fn misconfigured() -> Overview {
 /// What `api` printed.
 pub(crate) fn logs() -> LogBatch {
     let story: [(u64, u16, Stream, &str); 12] = [
-        (1_090, 3, Stream::Out, "info  GET /v1/items/88 404 3ms"),
-        (1_069, 1, Stream::Out, "info  GET /v1/items 200 19ms"),
-        (1_046, 0, Stream::Out, "debug GET /healthz 200 0.4ms"),
+        (
+            1_090,
+            3,
+            Stream::Out,
+            "\u{1b}[32minfo\u{1b}[39m  GET \u{1b}[4m/v1/items/88\u{1b}[24m \u{1b}[43;30m404\u{1b}[0m 3ms",
+        ),
+        (1_069, 1, Stream::Out, "\u{1b}[38;5;28minfo\u{1b}[0m  GET /v1/items 200 \u{1b}[2m19ms"),
+        (1_046, 0, Stream::Out, "\u{1b}[90mdebug GET /healthz 200 \u{1b}[94m0.4ms"),
         (1_010, 2, Stream::Err, "info  SIGTERM received, closing listener, 14 in flight"),
         (829, 1, Stream::Out, "info  POST /v1/cart 201 31ms"),
         (813, 3, Stream::Err, "\u{1b}[33mwarn\u{1b}[0m  slow query 412ms orders_by_day"),
