@@ -99,7 +99,18 @@ pub struct LogBook {
     /// The last question, and whether it was answered: what is pushed before that is old.
     pub asked: Option<(Ticket, bool)>,
     /// What the daemon was last told to push.
-    pub followed: Option<ServiceName>,
+    pub followed: Option<Followed>,
+    /// Of the answers that are in it, the most lines that one was asked to have.
+    asked_for: u32,
+}
+
+/// What the daemon pushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// What this service prints.
+    pub service: ServiceName,
+    /// How many of its last lines were asked for at the beginning.
+    pub lines: u32,
 }
 
 impl LogBook {
@@ -113,9 +124,19 @@ impl LogBook {
         *self = Self { service: Some(service.clone()), wrap, asked, followed, ..Self::default() };
     }
 
-    /// Takes in the answer to a question. What is known already is left out; if none of it is, lines
-    /// may be missing between.
-    pub fn answer(&mut self, batch: LogBatch) {
+    /// Whether it is the book of `service`.
+    pub fn is_of(&self, service: &ServiceName) -> bool {
+        self.service.as_ref() == Some(service)
+    }
+
+    /// Takes in the answer to a question for so many lines. What is known already is left out; if
+    /// none of it is, lines may be missing between.
+    pub fn answer(&mut self, batch: LogBatch, lines: u32) {
+        if lines > self.asked_for {
+            // It has lines that are older than those which are known.
+            self.asked_for = lines;
+            self.clear();
+        }
         let newest = self.lines.iter().rev().find(|line| line.from.is_some());
         let Some(newest) = newest.map(|line| line.unix_ms) else { return self.add(batch) };
         let before = batch.lines.len();
@@ -126,6 +147,13 @@ impl LogBook {
             self.push(remark(first.unix_ms, text));
         }
         self.add(LogBatch { missed: 0, lines });
+    }
+
+    fn clear(&mut self) {
+        self.first += self.lines.len() as u64;
+        self.lines.clear();
+        self.shown.clear();
+        (self.bytes, self.bottom, self.found) = (0, None, None);
     }
 
     fn has(&self, line: &LogLine, newest: u64) -> bool {
@@ -291,6 +319,11 @@ impl LogBook {
         lines.iter().map(|(_, line)| line.text.width()).max().unwrap_or(0)
     }
 
+    /// The last `rows` lines, oldest first, whatever is shown of them.
+    pub fn newest(&self, rows: usize) -> impl Iterator<Item = &Line> {
+        self.lines.iter().skip(self.lines.len().saturating_sub(rows))
+    }
+
     /// Looks for the needle from the last line on the screen upwards, then below it. Says whether
     /// it is anywhere.
     pub fn find(&mut self, rows: usize, height: impl Fn(&Line) -> usize) -> bool {
@@ -413,13 +446,23 @@ mod tests {
     #[test]
     fn what_is_known_is_not_shown_twice_and_a_hole_is_named() {
         let mut book = LogBook::default();
-        book.answer(numbers(0, 4));
-        book.answer(numbers(2, 6));
+        book.answer(numbers(0, 4), 10);
+        book.answer(numbers(2, 6), 10);
         assert_eq!(texts(&book, 9), ["0", "1", "2", "3", "4", "5"]);
-        book.answer(numbers(8, 9));
+        book.answer(numbers(8, 9), 10);
         assert_eq!(texts(&book, 2), ["lines may be missing here", "8"]);
         book.add(LogBatch { missed: 12, lines: vec![line(9, 0, "9")] });
         assert_eq!(texts(&book, 2), ["12 lines missed", "9"]);
+    }
+
+    #[test]
+    fn the_answer_to_a_larger_question_takes_the_place_of_a_smaller_one() {
+        let mut book = LogBook::default();
+        book.answer(numbers(8, 10), 2);
+        book.answer(numbers(0, 10), 10);
+        book.answer(numbers(9, 11), 2);
+        assert_eq!(texts(&book, 99), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]);
+        assert_eq!(book.newest(2).map(|line| line.text.as_str()).collect::<Vec<_>>(), ["9", "10"]);
     }
 
     #[test]

@@ -1,38 +1,61 @@
 //! The log of a service: asked for while it is on the screen, scrolled, filtered, searched.
 
+use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::Refusal;
 
 use crate::action::{Action, Step};
 use crate::effect::{Effect, Order, Ticket};
 use crate::model::find::Pattern;
-use crate::model::logs::{Filter, Line};
+use crate::model::logs::{Filter, Followed, Line};
 use crate::model::{Dirty, Model, Screen};
 use crate::view::logs::{height, room, rows};
+use crate::view::service::has_strip;
 use crate::words::{self, Severity};
 
-/// Lines asked for.
+/// Lines asked for when the log fills the screen.
 const LINES: u32 = 1_000;
+/// Lines asked for when a few of them are shown below something else.
+const FEW: u32 = 40;
 
 /// Tells the daemon when the log of another service is looked at, or of none any more.
 pub fn ask(model: &mut Model) -> Option<Effect> {
-    let wanted = match &model.screen {
-        Screen::Logs(name) => Some(name),
-        Screen::Overview | Screen::Service(_) | Screen::Events | Screen::History(_) => None,
-    };
-    if !model.connection.is_open() || wanted == model.logs.followed.as_ref() {
+    if !model.connection.is_open() {
         return None;
     }
-    let (service, follow) = match wanted {
-        Some(name) => (name.clone(), true),
-        None => (model.logs.followed.clone()?, false),
+    let wanted = match &model.screen {
+        Screen::Logs(name) => Some((name.clone(), LINES)),
+        Screen::Service(name) if has_strip(model, name) => Some((name.clone(), FEW)),
+        Screen::Overview | Screen::Service(_) | Screen::Events | Screen::History(_) => None,
     };
+    match (wanted, model.logs.followed.take()) {
+        (Some((service, lines)), Some(followed))
+            if followed.service == service && followed.lines >= lines =>
+        {
+            model.logs.followed = Some(followed);
+            None
+        }
+        (Some((service, lines)), _) => Some(follow(model, service, lines)),
+        (None, Some(followed)) => {
+            model.logs.asked = None;
+            let ticket = next_ticket(model);
+            Some(Order::Logs { ticket, service: followed.service, lines: 0, follow: false }.into())
+        }
+        (None, None) => None,
+    }
+}
+
+fn follow(model: &mut Model, service: ServiceName, lines: u32) -> Effect {
+    let ticket = next_ticket(model);
+    model.logs.open(&service);
+    model.logs.followed = Some(Followed { service: service.clone(), lines });
+    model.logs.asked = Some((ticket, false));
+    Order::Logs { ticket, service, lines, follow: true }.into()
+}
+
+const fn next_ticket(model: &mut Model) -> Ticket {
     model.last_ticket = Ticket(model.last_ticket.0 + 1);
-    let ticket = model.last_ticket;
-    model.logs.followed = follow.then(|| service.clone());
-    model.logs.asked = follow.then_some((ticket, false));
-    let lines = if follow { LINES } else { 0 };
-    Some(Order::Logs { ticket, service, lines, follow }.into())
+    model.last_ticket
 }
 
 /// Nothing is pushed any more: the connection is gone.
@@ -47,8 +70,9 @@ pub fn answered(model: &mut Model, ticket: Ticket, result: Result<LogBatch, Refu
         // Another question took its place.
         Some(_) | None => return,
     }
+    let lines = model.logs.followed.as_ref().map_or(0, |followed| followed.lines);
     match result {
-        Ok(batch) => model.logs.answer(batch),
+        Ok(batch) => model.logs.answer(batch, lines),
         Err(refusal) => model.say(words::refusal(None, &refusal).what, true),
     }
     model.touch(Dirty::ByInput);
@@ -59,7 +83,7 @@ pub fn printed(model: &mut Model, batch: LogBatch) {
     // Before the answer to the last question, it is about the question before.
     if matches!(model.logs.asked, Some((_, true))) {
         model.logs.add(batch);
-        if matches!(model.screen, Screen::Logs(_)) {
+        if matches!(model.screen, Screen::Logs(_) | Screen::Service(_)) {
             model.touch(Dirty::ByData);
         }
     }

@@ -47,6 +47,26 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     }
 }
 
+/// Draws a heading and the last lines of `name`, below what else is known of it.
+pub fn strip(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
+    let heading = format!("logs   {name}, all instances");
+    rule(&mut canvas.pen(area, 0), &heading, "l full screen");
+    let shown = usize::from(area.height.saturating_sub(1));
+    let lines: Vec<&Line> = match model.logs.is_of(name) {
+        true => model.logs.newest(shown).collect(),
+        false => Vec::new(),
+    };
+    if lines.is_empty() {
+        canvas.pen(area, 1).to(2).say(silence(model), Role::Quiet);
+    }
+    let (start, _) = layout(name, area.width, width);
+    for (row, line) in (1..area.height).zip(lines) {
+        let mut pen = canvas.pen(area, row);
+        origin(model, name, line, &mut pen, width);
+        text(line, 0, &line.text, "", pen.to(start));
+    }
+}
+
 /// How many rows of lines this screen has.
 pub fn rows(model: &Model) -> usize {
     let (width, height) = model.size;
@@ -171,9 +191,11 @@ fn note(model: &Model, width: Width) -> String {
 }
 
 fn absence(model: &Model) -> &'static str {
-    let filter = model.logs.filter();
+    if model.logs.filter().is_all() { silence(model) } else { "nothing of that kind" }
+}
+
+fn silence(model: &Model) -> &'static str {
     match model.logs.asked {
-        _ if !filter.is_all() => "nothing of that kind",
         Some((_, true)) => "it printed nothing yet",
         Some((_, false)) => "asking the daemon",
         None => "not connected",

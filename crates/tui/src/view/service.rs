@@ -1,10 +1,11 @@
 //! One service: how its restart goes, where every request is, its instances, its last minute.
 
 use ratatui::layout::Rect;
-use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::failure::Failure;
+use smoothserve_protocol::id::{ServiceName, Slot};
 use smoothserve_protocol::snapshot::{OperationKind, OperationView, ServiceDetail};
 
-use super::{Width, instances, steps, waits};
+use super::{Width, instances, logs, steps, waits};
 use crate::fmt::{count, duration, latency, rate, share};
 use crate::model::Model;
 use crate::model::series::Figure;
@@ -15,7 +16,18 @@ use crate::widgets::pips::pips;
 use crate::widgets::rule::rule;
 use crate::widgets::spark::spark;
 use crate::widgets::{Canvas, Pen};
-use crate::words::{self, doing, ready, service_state};
+use crate::words::{self, doing, instance_name, ready, service_state};
+
+/// Rows above the instances.
+const ABOVE: u16 = 6;
+/// Rows of the last minute, and its heading.
+const MINUTE: u16 = 5;
+/// Fewer rows than this are no log.
+const STRIP: u16 = 4;
+/// Of the last lines that a failed run wrote, so many are shown where there is no strip for them.
+const LAST_WORDS: usize = 4;
+/// For so long after a halted restart its last words are what matters, in milliseconds.
+const RECENT: u64 = 10 * 60 * 1_000;
 
 /// Draws the screen.
 pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
@@ -40,7 +52,13 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     let kept = waits.min(room.height.saturating_sub(steps::rows(detail)).max(2));
     let kept = if room.height >= 4 { kept } else { 0 };
     let steps = Rect { height: room.height - kept, ..room };
-    let used = steps::draw(model, detail, canvas, steps);
+    let has_strip = has_strip(model, name);
+    let last_words = last_words(model, detail).filter(|_| has_strip);
+    let used = match last_words {
+        // They have more room further down.
+        Some(_) => steps::draw(model, detail, canvas, steps, 0),
+        None => steps::draw(model, detail, canvas, steps, LAST_WORDS),
+    };
     let used = used.min(steps.height);
     row += used;
     if waits > 0 {
@@ -49,9 +67,56 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
         row += waits::draw(detail, canvas, from(body, row));
     }
     row += u16::from(used > 0);
-    if !narrow && body.height >= row + 5 {
+    if !narrow && body.height >= row + MINUTE {
         minute(model, detail, canvas, from(body, row));
+        row += MINUTE + 1;
     }
+    if let (Some((slot, failure)), true) = (last_words, body.height >= row + STRIP) {
+        row += said_last(detail, *slot, failure, canvas, from(body, row)) + 1;
+    }
+    if has_strip && body.height >= row + STRIP {
+        logs::strip(model, name, canvas, from(body, row), width);
+    }
+}
+
+/// Whether the frame has room for the last lines that `name` printed, unless much goes on.
+pub fn has_strip(model: &Model, name: &ServiceName) -> bool {
+    let (width, height) = model.size;
+    let frame = Rect::new(0, 0, width, height);
+    let instances = model.world.row(name).map_or(0, |row| row.pips.len());
+    // Above the instances, their heading, and a blank row below each part.
+    let above = usize::from(ABOVE + MINUTE + STRIP + 3);
+    let rows = usize::from(super::body(model, frame).height);
+    super::width_of(frame) == Width::Wide && rows >= instances.saturating_add(above)
+}
+
+/// The run at which the last restart halted a short while ago, if it said something.
+fn last_words<'a>(model: &Model, detail: &'a ServiceDetail) -> Option<&'a (Slot, Failure)> {
+    let receipt = detail.receipts.first().filter(|_| detail.operation.is_none())?;
+    let age = model.clock.unix_ms().saturating_sub(receipt.unix_ms);
+    let failure = receipt.failure.as_ref().filter(|_| age <= RECENT)?;
+    (!failure.1.last_output.is_empty()).then_some(failure)
+}
+
+/// Draws what it said last, and says how many rows that took.
+fn said_last(
+    detail: &ServiceDetail,
+    slot: Slot,
+    failure: &Failure,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+) -> u16 {
+    let who = instance_name(&detail.row, slot);
+    let heading = format!("last words   {who} {}", words::failure_reason(failure));
+    rule(&mut canvas.pen(area, 0), &heading, "l logs");
+    let shown = usize::from(area.height.saturating_sub(1));
+    let skipped = failure.last_output.len().saturating_sub(shown);
+    let mut used = 1;
+    for (row, line) in (1..area.height).zip(failure.last_output.iter().skip(skipped)) {
+        canvas.pen(area, row).to(2).say("|", Role::Quiet).skip(1).say(line, Role::Plain);
+        used = row + 1;
+    }
+    used
 }
 
 /// Draws the ledger and the instances of `name`, below the list of services.

@@ -14,15 +14,22 @@ use crate::widgets::rule::rule;
 use crate::widgets::{Canvas, Pen};
 use crate::words::{self, instance_name, step_parts, step_state};
 
-/// Of the last lines that a failed run wrote, so many are shown.
-const LAST_WORDS: usize = 4;
-
-/// Draws the section, and says how many rows it took.
-pub fn draw(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
+/// Draws the section, and says how many rows it took. Of the last lines that a failed run wrote, it
+/// has so many at most.
+pub fn draw(
+    model: &Model,
+    detail: &ServiceDetail,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    last_words: usize,
+) -> u16 {
+    if area.height < 2 {
+        return 0;
+    }
     match &detail.operation {
         Some(operation) => running(detail, operation, canvas, area),
         None if detail.receipts.is_empty() => 0,
-        None => past(model, detail, canvas, area),
+        None => past(model, detail, canvas, area, last_words),
     }
 }
 
@@ -107,7 +114,13 @@ fn why(instance: Option<&InstanceView>) -> String {
     failure.map_or_else(|| "failed".to_owned(), words::failure_line)
 }
 
-fn past(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
+fn past(
+    model: &Model,
+    detail: &ServiceDetail,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    last_words: usize,
+) -> u16 {
     rule(&mut canvas.pen(area, 0), "last restarts", "");
     let mut row = 1;
     for (position, receipt) in detail.receipts.iter().enumerate() {
@@ -119,7 +132,7 @@ fn past(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Re
         // Of the newest, more is told as far as the others leave room.
         let others = u16::try_from(detail.receipts.len() - 1).unwrap_or(u16::MAX);
         let room = area.height.saturating_sub(row).saturating_sub(others);
-        for (role, text) in more(receipt).into_iter().take(usize::from(room)) {
+        for (role, text) in more(receipt, last_words).into_iter().take(usize::from(room)) {
             canvas.pen(area, row).to(6).say(&text, role);
             row += 1;
         }
@@ -128,12 +141,12 @@ fn past(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Re
 }
 
 /// Why a restart did not reach its end, with its last words, and what makes restarts harder.
-fn more(receipt: &Receipt) -> Vec<(Role, String)> {
+fn more(receipt: &Receipt, last_words: usize) -> Vec<(Role, String)> {
     let mut lines = Vec::new();
     if let Some((slot, failure)) = &receipt.failure {
         let why = words::failure_reason(failure);
         lines.push((Role::Bad, format!("{}-{slot} {why}", receipt.service)));
-        let skipped = failure.last_output.len().saturating_sub(LAST_WORDS);
+        let skipped = failure.last_output.len().saturating_sub(last_words);
         let said = failure.last_output.iter().skip(skipped);
         lines.extend(said.map(|line| (Role::Quiet, format!("| {line}"))));
     }

@@ -7,7 +7,7 @@ use smoothserve_protocol::log::{LogBatch, LogLine, Stream};
 use smoothtool::effect::{Effect, Order};
 use smoothtool::input::Key;
 use smoothtool::model::Screen;
-use smoothtool::msg::Report;
+use smoothtool::msg::{Msg, Report};
 
 use crate::stage::Stage;
 use crate::support::world;
@@ -61,6 +61,86 @@ fn a_log_is_followed_while_it_is_on_the_screen_and_no_longer() {
     assert_eq!(asked(&stage.press("\u{1b}")), [("api", false)]);
     stage.select("www");
     assert_eq!(asked(&stage.press("l")), [("www", true)]);
+}
+
+/// In front of `api` in a frame that has room for its last lines.
+fn looking() -> Stage {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    stage.text(120, 40);
+    stage
+}
+
+#[test]
+fn the_last_lines_are_asked_for_only_where_they_are_shown() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    assert_eq!(asked(&stage.press("\r")), [], "80x24 has no room for them");
+    let effects = stage.tell(Msg::Resize { width: 120, height: 40 });
+    assert_eq!(asked(&effects), [("api", true)]);
+    assert_eq!(asked(&stage.press("?\u{1b}")), []);
+    let effects = stage.tell(Msg::Resize { width: 80, height: 24 });
+    assert_eq!(asked(&effects), [("api", false)]);
+    assert_eq!(asked(&stage.press("l")), [("api", true)]);
+}
+
+#[test]
+fn the_last_lines_are_below_what_is_known_of_a_service() {
+    let mut stage = looking();
+    assert!(stage.text(120, 40).contains("asking the daemon"));
+    stage.answer_logs(world::logs());
+    stage.print(more(0, 1));
+    let frame = stage.text(120, 40);
+    assert!(frame.contains("╌╌ logs   api, all instances ╌╌"), "{frame}");
+    assert!(frame.contains("api-1   | line 0 here"), "{frame}");
+    assert!(!stage.text(80, 24).contains("line 0 here"));
+}
+
+#[test]
+fn a_log_that_fills_the_screen_is_asked_for_whole() {
+    let mut stage = looking();
+    stage.answer_logs(more(90, 100));
+    let effects = stage.press("l");
+    let lines: Vec<u32> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Order(Order::Logs { lines, .. }) => Some(*lines),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lines, [1_000]);
+    assert!(stage.text(120, 40).contains("line 99 here"), "what is known stays meanwhile");
+    stage.answer_logs(more(0, 100));
+    let frame = stage.text(120, 40);
+    assert!(frame.contains("line 70 here") && !frame.contains("missing"), "{frame}");
+    assert_eq!(asked(&stage.press("\u{1b}")), [], "all of it is followed already");
+    assert!(stage.text(120, 40).contains("line 99 here"));
+}
+
+#[test]
+fn what_was_filtered_in_the_log_is_not_so_below_the_service() {
+    let mut stage = reading();
+    stage.press("&nothing\r");
+    assert!(stage.text(120, 40).contains("nothing of that kind"));
+    stage.press("\u{1b}");
+    assert!(stage.text(120, 40).contains("GET /v1/export 200"));
+}
+
+#[test]
+fn after_a_failed_build_its_last_words_are_below() {
+    let mut stage = Stage::live();
+    stage.select("billing");
+    stage.press("\r");
+    let said = "╌╌ last words   billing-2 exited with code 1 after 4.0s ╌╌";
+    let frame = stage.text(120, 40);
+    let (above, below) = frame.split_once(said).unwrap_or_else(|| panic!("{frame}"));
+    assert!(below.contains(r"| database\x1b[2J is not there"), "{frame}");
+    assert!(!above.contains("is not there"), "they are told once: {frame}");
+    assert!(stage.text(80, 24).contains("is not there"), "where there is no room for more");
+    stage.pass(10 * 60 * 1_000);
+    stage.model.clock.set(world::NOON + 10 * 60 * 1_000);
+    assert!(!stage.text(120, 40).contains(said), "by and by, what it says now matters more");
 }
 
 #[test]

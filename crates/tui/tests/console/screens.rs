@@ -25,11 +25,17 @@ const SCREENS: &[(&str, Way)] = &[
         stage.select("api");
         stage.press("\r");
         stage.detail();
+        stage.text(120, 40);
+        stage.answer_logs(world::logs());
     }),
     ("quiet_service", |stage| {
         stage.select("billing");
         stage.press("\r");
         stage.detail();
+        stage.text(120, 40);
+        let mut batch = world::logs();
+        batch.lines.truncate(3);
+        stage.answer_logs(batch);
     }),
     ("config_problem", |stage| {
         stage.overview(world::misconfigured());

@@ -196,7 +196,6 @@ fn styles(buffer: &Buffer) -> String {
                 (Color::Magenta, _) => 'M',
                 (Color::Cyan, _) => 'C',
                 (Color::Blue, _) => 'B',
-                (Color::Magenta, _) => 'M',
                 // Of what a service printed in the brighter colours.
                 (Color::LightRed, _) => 'r',
                 (Color::LightGreen, _) => 'g',
