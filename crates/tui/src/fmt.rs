@@ -165,6 +165,29 @@ pub fn pieces(text: &str, columns: usize) -> Vec<&str> {
     }
 }
 
+/// `text` in lines of at most so many columns, broken between words where there are any. All but the
+/// first begin `indent` columns further right than the first. What [`together`] made is not broken.
+pub fn wrapped(text: &str, columns: usize, indent: usize) -> Vec<String> {
+    let before = text.chars().take_while(|c| *c == ' ').count() + indent;
+    // Where nothing has room, words have none to be moved to.
+    let before = " ".repeat(if before * 2 < columns { before } else { 0 });
+    let options = textwrap::Options::new(columns.max(1))
+        .subsequent_indent(&before)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    let lines = textwrap::wrap(text, options);
+    lines.into_iter().map(|line| line.replace(NO_BREAK, " ")).collect()
+}
+
+/// A space at which [`wrapped`] breaks no line.
+const NO_BREAK: char = '\u{a0}';
+
+/// `text` as one word for [`wrapped`].
+pub fn together(text: &str) -> String {
+    text.replace(' ', "\u{a0}")
+}
+
 /// `n / unit` to one decimal, half rounded up.
 fn tenths(n: u64, unit: u64) -> String {
     let tenths = (n * 10 + unit / 2) / unit;
@@ -360,6 +383,20 @@ mod tests {
     fn text_is_cut_by_columns_not_by_bytes() {
         assert_eq!(fit("abc", 3), "abc");
         assert_eq!(fit("a商店", 4), "a商");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        let text = format!("+ drained in 6.1s   stopped in {}", together("400 ms"));
+        assert_eq!(wrapped(&text, 80, 2), [text.replace(NO_BREAK, " ")]);
+        assert_eq!(
+            wrapped(&text, 26, 2),
+            ["+ drained in 6.1s  ", "  stopped in 400 ms"].map(str::trim_end)
+        );
+        assert_eq!(wrapped("  a 商店商店 c", 7, 0), ["  a", "  商店", "  商店", "  c"]);
+        assert_eq!(wrapped("/a/very/long/path", 6, 4), ["/a/ver", "y/long", "/path"]);
+        assert_eq!(wrapped("", 6, 4), [""]);
+        assert_eq!(wrapped("ab", 0, 4), ["a", "b"]);
     }
 
     #[test]

@@ -6,16 +6,18 @@ use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::snapshot::{Ledger, Receipt, StepPhase, StepView};
 
 use super::{Width, body};
-use crate::fmt::{count, latency, pieces, took};
+use crate::fmt::{count, latency, together, took, wrapped};
 use crate::model::Model;
 use crate::style::{Glyphs, Role};
 use crate::widgets::rows::{columns, window};
 use crate::widgets::rule::rule;
-use crate::widgets::{Canvas, Pen};
+use crate::widgets::{Canvas, Pen, found};
 use crate::words::{self, escape};
 
 /// Blank columns before what is told of one restart.
-const MARGIN: u16 = 3;
+const fn margin(frame: u16) -> u16 {
+    if frame < 72 { 1 } else { 3 }
+}
 
 /// Draws the screen.
 pub fn draw(
@@ -44,7 +46,11 @@ fn list(
         Width::Line | Width::Narrow => format!("restarts   {of}"),
         Width::Normal | Width::Wide => format!("past restarts   {of}, {}", receipts.len()),
     };
-    rule(&mut canvas.pen(body, 0), &heading, "newest first");
+    let note = match model.past.needle.as_str() {
+        "" => "newest first".to_owned(),
+        needle => format!("newest first   / {needle}"),
+    };
+    rule(&mut canvas.pen(body, 0), &heading, &note);
     if receipts.is_empty() {
         canvas.pen(body, 1).to(3).say(absence(model), Role::Quiet);
         return;
@@ -80,14 +86,16 @@ fn absence(model: &Model) -> &'static str {
 
 fn row(model: &Model, receipt: &Receipt, pen: &mut Pen<'_>, name: u16, emphasis: Role) {
     let Receipt { service, from, to, replaced, of, took_ms, .. } = receipt;
+    let needle = &model.past.needle;
     let (mark, role) = mark(model.look.glyphs, receipt.done);
     pen.left(21, &model.clock.day_text(receipt.unix_ms), Role::Quiet).left(3, mark, role);
-    pen.left(name, service.as_str(), emphasis).skip(2);
+    found::say(&mut pen.column(name), service.as_str(), needle, emphasis);
+    pen.skip(name + 2);
     pen.left(12, &format!("{from} to {to}"), Role::Plain);
     pen.left(8, &format!("{replaced} of {of}"), Role::Plain);
     pen.right(5, &took(*took_ms), Role::Plain).skip(2);
     lost(receipt, pen);
-    pen.skip(2).say(&words::cause(&receipt.cause), Role::Quiet);
+    found::say(pen.skip(2), &words::cause(&receipt.cause), needle, Role::Quiet);
 }
 
 fn narrow_row(model: &Model, receipt: &Receipt, pen: &mut Pen<'_>, emphasis: Role) {
@@ -113,12 +121,21 @@ const fn mark(glyphs: &'static Glyphs, done: bool) -> (&'static str, Role) {
 
 fn whole(model: &Model, receipt: &Receipt, down: usize, canvas: &mut Canvas<'_>, body: Rect) {
     let Receipt { service, operation, from, to, .. } = receipt;
-    let heading = format!("{service}   {operation}, {from} to {to}");
-    rule(&mut canvas.pen(body, 0), &heading, "esc back");
+    let heading = match body.width {
+        0..72 => format!("{service}   {from} to {to}"),
+        72.. => format!("{service}   {operation}, {from} to {to}"),
+    };
     let lines = rows(model, receipt, body.width);
-    let down = down.min(lines.len().saturating_sub(usize::from(body.height.saturating_sub(1))));
+    let beyond = lines.len().saturating_sub(usize::from(body.height.saturating_sub(1)));
+    let down = down.min(beyond);
+    let note = match beyond - down {
+        0 => "esc back".to_owned(),
+        more => format!("+{} below", count(more as u64)),
+    };
+    rule(&mut canvas.pen(body, 0), &heading, &note);
+    let (margin, needle) = (margin(body.width), &model.past.needle);
     for (row, (role, text)) in (1..body.height).zip(lines.iter().skip(down)) {
-        canvas.pen(body, row).to(MARGIN).say(text, *role);
+        found::say(canvas.pen(body, row).to(margin), text, needle, *role);
     }
 }
 
@@ -132,13 +149,13 @@ pub fn beyond(model: &Model) -> usize {
 
 /// Everything that is known of a restart, in rows that fit into a frame.
 fn rows(model: &Model, receipt: &Receipt, width: u16) -> Vec<(Role, String)> {
-    let room = usize::from(width.saturating_sub(MARGIN).max(1));
-    let mut rows = Vec::new();
-    for (role, text) in lines(model, receipt) {
-        let text = escape(&text);
-        rows.extend(pieces(&text, room).into_iter().map(|piece| (role, piece.to_owned())));
-    }
-    rows
+    let room = usize::from(width.saturating_sub(margin(width)).max(1));
+    let lines = lines(model, receipt).into_iter();
+    lines
+        .flat_map(|(role, text)| {
+            wrapped(&escape(&text), room, 2).into_iter().map(move |row| (role, row))
+        })
+        .collect()
 }
 
 fn lines(model: &Model, receipt: &Receipt) -> Vec<(Role, String)> {
@@ -186,17 +203,22 @@ fn cause(cause: &Cause) -> Vec<String> {
 fn sum(ledger: &Ledger, slowest_held_us: Option<u64>) -> Vec<(Role, String)> {
     let (accepted, done) = (count(ledger.accepted), count(ledger.done()));
     let (inside, lost) = (count(ledger.in_flight), count(ledger.all_lost()));
-    let sum = format!("accepted {accepted} = done {done} + in flight {inside} + lost {lost}");
+    let sum = [
+        format!("accepted {accepted}"),
+        format!("= done {done}"),
+        format!("+ in flight {inside}"),
+        format!("+ lost {lost}"),
+    ];
+    let sum = sum.map(|part| together(&part)).join(" ");
     let role = if ledger.all_lost() == 0 { Role::Plain } else { Role::Bad };
     let longest = slowest_held_us.map(|us| format!(" (the longest {})", latency(us)));
-    let more = format!(
-        "cut {}, retried {}, held {}{}, tunnels closed {}",
-        count(ledger.cut),
-        count(ledger.retried),
-        count(ledger.held),
-        longest.unwrap_or_default(),
-        count(ledger.tunnels_closed),
-    );
+    let more = [
+        format!("cut {},", count(ledger.cut)),
+        format!("retried {},", count(ledger.retried)),
+        format!("held {}{},", count(ledger.held), longest.unwrap_or_default()),
+        format!("tunnels closed {}", count(ledger.tunnels_closed)),
+    ];
+    let more = more.map(|part| together(&part)).join(" ");
     vec![(role, sum), (Role::Plain, more)]
 }
 
@@ -212,5 +234,6 @@ fn step(glyphs: &Glyphs, receipt: &Receipt, step: &StepView) -> (Role, String) {
     } else if parts.is_empty() {
         parts.push("not touched".to_owned());
     }
+    let parts: Vec<String> = parts.iter().map(|part| together(part)).collect();
     (role, format!("{mark} {}-{}  {}", receipt.service, step.slot, parts.join("   ")))
 }

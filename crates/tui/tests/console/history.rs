@@ -77,7 +77,7 @@ fn one_that_failed_is_told_in_full() {
         "billing-2 exited with code 1",
         "begun by ci-deploy",
         "held 2 (the longest 84ms)",
-        "✓ billing-1  drained in 6.1s   stopped in 9.0s   answered in 1.9s   ready in",
+        "✓ billing-1  drained in 6.1s   stopped in 9.0s   answered in 1.9s\n     ready in 4.4s\n",
         "✗ billing-2  drained in 900ms   failed",
         "at least 1 of 2 ready at every moment",
         r"| database\x1b[2J is not there",
@@ -97,6 +97,54 @@ fn the_files_that_began_it_are_named() {
     assert!(frame.contains("begun because files changed:"), "{frame}");
     assert!(frame.contains("     /opt/search/lib/libindex.so"), "{frame}");
     assert!(frame.contains("+ lost 2") && frame.contains("cut 2,"), "{frame}");
+}
+
+#[test]
+fn what_is_looked_for_is_found_in_what_is_told_of_a_restart() {
+    let mut stage = reading();
+    stage.press("/libindex\r");
+    assert_eq!(stage.model.past.index(), Some(2), "in the files that changed");
+    stage.press("/ci-deploy\r");
+    assert_eq!(stage.model.past.index(), Some(0));
+    stage.press("n");
+    assert_eq!(stage.model.past.index(), Some(1));
+    stage.press("n");
+    assert!(stage.text(80, 24).contains("nothing below has ci-deploy"));
+    stage.press("N\r");
+    assert!(stage.text(80, 24).contains("billing   op-15"));
+    stage.press("/nobody\r");
+    assert!(stage.text(80, 24).contains("nothing has nobody"));
+}
+
+#[test]
+fn the_events_of_a_restart_are_those_of_its_service_at_its_end() {
+    let mut stage = Stage::live();
+    stage.press("h");
+    let mut receipts = world::past();
+    receipts[0].service = world::name("api");
+    receipts[0].unix_ms = world::NOON - 16_000;
+    stage.answer_receipts(receipts);
+    stage.press("e");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("events   api, 4 of 8") && frame.contains(" ▸14:01:50"), "{frame}");
+}
+
+#[test]
+fn a_receipt_is_broken_between_words() {
+    let mut stage = reading();
+    stage.press("\r");
+    let frame = stage.text(40, 12);
+    assert!(frame.contains("╌╌ billing   g13 to g14 ╌╌╌ +15 below ╌╌"), "{frame}");
+    for row in [
+        " ✗ halted after 41s, 1 of 2 replaced on",
+        "   g14",
+        " accepted 1 204 118 = done 1 204 114",
+        "   + in flight 4 + lost 0",
+    ] {
+        assert!(frame.lines().any(|line| line == row), "{row}: {frame}");
+    }
+    stage.press("G");
+    assert!(stage.text(40, 12).contains("! billing-1 took 9.0s to exit after it"));
 }
 
 #[test]
