@@ -164,6 +164,8 @@ pub struct Model {
     pub selection: Selection,
     /// What fills the frame.
     pub screen: Screen,
+    /// The first instance on the screen of a service; none: as it comes.
+    pub instances_from: Option<usize>,
     /// Where one came from.
     pub behind: Option<Screen>,
     /// What stands in front of it.
@@ -217,6 +219,7 @@ impl Model {
             list: List::default(),
             selection: Selection::default(),
             screen: Screen::Overview,
+            instances_from: None,
             behind: None,
             front: None,
             frozen: None,

@@ -6,6 +6,7 @@ use super::list;
 use crate::action::Step;
 use crate::keymap::Context;
 use crate::model::{Dirty, Front, Model, Screen};
+use crate::view;
 
 /// No help is longer than this.
 const HELP_LINES: usize = 40;
@@ -27,7 +28,11 @@ pub fn travel(model: &mut Model, step: Step) {
         Screen::Events => model.events.go(moved(model.events.index(), step, half)),
         Screen::Logs(_) => super::logs::travel(model, step),
         Screen::History(_) => super::past::travel(model, step, half),
-        Screen::Service(_) => {}
+        Screen::Service(name) => {
+            let Some(detail) = model.world.detail(name) else { return };
+            let (first, last) = view::service::instances_from(model, detail);
+            model.instances_from = Some(moved(first, step, half).min(last));
+        }
     }
 }
 
@@ -143,6 +148,7 @@ pub(super) fn go(model: &mut Model, screen: Screen) {
         (Screen::Service(_), _) => Some(model.screen.clone()),
         _ => model.behind.take(),
     };
+    model.instances_from = None;
     model.screen = screen;
     model.touch(Dirty::ByInput);
 }

@@ -8,7 +8,7 @@ use crate::fmt::{duration, latency, or_dash, plural, rate, so_far};
 use crate::model::Model;
 use crate::style::Role;
 use crate::widgets::drain::{bar, scale};
-use crate::widgets::rows::columns as text_columns;
+use crate::widgets::rows::{columns as text_columns, window};
 use crate::widgets::{Canvas, Pen};
 use crate::words::{self, instance_name, instance_state};
 
@@ -32,6 +32,25 @@ fn columns(detail: &ServiceDetail, width: Width) -> Columns {
     Columns { all, name, bar }
 }
 
+/// Rows above the instances that say what is in the columns.
+pub const fn head_rows(width: Width) -> u16 {
+    match width {
+        Width::Line | Width::Narrow => 0,
+        Width::Normal | Width::Wide => 1,
+    }
+}
+
+/// The first one that is on the screen, when so many are: where the operator went, else where the
+/// operation is.
+pub fn first(model: &Model, detail: &ServiceDetail, shown: usize) -> usize {
+    let total = detail.instances.len();
+    let turn = detail.instances.iter().position(|instance| is_its_turn(detail, instance));
+    match model.instances_from {
+        Some(first) => first.min(total.saturating_sub(shown)),
+        None => window(total, shown, turn.unwrap_or(0)),
+    }
+}
+
 /// Draws a heading and as many instances as fit, and says how many rows that took.
 pub fn draw(
     model: &Model,
@@ -40,14 +59,21 @@ pub fn draw(
     area: Rect,
     width: Width,
 ) -> u16 {
+    let (shown, total) = (area.height.saturating_sub(head_rows(width)), detail.instances.len());
+    let first = first(model, detail, usize::from(shown));
     if width == Width::Narrow {
-        return narrow(model, detail, canvas, area);
+        return narrow(model, detail, canvas, area, first);
     }
     let columns = columns(detail, width);
     head(&mut canvas.pen(area, 0), &columns);
+    if usize::from(shown) < total {
+        let last = first + usize::from(shown);
+        let note = format!("{} to {last} of {total}", first + 1);
+        canvas.pen(area, 0).ending(2, &note, Role::Quiet);
+    }
     let highest = detail.instances.iter().map(|i| u64::from(i.in_flight)).max().unwrap_or(0);
     let mut rows = 1;
-    for (line, instance) in (1..area.height).zip(&detail.instances) {
+    for (line, instance) in (1..area.height).zip(detail.instances.iter().skip(first)) {
         let mut pen = canvas.pen(area, line);
         row(model, detail, instance, &mut pen, &columns, scale(highest));
         rows = line + 1;
@@ -155,9 +181,15 @@ fn is_its_turn(detail: &ServiceDetail, instance: &InstanceView) -> bool {
     steps.into_iter().any(|step| step.phase == Running && step.slot == instance.slot)
 }
 
-fn narrow(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
+fn narrow(
+    model: &Model,
+    detail: &ServiceDetail,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    first: usize,
+) -> u16 {
     let mut rows = 0;
-    for (line, instance) in (0..area.height).zip(&detail.instances) {
+    for (line, instance) in (0..area.height).zip(detail.instances.iter().skip(first)) {
         let new = detail.operation.as_ref().is_some_and(|o| o.to == instance.generation);
         let (mark, mark_role) = model.look.glyphs.pip(Pip { state: instance.state, new });
         let (state, role) = (instance_state(instance.state), Role::of_instance(instance.state));
@@ -171,6 +203,10 @@ fn narrow(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: 
             pen.say(&format!(" of {}", drain.began_with), Role::Plain);
         }
         rows = line + 1;
+    }
+    let hidden = detail.instances.len().saturating_sub(usize::from(rows));
+    if let (1.., Some(last)) = (hidden, rows.checked_sub(1)) {
+        canvas.pen(area, last).to(33).ending(1, &format!("+{hidden}"), Role::Quiet);
     }
     rows
 }

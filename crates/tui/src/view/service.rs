@@ -20,6 +20,10 @@ use crate::words::{self, doing, instance_name, ready, service_state};
 
 /// Rows above the instances.
 const ABOVE: u16 = 6;
+/// Rows that are kept for what is below many instances: what an operation did and waits for.
+const BELOW: u16 = 8;
+/// Of the instances and what is above them, no fewer rows than this are shown.
+const FEW_INSTANCES: u16 = 4;
 /// Rows of the last minute, and its heading.
 const MINUTE: u16 = 5;
 /// Fewer rows than this are no log.
@@ -41,10 +45,10 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     progress(detail, &mut canvas.pen(body, 2));
     let narrow = width == Width::Narrow;
     notice(detail, narrow, &mut canvas.pen(body, 3));
-    let mut row = 4;
-    ledger(canvas, body, row, sum(detail), model.world.is_unaccounted());
-    row += 2;
-    row += instances::draw(model, detail, canvas, from(body, row), width);
+    ledger(canvas, body, 4, sum(detail), model.world.is_unaccounted());
+    let mut row = ABOVE;
+    let instances = Rect { height: instance_rows(detail, body, width), ..from(body, row) };
+    row += instances::draw(model, detail, canvas, instances, width);
     row += u16::from(!narrow);
     let waits = waits::rows(detail);
     // What a drain waits for is what an operator in a hurry wants to see.
@@ -77,6 +81,32 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     if has_strip && body.height >= row + STRIP {
         logs::strip(model, name, canvas, from(body, row), width);
     }
+}
+
+/// The first instance that is on the screen, and the last one that could be.
+pub fn instances_from(model: &Model, detail: &ServiceDetail) -> (usize, usize) {
+    let (width, height) = model.size;
+    let frame = Rect::new(0, 0, width, height);
+    let class = super::width_of(frame);
+    let rows = instance_rows(detail, super::body(model, frame), class);
+    let shown = usize::from(rows.saturating_sub(instances::head_rows(class)));
+    let last = detail.instances.len().saturating_sub(shown);
+    (instances::first(model, detail, shown), last)
+}
+
+/// How many rows the instances get, with what is above them: all they need, unless that would leave
+/// nothing for what happens to them.
+fn instance_rows(detail: &ServiceDetail, body: Rect, width: Width) -> u16 {
+    let room = body.height.saturating_sub(ABOVE);
+    let instances = u16::try_from(detail.instances.len()).unwrap_or(u16::MAX);
+    let wanted = instances.saturating_add(instances::head_rows(width));
+    let below = match (&detail.operation, width) {
+        (_, Width::Line | Width::Narrow) => 0,
+        (Some(_), _) => steps::rows(detail).saturating_add(waits::rows(detail)).min(BELOW),
+        (None, _) if detail.receipts.is_empty() => 0,
+        (None, _) => BELOW / 2,
+    };
+    wanted.min(room.saturating_sub(below).max(FEW_INSTANCES)).min(room)
 }
 
 /// Whether the frame has room for the last lines that `name` printed, unless much goes on.

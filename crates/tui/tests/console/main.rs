@@ -17,4 +17,5 @@ mod look;
 mod mouse;
 mod palette;
 mod screens;
+mod service;
 mod stage;

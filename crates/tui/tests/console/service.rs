@@ -1,0 +1,67 @@
+//! One service with more instances than fit: which of them are on the screen.
+
+use smoothserve_protocol::id::Slot;
+use smoothserve_protocol::message::Push;
+use smoothserve_protocol::snapshot::{InstanceState, Pip, StepPhase, StepView};
+use smoothtool::msg::Report;
+
+use crate::stage::Stage;
+use crate::support::world;
+
+/// In front of `api` with sixteen instances, of which this one drains.
+fn crowded(turn: u16) -> Stage {
+    let mut overview = world::overview();
+    overview.services[0].pips = vec![Pip { state: InstanceState::Ready, new: false }; 16];
+    let mut detail = world::api();
+    detail.row = overview.services[0].clone();
+    let operation = detail.operation.as_mut().unwrap();
+    let (draining, ready) = (detail.instances[2].clone(), detail.instances[3].clone());
+    let (mut instances, mut steps) = (Vec::new(), Vec::new());
+    for slot in (0..16).map(Slot) {
+        let is_turn = slot == Slot(turn);
+        let mut instance = if is_turn { draining.clone() } else { ready.clone() };
+        instance.slot = slot;
+        instances.push(instance);
+        let phase = if is_turn { StepPhase::Running } else { StepPhase::Waiting };
+        steps.push(StepView::new(slot, phase));
+    }
+    (detail.instances, operation.steps) = (instances, steps);
+    let mut stage = Stage::live();
+    stage.overview(overview);
+    stage.select("api");
+    stage.press("\r");
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    stage.text(80, 24);
+    stage
+}
+
+#[test]
+fn what_happens_to_many_instances_is_in_sight_with_the_one_it_happens_to() {
+    let mut stage = crowded(10);
+    let frame = stage.text(80, 24);
+    for text in ["9 to 13 of 16", "▸ api-11", "▾  api-11", "waits for api-11", "/v1/export"] {
+        assert!(frame.contains(text), "{text}: {frame}");
+    }
+    let narrow = stage.text(40, 12);
+    assert!(narrow.contains("api-11") && narrow.contains("+13"), "{narrow}");
+}
+
+#[test]
+fn the_other_instances_are_reached_by_scrolling() {
+    let mut stage = crowded(2);
+    assert!(stage.text(80, 24).contains("1 to 5 of 16"));
+    stage.press("j");
+    assert!(stage.text(80, 24).contains("2 to 6 of 16"));
+    stage.press("Gj");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("12 to 16 of 16") && frame.contains("   api-16 "), "{frame}");
+    stage.press("k");
+    assert!(stage.text(80, 24).contains("11 to 15 of 16"));
+    stage.press("l\u{1b}");
+    assert!(stage.text(80, 24).contains("1 to 5 of 16"), "whoever comes back sees what happens");
+    stage.press("G");
+    assert!(
+        !stage.text(120, 40).contains("to 16 of 16"),
+        "where all fit there is nothing to scroll"
+    );
+}
