@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::message::Push;
+use smoothtool::input::Key;
 use smoothtool::msg::Report;
 
 use crate::stage::{Stage, both};
@@ -83,6 +84,13 @@ const SCREENS: &[(&str, Way)] = &[
         stage.press("lv/pool");
         stage.answer_logs(world::logs());
         stage.press("\r/ti");
+    }),
+    ("logs_pattern", |stage| {
+        stage.select("api");
+        stage.press("l&/v1|at\r");
+        stage.answer_logs(world::logs());
+        stage.text(80, 24);
+        stage.key(Key::Right);
     }),
     ("confirm_pause", |stage| {
         stage.select("api");
