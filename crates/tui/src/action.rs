@@ -119,6 +119,65 @@ pub enum Action {
 }
 
 impl Action {
+    /// What it is called in a file of keys; never changed, for files that name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Move(Step::Up) => "up",
+            Self::Move(Step::Down) => "down",
+            Self::Move(Step::First) => "first",
+            Self::Move(Step::Last) => "last",
+            Self::Move(Step::HalfUp) => "half-page-up",
+            Self::Move(Step::HalfDown) => "half-page-down",
+            Self::Open => "open",
+            Self::Back => "back",
+            Self::ShowOverview => "overview",
+            Self::ShowService => "service",
+            Self::ShowEvents => "events",
+            Self::ShowEventsOf => "events-of-this",
+            Self::ShowHistory => "history",
+            Self::ShowLogs => "logs",
+            Self::Follow => "follow",
+            Self::Level => "level",
+            Self::Instance => "instance",
+            Self::Wrap => "wrap",
+            Self::OfService => "this-service",
+            Self::ScrollRight => "scroll-right",
+            Self::ScrollLeft => "scroll-left",
+            Self::Find => "find",
+            Self::Match => "match",
+            Self::Search => "search",
+            Self::FindNext => "find-next",
+            Self::FindPrevious => "find-previous",
+            Self::Filter => "filter",
+            Self::KeepFilter => "keep-filter",
+            Self::Sort => "sort",
+            Self::ReverseSort => "reverse-sort",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Extend => "extend",
+            Self::Cut => "cut",
+            Self::Confirm => "confirm",
+            Self::Copy => "copy",
+            Self::CopyAll => "copy-all",
+            Self::Save => "save",
+            Self::Freeze => "freeze",
+            Self::RetryNow => "try-now",
+            Self::AcknowledgeLost => "note-lost",
+            Self::Command => "command",
+            Self::Run => "run",
+            Self::Complete(_) => "complete",
+            Self::Recall(_) => "recall",
+            Self::Help => "help",
+            Self::Theme => "theme",
+            Self::Mouse => "mouse",
+            Self::Redraw => "redraw",
+            Self::Suspend => "suspend",
+            Self::Quit => "quit",
+        }
+    }
+
     /// Whether it is about a rolling restart that runs.
     pub const fn is_steering(self) -> bool {
         matches!(self, Self::Pause | Self::Extend | Self::Cut)

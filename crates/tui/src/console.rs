@@ -9,6 +9,7 @@ pub use crate::term::caps::GlyphChoice;
 
 use crate::client::{Client, ClientError, PATIENCE, Said, Target};
 use crate::effect::{Effect, Order};
+use crate::keys::Keys;
 use crate::model::Model;
 use crate::model::clock::Moment;
 use crate::msg::{Msg, Report};
@@ -20,17 +21,19 @@ use crate::view::view;
 use smoothserve_protocol::message::{Done, Request};
 
 /// What the operator may choose.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ConsoleOptions {
     /// Which glyphs to use.
     pub glyphs: GlyphChoice,
     /// Frames a second while something moves; at least 1.
     pub fps: u8,
+    /// The keys in effect.
+    pub keys: Keys,
 }
 
 impl Default for ConsoleOptions {
     fn default() -> Self {
-        Self { glyphs: GlyphChoice::Auto, fps: 10 }
+        Self { glyphs: GlyphChoice::Auto, fps: 10, keys: Keys::default() }
     }
 }
 
@@ -56,6 +59,7 @@ pub async fn once(
 ) -> Result<String, ClientError> {
     let look = caps::look(options.glyphs, |name| std::env::var(name).ok());
     let mut model = runtime::new_model(target, look);
+    model.keys = options.keys;
     model.size = (width, height);
     let mut client = Client::connect(target).await?;
     timeout(PATIENCE, listen(&mut client, &mut model)).await.map_err(|_| ClientError::Silent)??;

@@ -1,6 +1,7 @@
 //! Keys from the terminal's events; what arrives faster than anyone types is no key.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -71,6 +72,47 @@ impl fmt::Display for Key {
         }
     }
 }
+
+impl FromStr for Key {
+    type Err = NoKey;
+
+    /// As [`fmt::Display`] writes it: `R`, `^d`, `space`, `pgup`.
+    fn from_str(text: &str) -> Result<Self, NoKey> {
+        let mut chars = text.chars();
+        match (chars.next(), chars.next(), chars.next()) {
+            (Some(c), None, None) if !c.is_control() && c != ' ' => return Ok(Self::Char(c)),
+            (Some('^'), Some(c), None) if c.is_ascii_alphabetic() => {
+                return Ok(Self::Ctrl(c.to_ascii_lowercase()));
+            }
+            _ => {}
+        }
+        NAMED.into_iter().find(|key| key.to_string() == text).ok_or(NoKey)
+    }
+}
+
+/// Keys that are called by a name.
+const NAMED: [Key; 15] = [
+    Key::Char(' '),
+    Key::Enter,
+    Key::Esc,
+    Key::Backspace,
+    Key::Delete,
+    Key::Tab,
+    Key::BackTab,
+    Key::Up,
+    Key::Down,
+    Key::Left,
+    Key::Right,
+    Key::PageUp,
+    Key::PageDown,
+    Key::Home,
+    Key::End,
+];
+
+/// It names no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no such key")]
+pub struct NoKey;
 
 /// The messages that one batch of terminal events amounts to. A batch is everything that could be
 /// read without waiting.
@@ -156,6 +198,18 @@ mod tests {
         let burst = messages(&typed(&"ry".repeat(2_000)));
         assert!(matches!(burst[..], [Msg::Paste(4_000)]), "{burst:?}");
         assert!(matches!(messages(&typed("jr"))[..], [Msg::Key(_), Msg::Key(_)]));
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_is_written() {
+        let letters = [Key::Char('R'), Key::Char('^'), Key::Char('ß'), Key::Ctrl('d')];
+        for key in NAMED.into_iter().chain(letters) {
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+        for wrong in ["", "ctrl-d", "^", "^^", "^dd", "Space", "\u{1b}", "f1"] {
+            let is_sign = wrong.chars().count() == 1 && wrong != "\u{1b}";
+            assert_eq!(wrong.parse::<Key>().is_ok(), is_sign, "{wrong:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The one table of keys: what is dispatched, hinted at and listed in the help comes from here.
+//! The one table of keys: what is dispatched, hinted at and listed in the help comes from here,
+//! through [`crate::keys`], which puts the operator's own keys in the place of these.
 
 use crate::action::{Action, Step};
 use crate::input::Key;
@@ -28,6 +29,8 @@ pub enum Context {
     Help,
     /// A picture that is held still.
     Frozen,
+    /// What to look for among the keys is typed; characters are text there.
+    HelpFind,
     /// A question that one key answers.
     Question,
     /// The same, and another key asks for more.
@@ -38,7 +41,7 @@ pub enum Context {
 
 impl Context {
     /// Every place.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Overview,
         Self::Service,
         Self::Events,
@@ -50,10 +53,33 @@ impl Context {
         Self::Filter,
         Self::Help,
         Self::Frozen,
+        Self::HelpFind,
         Self::Question,
         Self::Offer,
         Self::TypedName,
     ];
+
+    /// Whether its keys may be changed: not where text is typed, and not where a question is
+    /// answered, which must be the same key wherever one sits down.
+    pub const fn takes_own_keys(self) -> bool {
+        match self {
+            Self::Overview
+            | Self::Service
+            | Self::Events
+            | Self::Logs
+            | Self::History
+            | Self::Page
+            | Self::Frozen
+            | Self::Help => true,
+            Self::Find
+            | Self::Filter
+            | Self::HelpFind
+            | Self::Palette
+            | Self::Question
+            | Self::Offer
+            | Self::TypedName => false,
+        }
+    }
 
     /// As the help names it.
     pub const fn name(self) -> &'static str {
@@ -63,7 +89,7 @@ impl Context {
             Self::Events => "events",
             Self::Logs => "logs",
             Self::History => "history",
-            Self::Find => "find",
+            Self::Find | Self::HelpFind => "find",
             Self::Palette => "command",
             Self::Page => "page",
             Self::Filter => "filter",
@@ -89,9 +115,9 @@ pub enum Group {
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Binding {
+pub struct Binding<'a> {
     /// Any of these does it; the help and the hints show the first `shown`.
-    pub keys: &'static [Key],
+    pub keys: &'a [Key],
     /// How many of `keys` are shown.
     pub shown: usize,
     /// What it does.
@@ -106,7 +132,7 @@ pub struct Binding {
     pub help: &'static str,
 }
 
-impl Binding {
+impl Binding<'_> {
     /// The keys as the help and the hints show them: `j`, `^d`.
     pub fn shown_keys(&self) -> String {
         let keys: Vec<String> = self.keys.iter().take(self.shown).map(Key::to_string).collect();
@@ -116,8 +142,8 @@ impl Binding {
 
 use Action as A;
 use Context::{
-    Events, Filter, Find, Frozen, Help, History, Logs, Offer, Overview, Page, Palette, Question,
-    Service, TypedName,
+    Events, Filter, Find, Frozen, Help, HelpFind, History, Logs, Offer, Overview, Page, Palette,
+    Question, Service, TypedName,
 };
 use Key::{Char, Ctrl};
 
@@ -138,7 +164,7 @@ const fn key(
     group: Group,
     hint: Option<&'static str>,
     help: &'static str,
-) -> Binding {
+) -> Binding<'static> {
     Binding { keys, shown: 1, action, contexts, group, hint, help }
 }
 
@@ -146,7 +172,7 @@ const fn key(
 pub const PAUSE: &str = "pause after this one";
 
 /// The table, in the order of the hint bar.
-pub const TABLE: &[Binding] = &[
+pub const TABLE: &[Binding<'static>] = &[
     key(&[Char('R')], A::RetryNow, SCREENS, Group::Other, Some("try now"), "connect now"),
     key(&[Key::Enter], A::Open, &[Overview, History], Group::Move, Some("open"), "open"),
     key(&[Char('y')], A::Confirm, QUESTIONS, Group::Act, Some("yes, do it"), "yes, do it"),
@@ -234,7 +260,8 @@ pub const TABLE: &[Binding] = &[
     ),
     key(&[Char('1')], A::ShowOverview, SCREENS, Group::Move, None, "overview"),
     key(&[Char('2')], A::ShowService, SCREENS, Group::Move, None, "service"),
-    key(&[Char('3')], A::ShowEvents, &[Overview], Group::Move, Some("events"), "events"),
+    // The overview says it where it shows the newest.
+    key(&[Char('3')], A::ShowEvents, &[Overview], Group::Move, None, "events"),
     key(&[Char('3')], A::ShowEvents, &[Service, Logs, History], Group::Move, None, "all events"),
     key(&[Char('e')], A::ShowEventsOf, &[Overview], Group::Move, None, "events of this"),
     key(
@@ -299,6 +326,12 @@ pub const TABLE: &[Binding] = &[
     key(&[Char('?')], A::Help, SCREENS, Group::Other, Some("help"), "help"),
     key(&[Key::Esc], A::Back, &[Overview], Group::List, None, "no filter, no marks"),
     key(&[Key::Esc], A::Back, &[Service, Events, Logs, History], Group::Move, Some("back"), "back"),
+    key(&[Key::Enter], A::Run, &[Help], Group::Other, Some("do it"), "do it"),
+    key(&[Char('/')], A::Find, &[Help], Group::Move, Some("search"), "search"),
+    key(&[Key::Enter], A::Search, &[HelpFind], Group::Move, Some("keep"), "keep what is found"),
+    key(&[Key::Esc], A::Back, &[HelpFind], Group::Move, Some("all keys"), "all keys"),
+    key(&[Key::Up], A::Move(Step::Up), &[HelpFind], Group::Move, None, "up"),
+    key(&[Key::Down], A::Move(Step::Down), &[HelpFind], Group::Move, None, "down"),
     key(&[Key::Esc, Char('?')], A::Back, &[Help], Group::Move, Some("close"), "close"),
     key(&[Char('t')], A::Theme, SCREENS, Group::Other, None, "theme: auto, dark, light"),
     key(&[Char('m')], A::Mouse, SCREENS, Group::Other, None, "mouse on or off"),
@@ -316,19 +349,14 @@ pub const TABLE: &[Binding] = &[
     key(
         &[Ctrl('c')],
         A::Quit,
-        &[Find, Filter, Frozen, Palette, Question, Offer, TypedName],
+        &[Find, Filter, Frozen, HelpFind, Palette, Question, Offer, TypedName],
         Group::Other,
         None,
         "quit",
     ),
 ];
 
-/// What `key` does in `context`.
-pub fn find(context: Context, key: Key) -> Option<Action> {
-    bindings(context).find(|binding| binding.keys.contains(&key)).map(|binding| binding.action)
-}
-
-/// The lines of the table that hold in `context`.
-pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
+/// The lines of the table that hold in `context`, with the keys that are built in.
+pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding<'static>> {
     TABLE.iter().filter(move |binding| binding.contexts.contains(&context))
 }

@@ -1,7 +1,7 @@
 //! smoothtool: the command line and the console of smoothserve.
 //!
 //! The console, in reading order: [`msg`] and [`effect`] (what goes in and comes out), [`model`]
-//! (what is known), [`keymap`] (what keys do), [`update`] (how it changes), [`view`] (how it looks),
+//! (what is known), [`keymap`] and [`keys`] (what keys do), [`update`] (how it changes), [`view`] (how it looks),
 //! [`runtime`] (the loop around them).
 
 pub mod action;
@@ -14,6 +14,7 @@ pub mod export;
 pub mod fmt;
 pub mod input;
 pub mod keymap;
+pub mod keys;
 pub mod model;
 pub mod msg;
 pub mod net;

@@ -190,6 +190,7 @@ pub async fn run(
         suspended: false,
     };
     console.model.typed_before = recall::read();
+    console.model.keys = options.keys;
     let connection = tokio::spawn(net::run(target, orders_in, reports_out));
     let read = |name: &str| std::env::var(name).ok();
     let questions = caps::questions(options.glyphs, look, read);

@@ -60,6 +60,24 @@ impl Installed {
     }
 }
 
+#[test]
+fn keys_that_cannot_be_used_are_named_before_the_console_starts() {
+    let installed = Installed::new("exit 1");
+    fs::create_dir_all(installed.folder.path().join("smoothtool-keys/smoothtool")).unwrap();
+    installed.write("smoothtool-keys/smoothtool/keys.yaml", "overview:\n  R: restrat\n");
+    let folder = installed.folder.path().join("smoothtool-keys");
+    for line in ["tui --addr 127.0.0.1:1 --token-file none", "keys"] {
+        let output = installed.command(line).env("XDG_CONFIG_HOME", &folder).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {told}");
+        assert!(told.contains("keys.yaml cannot be used"), "{told}");
+        assert!(told.contains("line 2: `restrat` is nothing that overview can do"), "{told}");
+    }
+    let output = installed.run("keys");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("  r: restart"));
+}
+
 #[track_caller]
 fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(20);

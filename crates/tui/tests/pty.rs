@@ -57,6 +57,53 @@ async fn keys_reach_the_daemon_and_q_leaves() {
 }
 
 #[tokio::test]
+async fn a_command_is_answered_and_comes_back_in_the_next_console() {
+    let fake = Fake::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let env = [("HOME", home.path().to_str().unwrap())];
+    let mut console = Console::start(&fake, &env);
+    console.shows("▪ live").await;
+    console.press(":").await;
+    console.shows("enter run").await;
+    console.press("why bi\t").await;
+    console.shows(":why billing").await;
+    console.press("\r").await;
+    console.shows("billing is degraded").await;
+    console.press("q").await;
+    console.ends().await;
+    console.is_restored();
+
+    let mut console = Console::start(&fake, &env);
+    console.shows("▪ live").await;
+    console.press(":").await;
+    console.shows("enter run").await;
+    console.press("\u{1b}[A").await;
+    console.shows(":why billing").await;
+    console.press("\u{3}").await;
+    console.ends().await;
+}
+
+#[tokio::test]
+async fn it_says_what_it_sends() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]);
+    console.shows("▪ live").await;
+    console.press(":stats\r").await;
+    console.shows("writes").await;
+    let shown = console.screen.screen().contents();
+    let figure = |name: &str| -> u64 {
+        let line = shown.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap();
+        let digits = line.split("  ").map(str::trim).find(|word| !word.is_empty()).unwrap();
+        digits.replace(' ', "").parse().unwrap()
+    };
+    let (frames, bytes, writes) = (figure("frames"), figure("bytes"), figure("writes"));
+    assert!(frames > 0 && bytes > frames && writes >= frames, "{shown}");
+    assert!(bytes <= console.raw.len() as u64, "{shown}");
+    console.press("q").await;
+    console.ends().await;
+}
+
+#[tokio::test]
 async fn it_follows_the_size_of_the_terminal() {
     let fake = Fake::start().await;
     let mut console = Console::start(&fake, &[]);

@@ -126,6 +126,8 @@ pub(crate) enum Verb {
     Demo(Demo),
     /// Open the console
     Tui(Tui),
+    /// Show the keys of the console, as ~/.config/smoothtool/keys.yaml can give them
+    Keys,
     /// The web service that the demo runs
     #[command(hide = true)]
     DemoApp(DemoApp),

@@ -11,6 +11,7 @@ mod events;
 mod exit;
 mod follow;
 mod history;
+mod keys;
 mod legacy;
 mod logs;
 mod out;
@@ -102,6 +103,7 @@ async fn perform(session: &mut Session, verb: Verb) -> Exit {
         Verb::Completions(args) => completions::run(session, &args),
         Verb::Demo(args) => crate::demo::run(session, &args).await,
         Verb::Tui(args) => tui::run(session, &args).await,
+        Verb::Keys => keys::run(session),
         Verb::DemoApp(args) => crate::demo::app::run(args.port).await,
     };
     session.out.end_line();
@@ -149,6 +151,7 @@ impl Verb {
             | Self::Completions(_)
             | Self::Demo(_)
             | Self::Tui(_)
+            | Self::Keys
             | Self::DemoApp(_) => false,
         }
     }
@@ -156,7 +159,7 @@ impl Verb {
     /// The options that mean nothing to it. The environment may hold them all the same.
     fn unused(&self) -> &'static [&'static str] {
         match self {
-            Self::Completions(_) | Self::Demo(_) | Self::DemoApp(_) => {
+            Self::Completions(_) | Self::Demo(_) | Self::DemoApp(_) | Self::Keys => {
                 &["addr", "config", "token_file"]
             }
             Self::Config(_) => &["addr", "token_file"],

@@ -2,6 +2,7 @@
 
 use super::args::Tui;
 use super::exit::Exit;
+use super::keys;
 use super::problem::Problem;
 use super::session::Session;
 use crate::client::Target;
@@ -12,7 +13,8 @@ const USUAL_SIZE: (u16, u16) = (120, 40);
 
 pub(super) async fn run(session: &mut Session, args: &Tui) -> Result<Exit, Problem> {
     let target = session.target(args.read_only)?;
-    let options = ConsoleOptions { glyphs: args.glyphs, fps: args.fps };
+    let keys = keys::in_effect()?;
+    let options = ConsoleOptions { glyphs: args.glyphs, fps: args.fps, keys };
     if args.once {
         let (width, height) = args.size.unwrap_or(USUAL_SIZE);
         let frame = console::once(&target, options, width, height).await;

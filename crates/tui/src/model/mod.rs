@@ -6,6 +6,7 @@ pub mod entry;
 pub mod events;
 pub mod filter;
 pub mod find;
+pub mod help;
 pub mod line;
 pub mod list;
 pub mod logs;
@@ -26,6 +27,7 @@ use smoothserve_protocol::message::Steer;
 
 use crate::effect::Ticket;
 use crate::keymap::Context;
+use crate::keys::Keys;
 use crate::style::{Glyphs, Theme};
 use crate::term::clip::Way;
 use crate::words::escape;
@@ -34,6 +36,7 @@ use clock::{Clock, Moment};
 use conn::{Connection, Freshness};
 use entry::Entry;
 use events::EventLog;
+use help::Help;
 use list::List;
 use logs::LogBook;
 use page::Page;
@@ -67,10 +70,7 @@ pub enum Screen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Front {
     /// The list of keys.
-    Help {
-        /// Lines down from the first.
-        down: usize,
-    },
+    Help(Help),
     /// What to look for, or to show alone.
     Find(Entry),
     /// A command that is typed.
@@ -156,6 +156,8 @@ pub struct Model {
     pub logs: LogBook,
     /// Rolling restarts that have ended.
     pub past: Past,
+    /// The keys in effect.
+    pub keys: Keys,
     /// Commands typed before, the oldest first.
     pub typed_before: Vec<String>,
     /// The services as they are listed.
@@ -215,6 +217,7 @@ impl Model {
             events: EventLog::default(),
             logs: LogBook::default(),
             past: Past::default(),
+            keys: Keys::default(),
             typed_before: Vec::new(),
             list: List::default(),
             selection: Selection::default(),
@@ -248,7 +251,8 @@ impl Model {
         }
         match &self.front {
             None => self.screen_context(),
-            Some(Front::Help { .. }) => Context::Help,
+            Some(Front::Help(help)) if help.is_typing => Context::HelpFind,
+            Some(Front::Help(_)) => Context::Help,
             Some(Front::Find(_)) => Context::Find,
             Some(Front::Palette(_)) => Context::Palette,
             Some(Front::Page(_)) => Context::Page,

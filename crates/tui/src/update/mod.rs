@@ -2,6 +2,7 @@
 
 pub mod entry;
 pub mod events;
+pub mod help;
 pub mod keep;
 pub mod list;
 pub mod logs;
@@ -17,11 +18,11 @@ pub mod sight;
 use crate::action::Action;
 use crate::effect::{Effect, Order};
 use crate::input::Key;
-use crate::keymap::{self, Context};
+use crate::keymap::Context;
 use crate::model::clock::Moment;
 use crate::model::conn::Freshness;
 use crate::model::entry::Purpose;
-use crate::model::{Dirty, Model, Screen};
+use crate::model::{Dirty, Front, Model, Screen};
 use crate::msg::Msg;
 
 /// Takes in `msg`, which came at `now`.
@@ -105,7 +106,10 @@ fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     if context == Context::Filter && list::type_filter(model, key) {
         return Vec::new();
     }
-    match keymap::find(context, key) {
+    if context == Context::HelpFind && help::edit(model, key) {
+        return Vec::new();
+    }
+    match model.keys.find(context, key) {
         Some(action) => perform(model, action),
         None => Vec::new(),
     }
@@ -123,13 +127,20 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ShowOverview => nav::show_overview(model),
         Action::ShowEvents => nav::show_events(model),
         Action::ShowEventsOf => events::show_of(model),
-        Action::Help => nav::help(model),
+        Action::Help => help::open(model),
+        Action::Find | Action::Search if matches!(model.front, Some(Front::Help(_))) => {
+            help::search(model, action);
+        }
         Action::Find => entry::ask(model, Purpose::Find),
         Action::Match => entry::ask(model, Purpose::Match),
         Action::Search => entry::take(model),
         Action::Command => palette::open(model),
         Action::Complete(step) => palette::complete(model, step),
         Action::Recall(step) => palette::recall(model, step),
+        Action::Run if matches!(model.front, Some(Front::Help(_))) => {
+            let chosen = help::chosen(model);
+            return chosen.map(|action| perform(model, action)).unwrap_or_default();
+        }
         Action::Run => return palette::run(model),
         Action::Follow
         | Action::Level

@@ -8,15 +8,12 @@ use crate::keymap::Context;
 use crate::model::{Dirty, Front, Model, Screen};
 use crate::view;
 
-/// No help is longer than this.
-const HELP_LINES: usize = 40;
-
 /// Moves the cursor, or what is scrolled.
 pub fn travel(model: &mut Model, step: Step) {
     let half = isize::try_from(model.size.1 / 2).unwrap_or(1).max(1);
     model.touch(Dirty::ByInput);
-    if let Some(Front::Help { down }) = &mut model.front {
-        *down = moved(*down, step, half).min(HELP_LINES);
+    if let Some(Front::Help(_)) = model.front {
+        super::help::travel(model, step, half);
         return;
     }
     if let Some(Front::Page(_)) = model.front {
@@ -87,7 +84,8 @@ pub fn back(model: &mut Model) {
         list::clear(model);
         return;
     }
-    let closed = model.front.take().is_some()
+    let closed = super::help::show_all(model)
+        || model.front.take().is_some()
         || matches!(model.screen, Screen::History(_)) && model.past.open.take().is_some();
     if closed {
         model.touch(Dirty::ByInput);
@@ -133,12 +131,6 @@ pub fn show_logs(model: &mut Model) {
 pub fn show_logs_of(model: &mut Model, name: ServiceName) {
     model.logs.open(&name);
     go(model, Screen::Logs(name));
-}
-
-/// The list of keys.
-pub fn help(model: &mut Model) {
-    model.front = Some(Front::Help { down: 0 });
-    model.touch(Dirty::ByInput);
 }
 
 pub(super) fn go(model: &mut Model, screen: Screen) {

@@ -3,12 +3,13 @@
 use smoothserve_protocol::id::{OperationId, ServiceName};
 use smoothserve_protocol::message::{Refusal, Steer};
 
-use super::{nav, ops, page};
+use super::{help, nav, ops, page};
 use crate::action::Step;
 use crate::cli::phrase::{self, Known, Phrase};
 use crate::cli::{Awaited, Printer, Selection};
 use crate::effect::Effect;
 use crate::input::Key;
+use crate::keys::listing;
 use crate::model::logs::Filter;
 use crate::model::page::{Asked, Page};
 use crate::model::palette::{Palette, remember};
@@ -107,7 +108,8 @@ fn perform(model: &mut Model, line: &str, phrase: Phrase) -> Outcome {
             nav::show_service(model, service);
         }
         Phrase::Say(text) => model.front = Some(Front::Page(Page::of_text(line, &text))),
-        Phrase::Help => nav::help(model),
+        Phrase::Help => help::open(model),
+        Phrase::Keys => model.front = Some(Front::Page(Page::of_text(line, &listing(&model.keys)))),
         Phrase::Stats => return Ok(vec![Effect::Count]),
         Phrase::Quit => return Ok(vec![Effect::Quit]),
     }

@@ -3,10 +3,12 @@
 use ratatui::layout::Rect;
 use smoothserve_protocol::snapshot::{InstanceState, Pip};
 
-use crate::keymap::{self, Binding, Group};
+use crate::keymap::{Binding, Group};
 use crate::model::Model;
+use crate::model::help::{Help, rows};
 use crate::style::Role;
 use crate::update::ops::unavailable;
+use crate::widgets::rows::window;
 use crate::widgets::rule::rule;
 use crate::widgets::{Canvas, Pen};
 
@@ -14,100 +16,123 @@ use crate::widgets::{Canvas, Pen};
 const KEYS: u16 = 13;
 
 /// One line of the help.
-enum Line {
+enum Line<'a> {
     Blank,
     Heading(&'static str),
-    Key(&'static Binding),
+    /// A row, by its number.
+    Key(usize, Binding<'a>),
 }
 
-/// Draws the help for the screen behind it, from line `down` on.
-pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, down: usize) {
+/// Draws the help for the screen behind it.
+pub fn draw(model: &Model, help: &Help, canvas: &mut Canvas<'_>, body: Rect) {
+    heading(model, help, canvas, body);
+    let rows = rows(model, help);
+    let row = help.row.min(rows.len().saturating_sub(1));
+    let off = rows.get(row).and_then(|row| unavailable(model, row.action));
+    let (left, right) = blocks(rows);
+    let below = Rect { y: body.y + 1, height: body.height.saturating_sub(1), ..body };
+    if body.width < 72 {
+        let lines: Vec<Line<'_>> = left.into_iter().chain(right).collect();
+        column(model, canvas, below, 1, &lines, row);
+        return;
+    }
+    let (first, second) = if body.width < 110 { (3, 41) } else { (6, 62) };
+    let keys = Rect { height: below.height.saturating_sub(4), ..below };
+    let half = Rect { width: second - 2, ..keys };
+    column(model, canvas, half, first, &left, row);
+    column(model, canvas, keys, second, &right, row);
+    legend(canvas, below);
+    let mut pen = canvas.pen(below, below.height.saturating_sub(1));
+    let permission = if model.read_only { "read-only" } else { "read-write" };
+    pen.to(3).say(&format!("{permission}   {}", model.keys.origin()), Role::Quiet);
+    if let Some(reason) = off {
+        pen.ending(1, &format!("off now: {reason}"), Role::Moving);
+    }
+}
+
+fn heading(model: &Model, help: &Help, canvas: &mut Canvas<'_>, body: Rect) {
     let screen = model.screen_context().name();
-    let heading = match body.width {
+    let here = match body.width {
         0..72 => format!("help   {screen}"),
         72.. => format!("help   keys that work here: {screen}"),
     };
-    rule(&mut canvas.pen(body, 0), &heading, "esc close");
-    let narrow = body.width < 72;
-    let (first, second) = match body.width {
-        0..72 => (1, 1),
-        72..110 => (3, 41),
-        110.. => (6, 62),
-    };
-    let (left, right) = blocks(model);
-    let below = Rect { y: body.y + 1, height: body.height.saturating_sub(1), ..body };
-    if narrow {
-        let lines: Vec<Line> = left.into_iter().chain(right).collect();
-        column(model, canvas, below, first, &lines, down);
+    let cursor = if help.is_typing { "_" } else { "" };
+    let needle = help.needle.text();
+    let searched = if needle.is_empty() && !help.is_typing {
+        String::new()
     } else {
-        let keys = Rect { height: below.height.saturating_sub(3), ..below };
-        column(model, canvas, keys, first, &left, down);
-        column(model, canvas, keys, second, &right, down);
-        legend(canvas, below);
-        permission(model, &mut canvas.pen(below, below.height.saturating_sub(1)));
-    }
+        format!("   /{needle}{cursor}")
+    };
+    rule(&mut canvas.pen(body, 0), &(here + &searched), "");
 }
 
-fn blocks(model: &Model) -> (Vec<Line>, Vec<Line>) {
-    let mut left = vec![Line::Blank, Line::Heading("MOVE")];
-    left.extend(of_group(model, Group::Move));
-    let lists: Vec<Line> = of_group(model, Group::List).collect();
-    if !lists.is_empty() {
-        left.extend([Line::Blank, Line::Heading("LIST")]);
-        left.extend(lists);
+/// The rows in two columns, each group under its heading.
+fn blocks(rows: Vec<Binding<'_>>) -> (Vec<Line<'_>>, Vec<Line<'_>>) {
+    let (mut left, mut right) = (vec![Line::Blank], vec![Line::Blank]);
+    let mut last = None;
+    for (number, row) in rows.into_iter().enumerate() {
+        let (column, title) = match row.group {
+            Group::Move => (&mut left, "MOVE"),
+            Group::List => (&mut left, "LIST"),
+            Group::Act => (&mut right, "ACT (asks first)"),
+            Group::Other => (&mut right, "OTHER"),
+        };
+        if last != Some(row.group) {
+            if column.len() > 1 {
+                column.push(Line::Blank);
+            }
+            column.push(Line::Heading(title));
+            last = Some(row.group);
+        }
+        column.push(Line::Key(number, row));
     }
-    let mut right = vec![Line::Blank];
-    let acts: Vec<Line> = of_group(model, Group::Act).collect();
-    if !acts.is_empty() {
-        right.push(Line::Heading("ACT (asks first)"));
-        right.extend(acts);
-        right.push(Line::Blank);
-    }
-    right.push(Line::Heading("OTHER"));
-    right.extend(of_group(model, Group::Other));
     (left, right)
 }
 
-fn of_group(model: &Model, group: Group) -> impl Iterator<Item = Line> {
-    keymap::bindings(model.screen_context())
-        .filter(move |binding| binding.group == group)
-        .map(Line::Key)
-}
-
+/// Draws as many of `lines` as there is room for, the one under the cursor among them.
 fn column(
     model: &Model,
     canvas: &mut Canvas<'_>,
     area: Rect,
     at: u16,
-    lines: &[Line],
-    down: usize,
+    lines: &[Line<'_>],
+    cursor: usize,
 ) {
     let room = usize::from(area.height);
-    let lines: Vec<&Line> = if lines.len() > room {
-        lines.iter().filter(|line| !matches!(line, Line::Blank)).collect()
+    let is_blank = |line: &&Line<'_>| matches!(line, Line::Blank);
+    let lines: Vec<&Line<'_>> = if lines.len() > room {
+        lines.iter().filter(|line| !is_blank(line)).collect()
     } else {
         lines.iter().collect()
     };
-    let down = down.min(lines.len().saturating_sub(usize::from(area.height)));
-    for (row, line) in (0..area.height).zip(lines.iter().skip(down)) {
+    let is_selected = |line: &&Line<'_>| matches!(line, Line::Key(number, _) if *number == cursor);
+    let selected = lines.iter().position(is_selected);
+    let first = window(lines.len(), room, selected.unwrap_or(0));
+    for (row, line) in (0..area.height).zip(lines.iter().skip(first)) {
         let mut pen = canvas.pen(area, row);
-        pen.to(at);
         match line {
             Line::Blank => {}
             Line::Heading(text) => {
-                pen.say(text, Role::Strong);
+                pen.to(at).say(text, Role::Strong);
             }
-            Line::Key(binding) => key(model, binding, &mut pen),
+            Line::Key(_, binding) => {
+                if is_selected(line) {
+                    let mark = pen.look().glyphs.cursor;
+                    pen.to(at.saturating_sub(2)).say(mark, Role::Strong);
+                }
+                key(model, binding, pen.to(at));
+            }
         }
     }
 }
 
-fn key(model: &Model, binding: &Binding, pen: &mut Pen<'_>) {
-    pen.left(KEYS, &binding.shown_keys(), Role::Plain);
-    match unavailable(model, binding.action) {
-        None => pen.say(binding.help, Role::Plain),
-        Some(_) => pen.say(binding.help, Role::Quiet).say("  (off now)", Role::Quiet),
+fn key(model: &Model, binding: &Binding<'_>, pen: &mut Pen<'_>) {
+    let keys = binding.shown_keys();
+    let (keys, role) = match unavailable(model, binding.action) {
+        None => (keys, Role::Plain),
+        Some(_) => (keys + " (off)", Role::Quiet),
     };
+    pen.left(KEYS, &keys, role).say(binding.help, role);
 }
 
 /// Every state an instance can be in, in two lines.
@@ -137,9 +162,4 @@ fn legend(canvas: &mut Canvas<'_>, area: Rect) {
             pen.say(mark, role).skip(1).say(word, Role::Plain).skip(1);
         }
     }
-}
-
-fn permission(model: &Model, pen: &mut Pen<'_>) {
-    let text = if model.read_only { "read-only" } else { "read-write" };
-    pen.to(3).say(text, Role::Quiet);
 }

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::Width;
 use crate::action::Action;
-use crate::keymap::{self, Binding};
+use crate::keymap::Binding;
 use crate::model::entry::Purpose;
 use crate::model::filter::GRAMMAR;
 use crate::model::{Front, Model, Screen};
@@ -63,7 +63,7 @@ fn keys(model: &Model, pen: &mut Pen<'_>) {
 /// The hints that fit into `room`; the ways to the help and out are the last ones to go.
 fn fitting(model: &Model, room: u16) -> Vec<(String, &'static str)> {
     let mut hints: Vec<_> = hinted(model)
-        .map(|binding| (binding.action, hinted_key(binding), label(model, binding)))
+        .map(|binding| (binding.action, hinted_key(&binding), label(model, &binding)))
         .collect();
     let width = |(_, key, label): &(Action, String, &str)| columns(key) + columns(label) + 3;
     while hints.iter().map(width).sum::<u16>() > room + 2 {
@@ -77,7 +77,7 @@ fn fitting(model: &Model, room: u16) -> Vec<(String, &'static str)> {
 /// Why commands are not among the hints, if they are not.
 fn reason(model: &Model) -> Option<String> {
     let context = model.context();
-    let command = keymap::bindings(context).find(|binding| binding.action.is_command())?;
+    let command = model.keys.bindings(context).find(|binding| binding.action.is_command())?;
     match unavailable(model, command.action)? {
         why @ (Unavailable::ReadOnly | Unavailable::NotLive) => Some(why.to_string()),
         // The screen says so itself.
@@ -92,7 +92,7 @@ fn held(model: &Model) -> Option<String> {
 }
 
 /// What the hint says that the key does now.
-fn label(model: &Model, binding: &Binding) -> &'static str {
+fn label(model: &Model, binding: &Binding<'_>) -> &'static str {
     if let (Action::Search, Some(Front::Find(entry))) = (binding.action, &model.front) {
         return match entry.purpose {
             Purpose::Find => "find",
@@ -106,14 +106,14 @@ fn label(model: &Model, binding: &Binding) -> &'static str {
     binding.hint.unwrap_or_default()
 }
 
-fn hinted_key(binding: &Binding) -> String {
+fn hinted_key(binding: &Binding<'_>) -> String {
     binding.keys.first().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The bindings that the hint bar shows now, in its order.
-pub fn hinted(model: &Model) -> impl Iterator<Item = &'static Binding> {
-    keymap::bindings(model.context())
-        .filter(|binding| binding.hint.is_some() && is_useful(model, binding.action))
+pub fn hinted(model: &Model) -> impl Iterator<Item = Binding<'_>> {
+    let bindings = model.keys.bindings(model.context());
+    bindings.filter(|binding| binding.hint.is_some() && is_useful(model, binding.action))
 }
 
 fn is_useful(model: &Model, action: Action) -> bool {

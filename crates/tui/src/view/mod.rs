@@ -153,8 +153,8 @@ pub fn body(model: &Model, area: Rect) -> Rect {
 
 /// Draws the screen, faded when it shows what was and may no longer be.
 fn screen(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
-    if let Some(Front::Help { down }) = model.front {
-        help::draw(model, canvas, body, down);
+    if let Some(Front::Help(help)) = &model.front {
+        help::draw(model, help, canvas, body);
         return;
     }
     if let Some(Front::Page(page)) = &model.front {

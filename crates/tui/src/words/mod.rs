@@ -19,6 +19,7 @@ pub use blocker::{blocker, blockers, on_drain_timeout};
 pub use escape::escape;
 pub use event::{Mark, Told, cause, event_line, subject, told};
 pub use failure::{exit, failure_line, failure_reason, last_output};
+pub(crate) use nearest::nearest;
 pub use operation::{course, doing, operation_kind, step_parts, step_state, step_times, under_way};
 pub use printed::{Piece, Severity, printed, printed_pieces, severity};
 pub use problem::problem_line;

@@ -1,7 +1,7 @@
 //! Did you mean?
 
 /// The candidate that `word` most likely stands for; none if nothing is near.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -115,6 +115,12 @@ const SCREENS: &[(&str, Way)] = &[
     ("help", |stage| {
         stage.press("?");
     }),
+    ("help_search", |stage| {
+        stage.select("api");
+        stage.press("\r");
+        stage.write("?/re");
+        stage.key(Key::Down);
+    }),
     ("palette", |stage| {
         stage.select("search");
         stage.press(":re\t");

@@ -159,6 +159,7 @@ fn answer(request: &Request) -> Result<Done, Refusal> {
         Request::Restart { .. } | Request::Stop { .. } => {
             Ok(Done::Begun { operation: OperationId(19) })
         }
+        Request::Status => Ok(world::status()),
         _ => Err(Refusal::NotPermitted),
     }
 }

@@ -57,6 +57,10 @@ impl Console {
             .args(arguments)
             .envs([("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")])
             .env_remove("NO_COLOR")
+            // Nothing that whoever runs the tests keeps at home is read or changed.
+            .env("HOME", "/nonexistent")
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_STATE_HOME")
             .envs(env.iter().copied())
             .kill_on_drop(true)
             .spawn_borrowed(&side)

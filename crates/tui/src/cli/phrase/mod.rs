@@ -59,6 +59,8 @@ pub(crate) enum Phrase {
     Say(String),
     /// The keys that work here.
     Help,
+    /// The keys in effect everywhere.
+    Keys,
     /// What the console itself does.
     Stats,
     /// Leave.
@@ -163,6 +165,7 @@ fn of_verb(verb: Verb) -> Result<Phrase, String> {
         Verb::Wait(args) => Phrase::Watch(args.what),
         Verb::Why(args) => Phrase::Ask(Asked::Why(args.name)),
         Verb::Reload(args) => Phrase::Ask(Asked::Reload { plan: args.plan }),
+        Verb::Keys => Phrase::Keys,
         Verb::Config(_)
         | Verb::Completions(_)
         | Verb::Demo(_)
