@@ -298,10 +298,11 @@ pub const TABLE: &[Binding<'static>] = &[
     key(&[Char('Y')], A::CopyAll, LOGS, Group::Other, None, "copy all lines"),
     key(&[Char('y')], A::Copy, &[History], Group::Other, Some("copy"), "copy the receipt"),
     key(&[Char('Y')], A::CopyAll, &[History], Group::Other, None, "copy it as JSON"),
+    key(&[Char('y')], A::Copy, &[Page], Group::Other, Some("copy"), "copy the page"),
     key(
         &[Char('w')],
         A::Save,
-        &[Overview, Service, Events, History, Frozen],
+        &[Overview, Service, Events, History, Page, Frozen],
         Group::Other,
         None,
         "save this screen",

@@ -60,6 +60,14 @@ impl Page {
         let content = Content::Text(text.lines().map(str::to_owned).collect());
         Self { title: title.to_owned(), down: 0, content }
     }
+
+    /// Its lines; none while the answer is awaited.
+    pub fn text(&self) -> &[String] {
+        match &self.content {
+            Content::Awaited(..) => &[],
+            Content::Text(lines) => lines,
+        }
+    }
 }
 
 /// What the console itself did since it began.

@@ -8,7 +8,7 @@ use crate::effect::Effect;
 use crate::export;
 use crate::fmt::{self, count};
 use crate::model::events::Line;
-use crate::model::{Dirty, Frozen, Model, Screen};
+use crate::model::{Dirty, Front, Frozen, Model, Screen};
 use crate::term::clip::LONGEST;
 use crate::view;
 
@@ -41,6 +41,10 @@ pub fn copy(model: &mut Model, all: bool) -> Vec<Effect> {
 fn copied(model: &Model, all: bool) -> Result<(String, String), &'static str> {
     if let Some(frozen) = &model.frozen {
         return Ok(("the screen".to_owned(), export::text(&frozen.picture)));
+    }
+    if let Some(Front::Page(page)) = &model.front {
+        let text = page.text().iter().map(|line| line.clone() + "\n").collect();
+        return Ok((page.title.clone(), text));
     }
     match &model.screen {
         Screen::Overview | Screen::Service(_) => {

@@ -2,6 +2,7 @@
 //! it is scrolled.
 
 use anstream::adapter::strip_str;
+use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::message::{Done, Refusal, Request};
 use smoothserve_protocol::snapshot::{Receipt, Snapshot};
 
@@ -142,7 +143,7 @@ fn explained(explained: &Explained) -> String {
     lines.join("\n")
 }
 
-const fn service(asked: &Asked) -> Option<&smoothserve_protocol::id::ServiceName> {
+const fn service(asked: &Asked) -> Option<&ServiceName> {
     match asked {
         Asked::Why(name) | Asked::Plan(name) => Some(name),
         Asked::Receipts { service, .. } => service.as_ref(),

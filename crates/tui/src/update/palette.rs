@@ -13,7 +13,7 @@ use crate::keys::listing;
 use crate::model::logs::Filter;
 use crate::model::page::{Asked, Page};
 use crate::model::palette::{Palette, remember};
-use crate::model::question::Verb;
+use crate::model::question::{Terms, Verb};
 use crate::model::{Dirty, Front, Model};
 use crate::words;
 
@@ -145,7 +145,7 @@ fn steered(model: &mut Model, what: &Awaited, guard: Option<OperationId>, steer:
     if let Steer::Extend { by_ms } = steer {
         return Ok(vec![ops::extend_by(model, service, running, by_ms)]);
     }
-    ops::ask(model, Verb::Steer(steer), &service, Default::default());
+    ops::ask(model, Verb::Steer(steer), &service, Terms::default());
     Ok(Vec::new())
 }
 
@@ -201,10 +201,8 @@ fn about(model: &Model, what: &Awaited) -> Result<ServiceName, String> {
     match what {
         Awaited::Service(name) => known(model, name).map(|()| name.clone()),
         Awaited::Operation(id) => {
-            let runs = |row: &&smoothserve_protocol::snapshot::ServiceRow| {
-                row.operation.is_some_and(|operation| operation.id == *id)
-            };
-            let row = model.world.rows().iter().find(runs);
+            let mut rows = model.world.rows().iter();
+            let row = rows.find(|row| row.operation.is_some_and(|one| one.id == *id));
             row.map(|row| row.name.clone()).ok_or_else(|| format!("no operation {id} runs"))
         }
     }

@@ -33,11 +33,15 @@ pub fn draw(model: &Model, help: &Help, canvas: &mut Canvas<'_>, body: Rect) {
     let below = Rect { y: body.y + 1, height: body.height.saturating_sub(1), ..body };
     if body.width < 72 {
         let lines: Vec<Line<'_>> = left.into_iter().chain(right).collect();
+        let longest = lines.len();
+        let lines = in_room(lines, longest, below.height);
         column(model, canvas, below, 1, &lines, row);
         return;
     }
     let (first, second) = if body.width < 110 { (3, 41) } else { (6, 62) };
     let keys = Rect { height: below.height.saturating_sub(4), ..below };
+    let longest = left.len().max(right.len());
+    let [left, right] = [left, right].map(|lines| in_room(lines, longest, keys.height));
     let half = Rect { width: second - 2, ..keys };
     column(model, canvas, half, first, &left, row);
     column(model, canvas, keys, second, &right, row);
@@ -89,6 +93,12 @@ fn blocks(rows: Vec<Binding<'_>>) -> (Vec<Line<'_>>, Vec<Line<'_>>) {
     (left, right)
 }
 
+/// Blank lines go when the longest column does not fit with them.
+fn in_room(lines: Vec<Line<'_>>, longest: usize, room: u16) -> Vec<Line<'_>> {
+    let is_tight = longest > usize::from(room);
+    lines.into_iter().filter(|line| !(is_tight && matches!(line, Line::Blank))).collect()
+}
+
 /// Draws as many of `lines` as there is room for, the one under the cursor among them.
 fn column(
     model: &Model,
@@ -99,16 +109,17 @@ fn column(
     cursor: usize,
 ) {
     let room = usize::from(area.height);
-    let is_blank = |line: &&Line<'_>| matches!(line, Line::Blank);
-    let lines: Vec<&Line<'_>> = if lines.len() > room {
-        lines.iter().filter(|line| !is_blank(line)).collect()
-    } else {
-        lines.iter().collect()
-    };
-    let is_selected = |line: &&Line<'_>| matches!(line, Line::Key(number, _) if *number == cursor);
+    let is_selected = |line: &Line<'_>| matches!(line, Line::Key(number, _) if *number == cursor);
     let selected = lines.iter().position(is_selected);
-    let first = window(lines.len(), room, selected.unwrap_or(0));
-    for (row, line) in (0..area.height).zip(lines.iter().skip(first)) {
+    // What does not fit is counted in the last row.
+    let shown = if lines.len() > room { room.saturating_sub(1) } else { room };
+    let first = window(lines.len(), shown, selected.unwrap_or(0));
+    let (above, below) = (first, lines.len().saturating_sub(first + shown));
+    if above + below > 0 {
+        let rest = if below > 0 { format!("{below} below") } else { format!("{above} above") };
+        canvas.pen(area, area.height.saturating_sub(1)).to(at).say(&rest, Role::Quiet);
+    }
+    for (row, line) in (0..area.height).zip(lines.iter().skip(first).take(shown)) {
         let mut pen = canvas.pen(area, row);
         match line {
             Line::Blank => {}

@@ -209,9 +209,28 @@ fn check_bounds(stage: &Stage, area: Rect, place: &str) {
 
 #[test]
 fn every_small_size_is_drawn() {
-    for keys in ["", "\r", "3", "3&a", "?", "r", "x", "l", "lw/a", "h", "h\r"] {
+    let ways = [
+        "",
+        "\r",
+        "3",
+        "3&a",
+        "?",
+        "?/re",
+        "r",
+        "x",
+        "l",
+        "lw/a",
+        "h",
+        "h\r",
+        ":",
+        ":re\t",
+        ":why x\r",
+        ":status\r",
+    ];
+    for keys in ways {
         let mut stage = Stage::live();
         stage.press(keys);
+        stage.answer_page(world::status());
         stage.answer_logs(world::logs());
         stage.answer_receipts(world::past());
         for width in 0..90 {

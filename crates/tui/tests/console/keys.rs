@@ -37,7 +37,7 @@ fn from_file(text: &str) -> Result<Keys, KeysError> {
 
 /// Those of the table, and some with a file.
 fn all() -> Vec<Keys> {
-    let own = "overview: {R: restart, r: try-now, z: quit}\nlogs: {J: down, a: note-lost}\n";
+    let own = "overview: {R: restart, r: try-now, Q: quit}\nlogs: {J: down, A: note-lost}\n";
     vec![Keys::default(), from_file(own).unwrap(), from_file(&listing(&Keys::default())).unwrap()]
 }
 
@@ -140,13 +140,13 @@ fn hints_are_keys_that_work_here() {
 #[test]
 fn a_key_of_ones_own_does_what_it_is_named_for() {
     let mut stage = Stage::live();
-    stage.model.keys = from_file("overview: {b: restart}").unwrap();
+    stage.model.keys = from_file("overview: {B: restart}").unwrap();
     stage.select("search");
     stage.press("r");
     assert_eq!(stage.model.front, None, "it is another key now");
-    stage.press("b");
+    stage.press("B");
     assert_eq!(acted(&stage.press("y")), [&world::name("search")]);
-    assert!(stage.text(80, 24).contains("b restart"));
+    assert!(stage.text(80, 24).contains("B restart"));
 }
 
 #[test]

@@ -185,6 +185,9 @@ fn an_answer_is_a_page_in_the_words_of_the_command_line() {
     stage.answer_page(world::status());
     let frame = stage.text(80, 24);
     assert!(frame.contains("why billing") && frame.contains("degraded"), "{frame}");
+    let effects = stage.press("y");
+    let [Effect::Copy(text)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(text.starts_with("billing is degraded"), "{text}");
     stage.press("\u{1b}");
     assert_eq!(stage.model.front, None);
 }

@@ -3,7 +3,7 @@
 use clap::{Arg, Command};
 use smoothserve_protocol::id::{OperationId, ServiceName};
 
-use super::{ELSEWHERE, command, is_unused};
+use super::command;
 use crate::model::palette::{Choice, Choices};
 
 /// The names that a word may stand for.
@@ -34,7 +34,7 @@ pub(crate) fn complete(line: &str, known: &Known) -> Choices {
 }
 
 fn verbs(command: &Command) -> Vec<Choice> {
-    let verbs = command.get_subcommands().filter(|verb| !ELSEWHERE.contains(&verb.get_name()));
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
     verbs.map(|verb| choice(verb.get_name(), about(verb.get_about()))).collect()
 }
 
@@ -63,8 +63,7 @@ fn option<'a>(verb: &'a Command, word: &str) -> Option<&'a Arg> {
 }
 
 fn options(verb: &Command, given: &[&str]) -> Vec<Choice> {
-    let usable =
-        verb.get_arguments().filter(|arg| !is_unused(verb.get_name(), arg.get_id().as_str()));
+    let usable = verb.get_arguments().filter(|arg| !arg.is_hide_set());
     let named = usable.filter_map(|arg| Some((format!("--{}", arg.get_long()?), arg)));
     let new = named.filter(|(word, _)| !given.contains(&word.as_str()));
     new.map(|(word, arg)| choice(&word, about(arg.get_help()))).collect()

@@ -99,18 +99,29 @@ pub(crate) fn parse(line: &str) -> Result<Phrase, String> {
     }
 }
 
-/// The words of the command line and of the console, without what the environment says.
+/// The words of the command line and of the console. The environment adds nothing to them, and what
+/// has no use here is not in their help.
 fn command() -> Command {
     fn own(name: &'static str, about: &'static str) -> Command {
         Command::new(name).about(about)
     }
-    let forget = |command: Command| command.mut_args(|arg| arg.env(None::<&str>));
-    let verbs = Args::command().mut_subcommands(forget);
-    forget(verbs).term_width(76).subcommands([
+    let verbs = here(Args::command()).mut_subcommands(here).after_help(None::<&str>);
+    verbs.term_width(76).subcommands([
         own("help", "List the keys that work here"),
         own("stats", "Show what the console itself sends and takes"),
         own("quit", "Leave the console; the daemon runs on"),
     ])
+}
+
+/// A verb, or all of them, as the console takes it.
+fn here(verb: Command) -> Command {
+    let name = verb.get_name().to_owned();
+    let is_hidden = ELSEWHERE.contains(&name.as_str());
+    let verb = verb.mut_args(|arg| {
+        let is_hidden = arg.is_hide_set() || is_unused(&name, arg.get_id().as_str());
+        arg.env(None::<&str>).hide(is_hidden)
+    });
+    verb.hide(is_hidden)
 }
 
 /// An option that was given and has no use here.
@@ -279,7 +290,9 @@ mod tests {
     #[test]
     fn the_help_of_a_verb_is_a_page() {
         let Ok(Phrase::Say(text)) = parse("restart --help") else { panic!("help") };
-        assert!(text.contains("--drain-timeout"), "{text}");
+        assert!(text.contains("--drain-timeout") && !text.contains("--json"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text:?}");
+        let Ok(Phrase::Say(text)) = parse("--help") else { panic!("help") };
+        assert!(text.contains("stats") && !text.contains("completions"), "{text}");
     }
 }
