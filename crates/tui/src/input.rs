@@ -7,10 +7,13 @@ use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 
+use crate::model::clock::Moment;
 use crate::msg::{Msg, Turn};
 
 /// So many characters at once were pasted, on a terminal that does not mark a paste.
 const BURST: usize = 12;
+/// What follows a burst within so many milliseconds belongs to it.
+const PAUSE: u64 = 100;
 
 /// A key as [`crate::keymap`] names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,31 +117,50 @@ const NAMED: [Key; 15] = [
 #[error("no such key")]
 pub struct NoKey;
 
-/// The messages that one batch of terminal events amounts to. A batch is everything that could be
-/// read without waiting.
-pub fn messages(batch: &[Event]) -> Vec<Msg> {
-    let typed = batch.iter().filter(|event| matches!(key(event), Some(Key::Char(_)))).count();
-    let mut messages = Vec::with_capacity(batch.len());
-    if typed >= BURST {
-        messages.push(Msg::Paste(typed));
-    }
-    for event in batch {
-        match event {
-            Event::Paste(text) => messages.push(Msg::Paste(text.chars().count())),
-            Event::Resize(width, height) => {
-                messages.push(Msg::Resize { width: *width, height: *height });
-            }
-            Event::Key(_) => match key(event) {
-                // Whatever else is in a burst may be pasted too; only leaving is never an accident.
-                Some(Key::Ctrl('c')) => messages.push(Msg::Key(Key::Ctrl('c'))),
-                Some(key) if typed < BURST => messages.push(Msg::Key(key)),
-                Some(_) | None => {}
-            },
-            Event::Mouse(event) => messages.extend(mouse(*event)),
-            Event::FocusGained | Event::FocusLost => {}
+/// Tells keys from text that was pasted on a terminal that does not mark a paste.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Typing {
+    /// How much was pasted so far, and until when what comes still belongs to it.
+    paste: Option<(usize, Moment)>,
+}
+
+impl Typing {
+    /// The messages that one batch of terminal events amounts to, read at `now`. A batch is
+    /// everything that could be read without waiting; `beyond` characters more were thrown away.
+    pub fn messages(&mut self, batch: &[Event], beyond: usize, now: Moment) -> Vec<Msg> {
+        let characters = |event: &&Event| matches!(key(event), Some(Key::Char(_)));
+        let typed = batch.iter().filter(characters).count() + beyond;
+        let before = self.paste.filter(|(_, until)| now < *until).map(|(pasted, _)| pasted);
+        let is_paste = typed >= BURST || typed > 0 && before.is_some();
+        let mut messages = Vec::with_capacity(batch.len());
+        if is_paste {
+            let pasted = before.unwrap_or(0) + typed;
+            // A key that is held down after a paste must not go on to be taken for it.
+            let until = match self.paste {
+                Some((_, until)) if typed < BURST => until,
+                Some(_) | None => now.plus(PAUSE),
+            };
+            self.paste = Some((pasted, until));
+            messages.push(Msg::Paste(pasted));
         }
+        messages.extend(batch.iter().filter_map(|event| message(event, is_paste)));
+        messages
     }
-    messages
+}
+
+fn message(event: &Event, is_paste: bool) -> Option<Msg> {
+    match event {
+        Event::Paste(text) => Some(Msg::Paste(text.chars().count())),
+        Event::Resize(width, height) => Some(Msg::Resize { width: *width, height: *height }),
+        Event::Key(_) => match key(event) {
+            // Whatever else is in a burst may be pasted too; only leaving is never an accident.
+            Some(Key::Ctrl('c')) => Some(Msg::Key(Key::Ctrl('c'))),
+            Some(key) if !is_paste => Some(Msg::Key(key)),
+            Some(_) | None => None,
+        },
+        Event::Mouse(event) => mouse(*event),
+        Event::FocusGained | Event::FocusLost => None,
+    }
 }
 
 /// What the mouse says: the left button, and the wheel.
@@ -193,6 +215,10 @@ mod tests {
             .collect()
     }
 
+    fn messages(batch: &[Event]) -> Vec<Msg> {
+        Typing::default().messages(batch, 0, Moment(0))
+    }
+
     #[test]
     fn what_comes_faster_than_anyone_types_is_no_key() {
         let burst = messages(&typed(&"ry".repeat(2_000)));
@@ -210,6 +236,24 @@ mod tests {
             let is_sign = wrong.chars().count() == 1 && wrong != "\u{1b}";
             assert_eq!(wrong.parse::<Key>().is_ok(), is_sign, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_burst_is_no_key_either() {
+        let mut typing = Typing::default();
+        let first = typing.messages(&typed(&"ry".repeat(512)), 3_000, Moment(100));
+        assert!(matches!(first[..], [Msg::Paste(4_024)]), "{first:?}");
+        let rest = typing.messages(&typed("ry"), 0, Moment(120));
+        assert!(matches!(rest[..], [Msg::Paste(4_026)]), "{rest:?}");
+        let later = typing.messages(&typed("r"), 0, Moment(100 + PAUSE));
+        assert!(matches!(later[..], [Msg::Key(Key::Char('r'))]), "{later:?}");
+    }
+
+    #[test]
+    fn control_c_leaves_even_while_text_is_pasted() {
+        let leave = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        let burst = [typed(&"ry".repeat(50)), vec![Event::Key(leave)]].concat();
+        assert!(matches!(messages(&burst)[..], [Msg::Paste(100), Msg::Key(Key::Ctrl('c'))]));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use crate::client::Target;
 use crate::console::ConsoleOptions;
 use crate::effect::{Effect, Order};
-use crate::input;
+use crate::input::Typing;
 use crate::model::clock::{Clock, Moment};
 use crate::model::page::Stats;
 use crate::model::{Dirty, Look, Model};
@@ -27,7 +27,6 @@ use crate::msg::{Msg, Report};
 use crate::net;
 use crate::recall;
 use crate::term::ask::ask;
-use crate::term::caps;
 use crate::term::clip::Way;
 use crate::term::guard::Guard;
 use crate::term::hangup::Hangup;
@@ -36,6 +35,7 @@ use crate::term::out::{Frames, Sent, Written, sent};
 use crate::term::pace::{Pace, Taken};
 use crate::term::paint::Painter;
 use crate::term::probe::Questions;
+use crate::term::{beyond, caps};
 use crate::words::reason;
 use crate::{export, update, view};
 
@@ -104,6 +104,8 @@ struct Loop {
     events: u64,
     /// Reports of the connection so far.
     heard: u64,
+    /// Tells keys from pasted text.
+    typing: Typing,
     /// The terminal is the shell's for now.
     suspended: bool,
 }
@@ -187,6 +189,7 @@ pub async fn run(
         late: Late::default(),
         events: 0,
         heard: 0,
+        typing: Typing::default(),
         suspended: false,
     };
     console.model.typed_before = recall::read();
@@ -336,22 +339,24 @@ impl Loop {
             batch.push(crossterm::event::read()?);
         }
         self.events += batch.len() as u64;
+        let beyond = if batch.len() < beyond::FULL { 0 } else { beyond::throw_away()? };
         let sifted = self.late.sift(batch, self.now());
-        self.take_sifted(sifted)
+        self.take_sifted(sifted, beyond)
     }
 
     /// It is time for something, although nothing happened.
     fn woken(&mut self) -> io::Result<Next> {
         let sifted = self.late.release(self.now());
-        match self.take_sifted(sifted)? {
+        match self.take_sifted(sifted, 0)? {
             Next::Stay => self.take(Msg::Tick),
             leave @ Next::Leave(_) => Ok(leave),
         }
     }
 
-    fn take_sifted(&mut self, sifted: Sifted) -> io::Result<Next> {
+    fn take_sifted(&mut self, sifted: Sifted, beyond: usize) -> io::Result<Next> {
         let found = sifted.background.map(Msg::Background);
-        for msg in input::messages(&sifted.events).into_iter().chain(found) {
+        let messages = self.typing.messages(&sifted.events, beyond, self.now());
+        for msg in messages.into_iter().chain(found) {
             let next = self.take(msg)?;
             if next != Next::Stay {
                 return Ok(next);
