@@ -1,17 +1,21 @@
 //! Notices that the terminal is gone.
 //!
 //! A thread of its own asks the system, because the reader of keys does not notice: it spins on a
-//! terminal that hung up. The thread sleeps until that happens or the watch is dropped.
+//! terminal that hung up, and whoever waits for it spins too. The thread sleeps until that happens or
+//! the watch is dropped.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::pipe;
 use rustix::termios::isatty;
 use tokio::sync::oneshot;
+
+/// Whoever is not caught has left by then.
+const SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 25_000_000 };
 
 /// Watches the terminal.
 #[derive(Debug)]
@@ -34,6 +38,7 @@ impl Hangup {
             if wait(&terminal, &stopped) {
                 // Nobody listens any more: then we are on our way out already.
                 let _ = tell.send(());
+                leave_anyway(&stopped);
             }
         })?;
         Ok(Self { gone, _stop: stop })
@@ -60,6 +65,16 @@ pub fn terminal() -> io::Result<OwnedFd> {
         return stdin.try_clone_to_owned();
     }
     Ok(File::open("/dev/tty")?.into())
+}
+
+/// Ends the program unless the watch is dropped soon: whoever should do so may be caught by the
+/// reader of keys. There is no terminal to give back.
+#[expect(clippy::disallowed_methods, reason = "whoever would return from main does not come back")]
+fn leave_anyway(stopped: &OwnedFd) {
+    let mut fds = [PollFd::from_borrowed_fd(stopped.as_fd(), PollFlags::empty())];
+    if poll(&mut fds, Some(&SOON)) == Ok(0) {
+        std::process::exit(0);
+    }
 }
 
 /// Sleeps until the terminal hung up (true) or the watch was dropped (false).
