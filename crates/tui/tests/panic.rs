@@ -23,7 +23,7 @@ use smoothtool::term::caps::{GlyphChoice, look};
 use smoothtool::{update, view};
 
 use support::daemon::Fake;
-use support::terminal::Console;
+use support::terminal::{Console, DARK};
 
 /// What the panic says.
 const LAST_WORDS: &str = "as the test asked";
@@ -55,13 +55,18 @@ async fn check(part: &str) {
     let Target { addr, token_file, .. } = fake.target();
     let program = std::env::current_exe().unwrap();
     let arguments = [part.into(), addr.into(), token_file.into()];
-    let mut console = Console::of(&program, arguments, &[]);
+    let mut console = Console::of(&program, arguments, &[]).answering(DARK);
     console.shows("▪ live").await;
+    console.press("m").await;
+    console.shows("mouse on").await;
     console.press("?").await;
     let status = console.ends().await;
     assert!(!status.success(), "{part}");
     console.is_restored();
     let text = String::from_utf8_lossy(&console.raw);
+    for mode in ["1000", "1006", "2026"] {
+        assert!(text.contains(&format!("\u{1b}[?{mode}h")), "{part}: {mode} was never on");
+    }
     let left = text.find("\u{1b}[?1049l").expect("it leaves the alternate screen");
     assert!(text[left..].contains(LAST_WORDS), "{part}: {text}");
 }

@@ -6,13 +6,12 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use pty_process::Size;
 use rustix::process::Signal;
 use smoothtool::console::{self, ConsoleOptions};
 use tokio::time::timeout;
 
 use support::daemon::Fake;
-use support::terminal::{Console, PATIENCE, cells};
+use support::terminal::{Console, DARK, PATIENCE};
 use support::world;
 
 #[tokio::test]
@@ -108,8 +107,7 @@ async fn it_follows_the_size_of_the_terminal() {
     let fake = Fake::start().await;
     let mut console = Console::start(&fake, &[]);
     console.shows("▪ live").await;
-    console.screen.screen_mut().set_size(cells(40), cells(120));
-    console.terminal.as_ref().unwrap().resize(Size::new(40, 120)).unwrap();
+    console.resize(120, 40);
     console.shows("LAST 60s").await;
     console.press("\u{3}").await;
     console.ends().await;
@@ -120,8 +118,7 @@ async fn it_follows_the_size_of_the_terminal() {
 async fn signals_end_it_and_the_terminal_is_as_before() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let fake = Fake::start().await;
-        let mut console = Console::start(&fake, &[]);
-        console.shows("▪ live").await;
+        let mut console = with_everything_on(&fake).await;
         console.signal(signal);
         let status = console.ends().await;
         assert_eq!(status.code(), Some(128 + signal.as_raw()));
@@ -130,55 +127,44 @@ async fn signals_end_it_and_the_terminal_is_as_before() {
 }
 
 #[tokio::test]
-async fn suspended_and_continued_it_paints_the_screen_again() {
-    let fake = Fake::start().await;
-    let mut console = Console::start(&fake, &[]);
-    console.shows("▪ live").await;
-    for _ in 0..3 {
-        console.press("\u{1a}").await;
-        console.until("the end of the screen", |c| !c.screen.screen().alternate_screen()).await;
-        let began = Instant::now();
-        while console.state() != 'T' {
-            assert!(began.elapsed() < PATIENCE, "it was not stopped");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+async fn keys_end_it_and_the_terminal_is_as_before() {
+    for key in ["q", "\u{3}"] {
+        let fake = Fake::start().await;
+        let mut console = with_everything_on(&fake).await;
+        console.press(key).await;
+        assert_eq!(console.ends().await.code(), Some(0));
         console.is_restored();
-        console.signal(Signal::CONT);
-        console.until("the screen", |c| c.screen.screen().alternate_screen()).await;
-        console.shows("q quit").await;
     }
+}
+
+/// A console that has set every mode it ever sets.
+async fn with_everything_on(fake: &Fake) -> Console {
+    let mut console = Console::start(fake, &[]).answering(DARK);
+    console.shows("▪ live").await;
+    console.press("m").await;
+    console.shows("mouse on").await;
+    // What marks a frame is reset at its end.
+    assert_eq!(console.modes_on(), [1_000, 1_006, 1_049, 2_004].into());
+    assert!(String::from_utf8_lossy(&console.raw).contains("\u{1b}[?2026h"));
+    console
+}
+
+#[tokio::test]
+async fn the_mouse_is_on_until_it_is_turned_off() {
+    let fake = Fake::start().await;
+    let mut console = with_everything_on(&fake).await;
+    // On the fourth line of the list: its columns and rows count from 1.
+    console.press("\u{1b}[<0;6;8M\u{1b}[<0;6;8m").await;
+    console.shows("▸ auth").await;
+    console.press("\u{1b}[<0;6;8M\u{1b}[<0;6;8m").await;
+    console.shows("esc back").await;
+    console.press("m").await;
+    console.shows("mouse off").await;
+    assert_eq!(console.modes_on(), [1_049, 2_004].into());
     console.press("q").await;
     console.ends().await;
     console.is_restored();
-}
-
-#[tokio::test]
-async fn a_terminal_that_is_gone_ends_it_at_once() {
-    let fake = Fake::start().await;
-    let mut console = Console::start(&fake, &[]);
-    console.shows("▪ live").await;
-    console.terminal = None;
-    console.side = None;
-    let status = timeout(Duration::from_secs(1), console.child.wait()).await;
-    assert!(status.is_ok(), "it goes on without a terminal");
-}
-
-#[tokio::test]
-async fn a_terminal_that_takes_nothing_does_not_keep_it() {
-    let fake = Fake::start().await;
-    let mut console = Console::start(&fake, &[]);
-    console.shows("▪ live").await;
-    // Each is a whole frame, and nobody reads them: soon the system holds no more.
-    let began = Instant::now();
-    while !console.is_held_up() {
-        assert!(began.elapsed() < PATIENCE, "it was not held up");
-        console.press("\u{c}").await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    console.signal(Signal::TERM);
-    let status = timeout(Duration::from_secs(2), console.child.wait()).await;
-    assert!(status.is_ok(), "it waits for a terminal that does not read");
-    console.modes_are_restored();
+    assert_eq!(fake.commanded(), []);
 }
 
 #[tokio::test]
@@ -204,10 +190,30 @@ async fn the_daemon_may_go_and_come_back() {
 async fn without_colour_and_unicode_neither_is_sent() {
     let fake = Fake::start().await;
     let env = [("NO_COLOR", "1"), ("LC_ALL", "C")];
-    let mut console = Console::start(&fake, &env);
+    let mut console = Console::start(&fake, &env).answering(DARK);
     console.shows("o live").await;
+    // Every screen, and what stands in front of them.
+    for (key, shows) in [
+        ("j", "> api"),
+        ("\r", "esc back"),
+        ("l", "following"),
+        ("\u{1b}", "esc back"),
+        ("h", "restarts"),
+        ("3", "events 8"),
+        ("?", "esc close"),
+        ("\u{1b}", "following"),
+        ("1", "services 8"),
+        ("r", "Restart api"),
+        ("\u{1b}", "services 8"),
+    ] {
+        console.press(key).await;
+        console.shows(shows).await;
+    }
+    fake.pause().await;
+    console.shows("X disconnected").await;
     console.press("q").await;
     console.ends().await;
+    console.is_restored();
     let text = String::from_utf8(console.raw).unwrap();
     let from = text.find("\u{1b}[?1049h").unwrap();
     let until = text.find("\u{1b}[?1049l").unwrap();

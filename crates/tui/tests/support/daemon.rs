@@ -1,11 +1,13 @@
 //! A daemon that proves, listens and pushes like the real one, and whose world is made up.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use smoothserve_protocol::auth::Token;
-use smoothserve_protocol::id::{OperationId, ServiceName};
+use smoothserve_protocol::event::{EventBatch, EventKind};
+use smoothserve_protocol::id::{EventSeq, OperationId, ServiceName};
 use smoothserve_protocol::io;
 use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
 use smoothtool::client::Target;
@@ -21,6 +23,7 @@ pub(crate) struct Fake {
     token: Token,
     /// Everything it was asked.
     requests: Arc<Mutex<Vec<Request>>>,
+    story: Arc<Story>,
     folder: tempfile::TempDir,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -32,8 +35,14 @@ impl Fake {
         let token = Token::generate().unwrap();
         std::fs::write(folder.path().join("token"), token.to_text()).unwrap();
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut fake =
-            Self { addr, token, requests: Arc::default(), folder, task: Mutex::default() };
+        let mut fake = Self {
+            addr,
+            token,
+            requests: Arc::default(),
+            story: Arc::default(),
+            folder,
+            task: Mutex::default(),
+        };
         fake.addr = fake.listen().await;
         fake
     }
@@ -59,9 +68,25 @@ impl Fake {
         socket.bind(self.addr).unwrap();
         let listener = socket.listen(16).unwrap();
         let addr = listener.local_addr().unwrap();
-        let task = tokio::spawn(accept(listener, self.token.clone(), self.requests.clone()));
+        let task = tokio::spawn(accept(
+            listener,
+            self.token.clone(),
+            self.requests.clone(),
+            self.story.clone(),
+        ));
         *self.task.lock().unwrap() = Some(task);
         addr
+    }
+
+    /// From now on something happens ten times a second.
+    pub(crate) fn tell_events(&self) {
+        self.story.goes_on.store(true, Ordering::SeqCst);
+    }
+
+    /// Nothing happens any more; returns how much did.
+    pub(crate) fn stop_events(&self) -> u64 {
+        self.story.goes_on.store(false, Ordering::SeqCst);
+        self.story.told.load(Ordering::SeqCst)
     }
 
     /// How to reach it.
@@ -97,16 +122,26 @@ impl Drop for Fake {
     }
 }
 
-async fn accept(listener: TcpListener, token: Token, requests: Arc<Mutex<Vec<Request>>>) {
+async fn accept(
+    listener: TcpListener,
+    token: Token,
+    requests: Arc<Mutex<Vec<Request>>>,
+    story: Arc<Story>,
+) {
     // Dropping the set ends every session: the daemon is gone.
     let mut sessions = tokio::task::JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { return };
-        sessions.spawn(session(stream, token.clone(), requests.clone()));
+        sessions.spawn(session(stream, token.clone(), requests.clone(), story.clone()));
     }
 }
 
-async fn session(mut stream: TcpStream, token: Token, requests: Arc<Mutex<Vec<Request>>>) {
+async fn session(
+    mut stream: TcpStream,
+    token: Token,
+    requests: Arc<Mutex<Vec<Request>>>,
+    story: Arc<Story>,
+) {
     if io::admit(&mut stream, &token).await.is_err() {
         return;
     }
@@ -131,7 +166,9 @@ async fn session(mut stream: TcpStream, token: Token, requests: Arc<Mutex<Vec<Re
             },
             _ = ticks.tick() => {
                 age += 1;
-                pushes(focus.as_ref(), age - 1)
+                let mut pushes = pushes(focus.as_ref(), age - 1);
+                pushes.extend(story.next());
+                pushes
             }
         };
         for message in said {
@@ -139,6 +176,27 @@ async fn session(mut stream: TcpStream, token: Token, requests: Arc<Mutex<Vec<Re
                 return;
             }
         }
+    }
+}
+
+/// What happens after the events of the fixed world.
+#[derive(Default)]
+struct Story {
+    goes_on: AtomicBool,
+    told: AtomicU64,
+}
+
+impl Story {
+    fn next(&self) -> Option<FromDaemon> {
+        if !self.goes_on.load(Ordering::SeqCst) {
+            return None;
+        }
+        let number = self.told.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut event = world::events().events.pop()?;
+        event.seq = EventSeq(event.seq.0 + number);
+        event.kind = EventKind::Draining { in_flight: u32::try_from(number).ok()? };
+        let batch = EventBatch { missed: 0, events: vec![event] };
+        Some(FromDaemon::Push(Push::Events(batch)))
     }
 }
 
