@@ -282,6 +282,10 @@ async fn a_reader_that_stops_for_ten_seconds_sees_the_newest_at_once_and_everyth
     assert!(between <= 1, "{between}: one was on its way");
     let all = format!("events {}", told + world::events().events.len() as u64);
     console.shows(&all).await;
+    // A write that took so long is answered with fewer frames, for a while.
+    let is_slowed = |c: &Console| c.screen.screen().contents().contains(" fps  up ");
+    console.until("fewer frames", is_slowed).await;
+    console.until("all frames", |c| !is_slowed(c)).await;
     console.press("q").await;
     console.ends().await;
     console.is_restored();

@@ -1,8 +1,12 @@
 //! What the terminal told about itself, on the screen: its background, its pace.
 
+use std::collections::HashSet;
+
 use ratatui::style::Color;
+use smoothserve_protocol::snapshot::{InstanceState, Pip};
 use smoothtool::msg::Msg;
 use smoothtool::style::Background;
+use smoothtool::style::glyphs::{ASCII, UNICODE};
 
 use crate::stage::{Stage, both};
 
@@ -74,4 +78,16 @@ fn fewer_frames_are_told_where_there_is_room() {
     }
     stage.tell(Msg::Pace(None));
     assert!(!stage.text(80, 24).contains("fps"));
+}
+
+#[test]
+fn every_state_has_a_mark_of_its_own() {
+    use InstanceState::*;
+    let old = [Stopped, Starting, Ready, Draining, Stopping, Backoff, Failed, Unhealthy];
+    let pips = old.map(|state| Pip { state, new: false });
+    for glyphs in [&UNICODE, &ASCII] {
+        let all = pips.into_iter().chain([Pip { state: Ready, new: true }]);
+        let marks: HashSet<&str> = all.map(|pip| glyphs.pip(pip).0).collect();
+        assert_eq!(marks.len(), pips.len() + 1, "{marks:?}");
+    }
 }
