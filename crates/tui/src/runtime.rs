@@ -10,8 +10,7 @@ use futures_util::StreamExt;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use rustix::process::{Signal as Posix, getpid, kill_process};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
@@ -35,6 +34,7 @@ use crate::term::out::{Frames, Sent, Written, sent};
 use crate::term::pace::{Pace, Taken};
 use crate::term::paint::Painter;
 use crate::term::probe::Questions;
+use crate::term::signals::{Asked, Signals};
 use crate::term::{beyond, caps};
 use crate::words::reason;
 use crate::{export, update, view};
@@ -110,44 +110,6 @@ struct Loop {
     suspended: bool,
 }
 
-/// The signals that end, suspend or continue the console.
-struct Signals {
-    hangup: Signal,
-    interrupt: Signal,
-    terminate: Signal,
-    stop: Signal,
-    resume: Signal,
-}
-
-/// What a signal asks for.
-enum Asked {
-    Leave(Posix),
-    Suspend,
-    Resume,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            stop: signal(SignalKind::from_raw(Posix::TSTP.as_raw()))?,
-            resume: signal(SignalKind::from_raw(Posix::CONT.as_raw()))?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.hangup.recv() => Asked::Leave(Posix::HUP),
-            _ = self.interrupt.recv() => Asked::Leave(Posix::INT),
-            _ = self.terminate.recv() => Asked::Leave(Posix::TERM),
-            _ = self.stop.recv() => Asked::Suspend,
-            _ = self.resume.recv() => Asked::Resume,
-        }
-    }
-}
-
 /// A model that knows nothing yet, for `target`.
 pub fn new_model(target: &Target, look: Look) -> Model {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -168,7 +130,7 @@ pub async fn run(
     core: Core,
 ) -> anyhow::Result<Left> {
     let mut hangup = Hangup::watch().context("could not watch the terminal")?;
-    let mut signals = Signals::new().context("could not watch for signals")?;
+    let mut signals = Signals::watch().context("could not watch for signals")?;
     let (frames, mut written) = Frames::start().context("could not start to paint")?;
     let (orders, orders_in) = mpsc::channel(ORDERS);
     let (reports_out, mut reports) = mpsc::channel(REPORTS);
@@ -433,7 +395,7 @@ impl Loop {
     fn suspend(&mut self) -> io::Result<()> {
         self.suspended = true;
         self.guard.suspend();
-        Ok(kill_process(getpid(), Posix::STOP)?)
+        Ok(kill_process(getpid(), Signal::STOP)?)
     }
 
     /// Goes on after a stop, whoever asked for it: the shell may have used the terminal meanwhile.

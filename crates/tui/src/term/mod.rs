@@ -11,3 +11,4 @@ pub mod out;
 pub mod pace;
 pub mod paint;
 pub mod probe;
+pub mod signals;
