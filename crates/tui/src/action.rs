@@ -70,6 +70,12 @@ pub enum Action {
     Sort,
     /// Turns the order of the services round.
     ReverseSort,
+    /// Marks the service under the cursor, or takes its mark away.
+    Mark,
+    /// Marks all services that are shown, or none.
+    MarkAll,
+    /// Begins no further one of several services after the present one.
+    EndBatch,
     /// A rolling restart, after a question.
     Restart,
     /// Drains and stops, after a question.
@@ -80,8 +86,15 @@ pub enum Action {
     Pause,
     /// Gives what drains another minute, at once.
     Extend,
-    /// Cuts what a drain waits for, after the name was typed.
+    /// Cuts what a drain waits for, after the name was typed; without a restart, the same as
+    /// [`Self::Kill`].
     Cut,
+    /// Stops and cuts what is inside at once, after the name was typed.
+    Kill,
+    /// Requests may take longer to end in the restart that is asked about.
+    LongerLimit,
+    /// They may not take so long.
+    ShorterLimit,
     /// Says yes to the open question.
     Confirm,
     /// Copies the name of what the cursor is on, or what is on the screen.
@@ -152,12 +165,18 @@ impl Action {
             Self::KeepFilter => "keep-filter",
             Self::Sort => "sort",
             Self::ReverseSort => "reverse-sort",
+            Self::Mark => "mark",
+            Self::MarkAll => "mark-all",
+            Self::EndBatch => "end-batch",
+            Self::LongerLimit => "longer-limit",
+            Self::ShorterLimit => "shorter-limit",
             Self::Restart => "restart",
             Self::Stop => "stop",
             Self::Start => "start",
             Self::Pause => "pause",
             Self::Extend => "extend",
             Self::Cut => "cut",
+            Self::Kill => "kill",
             Self::Confirm => "confirm",
             Self::Copy => "copy",
             Self::CopyAll => "copy-all",
@@ -178,6 +197,11 @@ impl Action {
         }
     }
 
+    /// Whether it can be about several services.
+    pub const fn is_for_several(self) -> bool {
+        matches!(self, Self::Restart | Self::Stop | Self::Start)
+    }
+
     /// Whether it is about a rolling restart that runs.
     pub const fn is_steering(self) -> bool {
         matches!(self, Self::Pause | Self::Extend | Self::Cut)
@@ -193,6 +217,7 @@ impl Action {
                 | Self::Pause
                 | Self::Extend
                 | Self::Cut
+                | Self::Kill
                 | Self::Confirm
         )
     }

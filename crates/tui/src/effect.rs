@@ -42,6 +42,13 @@ pub enum Order {
         /// Hear of what it prints from then on; else of nothing that any service prints.
         follow: bool,
     },
+    /// Ask what a restart would do.
+    Plan {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// Of which service.
+        service: ServiceName,
+    },
     /// Send a command or a question; its answer comes back with the ticket.
     Act {
         /// Comes back with the answer.

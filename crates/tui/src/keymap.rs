@@ -35,13 +35,15 @@ pub enum Context {
     Question,
     /// The same, and another key asks for more.
     Offer,
-    /// A question that the typed name answers; characters are text there.
+    /// The same, and its drain limit can be changed.
+    Limit,
+    /// A question that the typed name, or a number, answers; characters are text there.
     TypedName,
 }
 
 impl Context {
     /// Every place.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Overview,
         Self::Service,
         Self::Events,
@@ -56,6 +58,7 @@ impl Context {
         Self::HelpFind,
         Self::Question,
         Self::Offer,
+        Self::Limit,
         Self::TypedName,
     ];
 
@@ -75,6 +78,7 @@ impl Context {
             | Self::Filter
             | Self::HelpFind
             | Self::Palette
+            | Self::Limit
             | Self::Question
             | Self::Offer
             | Self::TypedName => false,
@@ -95,7 +99,7 @@ impl Context {
             Self::Filter => "filter",
             Self::Help => "help",
             Self::Frozen => "frozen",
-            Self::Question | Self::Offer | Self::TypedName => "question",
+            Self::Question | Self::Offer | Self::Limit | Self::TypedName => "question",
         }
     }
 }
@@ -142,8 +146,8 @@ impl Binding<'_> {
 
 use Action as A;
 use Context::{
-    Events, Filter, Find, Frozen, Help, HelpFind, History, Logs, Offer, Overview, Page, Palette,
-    Question, Service, TypedName,
+    Events, Filter, Find, Frozen, Help, HelpFind, History, Limit, Logs, Offer, Overview, Page,
+    Palette, Question, Service, TypedName,
 };
 use Key::{Char, Ctrl};
 
@@ -153,7 +157,7 @@ const PALETTE: &[Context] = &[Palette];
 const STREAMS: &[Context] = &[Events, Logs];
 const SEARCHED: &[Context] = &[Events, Logs, History];
 const SERVICES: &[Context] = &[Overview, Service];
-const QUESTIONS: &[Context] = &[Question, Offer];
+const QUESTIONS: &[Context] = &[Question, Offer, Limit];
 const LISTS: &[Context] = &[Overview, Service, Events, Logs, History, Page, Help];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
@@ -182,11 +186,34 @@ pub const TABLE: &[Binding<'static>] = &[
         &[TypedName],
         Group::Act,
         Some("confirm when it matches"),
-        "confirm when the name matches",
+        "confirm when it matches",
     ),
     key(&[Char('x')], A::Stop, &[Offer], Group::Act, Some("stop the service"), "stop the service"),
+    key(
+        &[Char('-')],
+        A::ShorterLimit,
+        &[Limit],
+        Group::Act,
+        Some("shorter"),
+        "a shorter drain limit",
+    ),
+    key(
+        &[Char('+'), Char('=')],
+        A::LongerLimit,
+        &[Limit],
+        Group::Act,
+        Some("longer limit"),
+        "a longer drain limit",
+    ),
     key(&[Key::Enter], A::Back, QUESTIONS, Group::Move, Some("cancel"), "cancel"),
-    key(&[Key::Esc], A::Back, &[Question, Offer, TypedName], Group::Move, Some("cancel"), "cancel"),
+    key(
+        &[Key::Esc],
+        A::Back,
+        &[Question, Offer, Limit, TypedName],
+        Group::Move,
+        Some("cancel"),
+        "cancel",
+    ),
     key(&[Char('p')], A::Pause, &[Service], Group::Act, Some(PAUSE), "pause, or resume"),
     key(&[Char('p')], A::Pause, &[Overview], Group::Act, None, "pause a restart, or resume"),
     key(
@@ -197,7 +224,7 @@ pub const TABLE: &[Binding<'static>] = &[
         Some("60s more"),
         "60s more (does not ask)",
     ),
-    key(&[Char('X')], A::Cut, &[Service], Group::Act, Some("cut"), "cut what it waits for"),
+    key(&[Char('X')], A::Cut, &[Service], Group::Act, Some("cut"), "cut a drain, or kill now"),
     key(&[Char('f')], A::Follow, STREAMS, Group::Other, Some("follow"), "follow, or stay"),
     key(&[Char('v')], A::Level, STREAMS, Group::Other, Some("level"), "all, warnings, errors"),
     key(&[Char('/')], A::Find, SEARCHED, Group::Move, Some("find"), "find"),
@@ -223,14 +250,16 @@ pub const TABLE: &[Binding<'static>] = &[
     key(&[Char('r')], A::Restart, SERVICES, Group::Act, Some("restart"), "rolling restart"),
     key(&[Char('x')], A::Stop, SERVICES, Group::Act, Some("stop"), "stop, drains first"),
     key(&[Char('u')], A::Start, SERVICES, Group::Act, Some("start"), "start (does not ask)"),
+    key(&[Char('X')], A::Kill, &[Overview], Group::Act, None, "kill now, type the name"),
     key(
-        &[Char('/')],
-        A::Filter,
-        &[Overview],
-        Group::List,
-        Some("filter"),
-        "filter: name, state:ready",
+        &[Char('E')],
+        A::EndBatch,
+        SCREENS,
+        Group::Act,
+        Some("end after this one"),
+        "end a batch after this one",
     ),
+    key(&[Char('/')], A::Filter, &[Overview], Group::List, Some("filter"), "filter (name, state)"),
     key(&[Key::Enter], A::KeepFilter, &[Filter], Group::List, Some("keep"), "keep the filter"),
     key(&[Key::Esc], A::Back, &[Filter], Group::List, Some("show all"), "show all"),
     key(&[Key::Down], A::Move(Step::Down), &[Filter], Group::Move, None, "down"),
@@ -347,10 +376,12 @@ pub const TABLE: &[Binding<'static>] = &[
         hint: Some("quit"),
         help: "quit, the daemon runs on",
     },
+    key(&[Char(' ')], A::Mark, &[Overview], Group::List, Some("mark"), "mark"),
+    key(&[Char('*')], A::MarkAll, &[Overview], Group::List, None, "mark all shown, or none"),
     key(
         &[Ctrl('c')],
         A::Quit,
-        &[Find, Filter, Frozen, HelpFind, Palette, Question, Offer, TypedName],
+        &[Find, Filter, Frozen, HelpFind, Palette, Question, Offer, Limit, TypedName],
         Group::Other,
         None,
         "quit",

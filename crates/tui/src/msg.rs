@@ -5,6 +5,7 @@ use std::time::Duration;
 use smoothserve_protocol::event::EventBatch;
 use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::{Done, Push, Refusal};
+use smoothserve_protocol::plan::RestartPlan;
 use smoothserve_protocol::snapshot::Receipt;
 
 use crate::effect::Ticket;
@@ -95,6 +96,13 @@ pub enum Report {
         ticket: Ticket,
         /// Its answer.
         result: Result<LogBatch, Refusal>,
+    },
+    /// The daemon said what a restart would do.
+    Plan {
+        /// Which question.
+        ticket: Ticket,
+        /// Its answer.
+        plan: Box<RestartPlan>,
     },
     /// The daemon answered a command.
     Answered {

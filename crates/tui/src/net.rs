@@ -27,6 +27,7 @@ enum Asked {
     History,
     Logs(Ticket),
     Receipts(Ticket),
+    Plan(Ticket),
     Command(Ticket),
 }
 
@@ -149,6 +150,7 @@ async fn carry_out(
             let (slot, grep) = (None, None);
             (Asked::Logs(ticket), Request::Logs { service, slot, lines, grep, follow })
         }
+        Order::Plan { ticket, service } => (Asked::Plan(ticket), Request::PlanRestart { service }),
         Order::Act { ticket, request } => (Asked::Command(ticket), request),
         Order::RetryNow => return Ok(()),
     };
@@ -184,6 +186,11 @@ fn answer(asked: &Asked, result: Result<Done, Refusal>) -> Option<Report> {
         (Asked::Receipts(ticket), Err(refusal)) => {
             Some(Report::Receipts { ticket: *ticket, result: Err(refusal) })
         }
+        (Asked::Plan(ticket), Ok(Done::RestartPlan(plan))) => {
+            Some(Report::Plan { ticket: *ticket, plan })
+        }
+        // The question can do without.
+        (Asked::Plan(_), _) => None,
         // Pushes follow, or the daemon is on its way out and says so.
         (Asked::Subscription | Asked::History | Asked::Logs(_) | Asked::Receipts(_), _) => None,
     }

@@ -44,7 +44,7 @@ async fn keys_reach_the_daemon_and_q_leaves() {
     console.press("j").await;
     console.shows("▸ assets").await;
     console.press("r").await;
-    console.shows("Restart assets, now on g13?").await;
+    console.shows("Restart assets, g13 to g14?").await;
     // A person reads first.
     tokio::time::sleep(Duration::from_millis(300)).await;
     console.press("y").await;

@@ -212,10 +212,7 @@ impl List {
     }
 
     /// What is marked and shown, from the first row to the last.
-    pub fn marked(&self) -> Vec<ServiceName> {
-        if self.marked.is_empty() {
-            return Vec::new();
-        }
-        self.shown.iter().filter(|name| self.marked.contains(*name)).cloned().collect()
+    pub fn marked(&self) -> impl Iterator<Item = &ServiceName> {
+        self.shown.iter().filter(|name| self.marked.contains(*name))
     }
 }

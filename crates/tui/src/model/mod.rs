@@ -1,5 +1,6 @@
 //! Everything the console knows. Changed by [`crate::update`] alone, read by [`crate::view`].
 
+pub mod batch;
 pub mod clock;
 pub mod conn;
 pub mod entry;
@@ -7,6 +8,7 @@ pub mod events;
 pub mod filter;
 pub mod find;
 pub mod help;
+pub mod limit;
 pub mod line;
 pub mod list;
 pub mod logs;
@@ -32,6 +34,7 @@ use crate::style::{Glyphs, Theme};
 use crate::term::clip::Way;
 use crate::words::escape;
 
+use batch::Batch;
 use clock::{Clock, Moment};
 use conn::{Connection, Freshness};
 use entry::Entry;
@@ -200,6 +203,8 @@ pub struct Model {
     pub painted: Sight,
     /// The focus the daemon was last told.
     pub focus: Option<ServiceName>,
+    /// What is done to one service after another.
+    pub batch: Option<Batch>,
     /// Commands without an answer yet.
     pub pending: BTreeMap<Ticket, Pending>,
     /// The last ticket given.
@@ -239,6 +244,7 @@ impl Model {
             sent: Sight::default(),
             painted: Sight::default(),
             focus: None,
+            batch: None,
             pending: BTreeMap::new(),
             last_ticket: Ticket::default(),
         }
@@ -259,8 +265,9 @@ impl Model {
             Some(Front::Filter { .. }) => Context::Filter,
             Some(Front::Question(question)) => match question.level {
                 Level::Key if question.verb == Verb::Steer(Steer::Abort) => Context::Offer,
+                Level::Key if question.verb == Verb::Restart => Context::Limit,
                 Level::Key => Context::Question,
-                Level::Name(_) => Context::TypedName,
+                Level::Name(_) | Level::Count(_) => Context::TypedName,
             },
         }
     }
@@ -283,6 +290,16 @@ impl Model {
             Screen::Service(name) => Some(name),
             Screen::Events | Screen::Logs(_) | Screen::History(_) => None,
         }
+    }
+
+    /// How many services are marked on this screen, those included that are not listed.
+    pub fn marks(&self) -> usize {
+        if self.screen == Screen::Overview { self.list.marks() } else { 0 }
+    }
+
+    /// The marked services that are listed on this screen, from the first row to the last.
+    pub fn marked(&self) -> Vec<ServiceName> {
+        if self.marks() == 0 { Vec::new() } else { self.list.marked().cloned().collect() }
     }
 
     /// How far what is shown can be trusted.

@@ -2,9 +2,12 @@
 
 use smoothserve_protocol::id::{Generation, OperationId, ServiceName, Slot};
 use smoothserve_protocol::message::Steer;
+use smoothserve_protocol::plan::RestartPlan;
 use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::clock::Moment;
+use super::limit::{self, Limit};
+use crate::effect::Ticket;
 
 /// Keys within so many milliseconds after the question was painted are no answers: whoever pressed
 /// them had not read it.
@@ -13,20 +16,26 @@ pub const SETTLES_AFTER: u64 = 150;
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
+    /// Starts what does not run; asks nothing.
+    Start,
     /// A rolling restart.
     Restart,
     /// Drain and stop.
     Stop,
+    /// Stop, and cut what is inside at once.
+    Kill,
     /// Another course for the rolling restart that runs; extending its drain asks nothing.
     Steer(Steer),
 }
 
 impl Verb {
-    /// As on the command line.
+    /// In a word.
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Start => "start",
             Self::Restart => "restart",
             Self::Stop => "stop",
+            Self::Kill => "kill",
             Self::Steer(Steer::Pause) => "pause",
             Self::Steer(Steer::Resume) => "resume",
             Self::Steer(Steer::Abort) => "abort",
@@ -45,14 +54,12 @@ pub struct Terms {
     pub on_drain_timeout: Option<OnDrainTimeout>,
     /// After how many milliseconds a stop cuts what is inside.
     pub timeout_ms: Option<u64>,
-    /// A stop cuts at once.
-    pub force: bool,
 }
 
 impl Terms {
     /// Whether requests may be lost that would otherwise be waited for.
     pub fn cuts(&self) -> bool {
-        self.force || self.on_drain_timeout == Some(OnDrainTimeout::Cut)
+        self.on_drain_timeout == Some(OnDrainTimeout::Cut)
     }
 
     /// As on the command line, each with a blank before it.
@@ -61,7 +68,8 @@ impl Terms {
         for (option, time) in
             [("drain-timeout", self.drain_timeout_ms), ("timeout", self.timeout_ms)]
         {
-            options += &time.map(|ms| format!(" --{option} {}", exact(ms))).unwrap_or_default();
+            options +=
+                &time.map(|ms| format!(" --{option} {}", limit::text(ms))).unwrap_or_default();
         }
         options += match self.on_drain_timeout {
             None => "",
@@ -69,13 +77,8 @@ impl Terms {
             Some(OnDrainTimeout::Wait) => " --on-drain-timeout wait",
             Some(OnDrainTimeout::Cut) => " --on-drain-timeout cut",
         };
-        options + if self.force { " --force --yes" } else { "" }
+        options
     }
-}
-
-/// A time that the command line reads back as the same.
-fn exact(ms: u64) -> String {
-    if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
 }
 
 /// How the operator says yes.
@@ -85,6 +88,29 @@ pub enum Level {
     Key,
     /// By typing the service's name; so far, this much.
     Name(String),
+    /// By typing how many services it is about; so far, this much.
+    Count(String),
+}
+
+/// A service, and what the operator saw of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Which.
+    pub service: ServiceName,
+    /// As the operator saw it.
+    pub seen: Seen,
+}
+
+/// What the daemon says that a restart would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Plan {
+    /// It was not asked.
+    #[default]
+    Unknown,
+    /// It was asked.
+    Asked(Ticket),
+    /// It said so.
+    Known(Box<RestartPlan>),
 }
 
 /// What the operator saw of the service when the question was asked.
@@ -115,16 +141,22 @@ pub enum Shown {
 pub struct Question {
     /// What is asked for.
     pub verb: Verb,
-    /// The service it is about.
+    /// The service it is about, or the first of them.
     pub service: ServiceName,
     /// As the operator saw it.
     pub seen: Seen,
     /// What is asked for beyond the usual.
     pub terms: Terms,
+    /// The others that it is about, in the order in which they come.
+    pub others: Vec<Subject>,
     /// How the operator says yes.
     pub level: Level,
-    /// What it was asked about before, if that moved on while the question was open.
-    pub moved_from: Option<Seen>,
+    /// What moved on while the question was open, as it was before.
+    pub moved: Vec<Subject>,
+    /// How long requests may take to end; of a restart.
+    pub limit: Limit,
+    /// What a restart of the service would do.
+    pub plan: Plan,
     /// Whether it is on the screen, as it stands.
     pub shown: Shown,
 }
@@ -137,10 +169,29 @@ impl Question {
             service,
             seen,
             terms: Terms::default(),
+            others: Vec::new(),
             level,
-            moved_from: None,
+            moved: Vec::new(),
+            limit: Limit::default(),
+            plan: Plan::default(),
             shown: Shown::No,
         }
+    }
+
+    /// All that it is about, in the order in which they come.
+    pub fn subjects(&self) -> Vec<Subject> {
+        let first = Subject { service: self.service.clone(), seen: self.seen.clone() };
+        std::iter::once(first).chain(self.others.iter().cloned()).collect()
+    }
+
+    /// What holds if it is answered now.
+    pub const fn agreed(&self) -> Terms {
+        Terms { drain_timeout_ms: self.limit.wanted(), ..self.terms }
+    }
+
+    /// How many services it is about.
+    pub const fn size(&self) -> usize {
+        1 + self.others.len()
     }
 
     /// Whether a key pressed `now` can be an answer to what is on the screen.
@@ -166,34 +217,82 @@ impl Question {
     pub const fn steers(&self) -> Option<OperationId> {
         match self.verb {
             Verb::Steer(_) => self.seen.operation,
-            Verb::Restart | Verb::Stop => None,
+            Verb::Start | Verb::Restart | Verb::Stop | Verb::Kill => None,
         }
     }
 
-    /// Whether `now` is another thing than what it asks about.
-    pub fn is_outdated_by(&self, now: &Seen) -> bool {
+    /// Whether `now` is another thing than what it asks about, where that is `was`.
+    fn is_outdated(&self, was: &Seen, now: &Seen) -> bool {
         match self.verb {
-            Verb::Restart | Verb::Stop => self.seen.generation != now.generation,
+            Verb::Start | Verb::Restart | Verb::Stop | Verb::Kill => {
+                was.generation != now.generation
+            }
             // Only what is cut is about the instances that drain.
-            Verb::Steer(Steer::Cut) => self.seen.draining != now.draining,
+            Verb::Steer(Steer::Cut) => was.draining != now.draining,
             Verb::Steer(_) => false,
         }
     }
 
-    /// The service is not what it was: says so, and asks again.
-    pub fn ask_again(&mut self, now: Seen) {
-        self.moved_from = Some(std::mem::replace(&mut self.seen, now));
+    /// The services are as `look` says; if one is not what it was, says so, and asks again. Whether
+    /// that is so.
+    pub fn ask_again_if(&mut self, look: impl Fn(&ServiceName) -> Option<Seen>) -> bool {
+        let before = self.subjects();
+        let now = before.iter().map(|subject| look(&subject.service));
+        let changes: Vec<(Subject, Seen)> = before
+            .iter()
+            .zip(now)
+            .filter_map(|(subject, now)| Some((subject.clone(), now?)))
+            .filter(|(subject, now)| self.is_outdated(&subject.seen, now))
+            .collect();
+        if changes.is_empty() {
+            return false;
+        }
+        self.moved.clear();
+        for (subject, now) in changes {
+            self.set_seen(&subject.service, now);
+            self.moved.push(subject);
+        }
+        self.plan = Plan::Unknown;
         self.shown = Shown::No;
-        if let Level::Name(typed) = &mut self.level {
-            typed.clear();
+        match &mut self.level {
+            Level::Key => {}
+            Level::Name(typed) | Level::Count(typed) => typed.clear(),
+        }
+        true
+    }
+
+    fn set_seen(&mut self, service: &ServiceName, now: Seen) {
+        if self.service == *service {
+            self.seen = now;
+        } else if let Some(other) = self.others.iter_mut().find(|one| one.service == *service) {
+            other.seen = now;
         }
     }
 
-    /// Whether the name was typed, where it has to be.
+    /// What the operator saw of `service`, if it is about that.
+    pub fn seen_of(&self, service: &ServiceName) -> Option<&Seen> {
+        if self.service == *service {
+            return Some(&self.seen);
+        }
+        self.others.iter().find(|one| one.service == *service).map(|one| &one.seen)
+    }
+
+    /// Changes the drain limit of a restart. What was changed has to be seen before it is agreed to;
+    /// more of it may follow at once.
+    pub fn change_limit(&mut self, now: Moment, change: impl FnOnce(&mut Limit)) {
+        let is_being_changed = self.limit.wanted().is_some();
+        if self.verb == Verb::Restart && (self.is_settled(now) || is_being_changed) {
+            change(&mut self.limit);
+            self.shown = Shown::No;
+        }
+    }
+
+    /// Whether the name or the number was typed, where one has to be.
     pub fn is_matched(&self) -> bool {
         match &self.level {
             Level::Key => true,
             Level::Name(typed) => typed == self.service.as_str(),
+            Level::Count(typed) => *typed == self.size().to_string(),
         }
     }
 }

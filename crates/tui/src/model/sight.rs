@@ -12,6 +12,8 @@ pub struct Sight {
     pub restart: Option<OperationId>,
     /// The marked services that are listed, in their order.
     pub marked: Vec<ServiceName>,
+    /// How many are marked, those included that are not listed.
+    pub marks: usize,
     /// The line of the event log under the cursor.
     pub line: Option<Place>,
     /// The services that can be clicked on, each with its row; none while the mouse is off.

@@ -1,4 +1,4 @@
-//! The list of services: which are shown, in what order.
+//! The list of services: which are shown, in what order, and which are marked.
 
 use crate::action::Action;
 use crate::input::Key;
@@ -26,6 +26,13 @@ pub fn perform(model: &mut Model, action: Action) {
         Action::KeepFilter => model.front = None,
         Action::Sort => model.list.sort_by_next(),
         Action::ReverseSort => model.list.reverse(),
+        Action::Mark => {
+            if let Some(name) = model.selection.name() {
+                model.list.toggle_mark(name);
+                model.selection.step(model.list.shown(), 1);
+            }
+        }
+        Action::MarkAll => model.list.mark_all_or_none(),
         _ => {}
     }
     arrange(model);

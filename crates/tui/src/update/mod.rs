@@ -1,5 +1,6 @@
 //! The pure core: one message in, the model changed, the wanted effects out.
 
+pub mod batch;
 pub mod entry;
 pub mod events;
 pub mod help;
@@ -13,6 +14,7 @@ pub mod ops;
 pub mod page;
 pub mod palette;
 pub mod past;
+pub mod plan;
 pub mod sight;
 
 use crate::action::Action;
@@ -89,6 +91,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
     effects.extend(net::refocus(model));
     effects.extend(logs::ask(model));
     effects.extend(past::ask(model));
+    effects.extend(plan::ask(model));
     effects
 }
 
@@ -151,12 +154,20 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::ScrollRight
         | Action::FindNext
         | Action::FindPrevious => read(model, action),
-        Action::Filter | Action::KeepFilter | Action::Sort | Action::ReverseSort => {
-            list::perform(model, action);
-        }
-        Action::Restart | Action::Stop | Action::Start | Action::Pause | Action::Cut => {
-            return ops::command(model, action);
-        }
+        Action::Filter
+        | Action::KeepFilter
+        | Action::Sort
+        | Action::ReverseSort
+        | Action::Mark
+        | Action::MarkAll => list::perform(model, action),
+        Action::EndBatch => batch::end_after_this(model),
+        Action::LongerLimit | Action::ShorterLimit => ops::change_limit(model, action),
+        Action::Restart
+        | Action::Stop
+        | Action::Start
+        | Action::Pause
+        | Action::Cut
+        | Action::Kill => return ops::command(model, action),
         Action::Copy => return keep::copy(model, false),
         Action::CopyAll => return keep::copy(model, true),
         Action::Save => return vec![Effect::Save],
@@ -167,6 +178,7 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Mouse => return mouse::toggle(model),
         Action::Redraw => return vec![Effect::Redraw],
         Action::Suspend => return vec![Effect::Suspend],
+        Action::Quit if batch::warns_of_quit(model) => {}
         Action::Quit => return vec![Effect::Quit],
         Action::Theme => next_theme(model),
         Action::AcknowledgeLost => {

@@ -4,7 +4,7 @@ use smoothserve_protocol::event::EventBatch;
 use smoothserve_protocol::message::{Done, Push, Refusal};
 use smoothserve_protocol::snapshot::{DaemonView, Overview, ServiceDetail};
 
-use super::{list, logs, page, past};
+use super::{batch, list, logs, page, past, plan};
 use crate::effect::{Effect, Order, Ticket};
 use crate::fmt;
 use crate::model::conn::Freshness;
@@ -37,7 +37,14 @@ pub fn report(model: &mut Model, report: Report) -> Vec<Effect> {
         Report::Push(Push::Bye { reason }) => {
             model.connection.goodbye(model.clock.now, words::escape(&reason).into_owned());
         }
-        Report::Answered { ticket, result } => answered(model, ticket, result),
+        Report::Plan { ticket, plan } => plan::answered(model, ticket, plan),
+        Report::Answered { ticket, result } => {
+            if let Some(effects) = batch::answered(model, ticket, &result) {
+                return effects;
+            }
+            answered(model, ticket, result);
+        }
+        Report::Unanswered { ticket } if batch::unanswered(model, ticket) => {}
         Report::Unanswered { ticket } => {
             page::unanswered(model, ticket);
             if let Some(asked) = model.pending.remove(&ticket) {
@@ -125,22 +132,23 @@ fn apply_detail(model: &mut Model, detail: Option<Box<ServiceDetail>>) {
 /// The open question is about what the operator saw; if that moved on, it says so.
 fn check_question(model: &mut Model) {
     let Some(Front::Question(question)) = &mut model.front else { return };
-    let service = &question.service;
-    let over = match (model.world.seen(service), question.steers()) {
-        (None, _) => format!("{service} is gone"),
-        (Some(now), Some(operation)) if now.operation != Some(operation) => {
-            format!("{operation} of {service} has ended")
-        }
-        (Some(now), _) => {
-            if question.is_outdated_by(&now) {
-                question.ask_again(now);
-                model.touch(Dirty::ByInput);
+    let world = &model.world;
+    let over = question.subjects().into_iter().find_map(|subject| {
+        let service = subject.service;
+        match (world.seen(&service), question.steers()) {
+            (None, _) => Some(format!("{service} is gone")),
+            (Some(now), Some(operation)) if now.operation != Some(operation) => {
+                Some(format!("{operation} of {service} has ended"))
             }
-            return;
+            (Some(_), _) => None,
         }
-    };
-    model.front = None;
-    model.say(over, true);
+    });
+    if let Some(over) = over {
+        model.front = None;
+        model.say(over, true);
+    } else if question.ask_again_if(|service| world.seen(service)) {
+        model.touch(Dirty::ByInput);
+    }
 }
 
 fn add_events(model: &mut Model, batch: &EventBatch) {

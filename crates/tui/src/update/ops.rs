@@ -6,11 +6,13 @@ use smoothserve_protocol::id::{OperationId, ServiceName};
 use smoothserve_protocol::message::{Request, Steer};
 use smoothserve_protocol::snapshot::InstanceState;
 
+use super::batch;
 use crate::action::Action;
 use crate::effect::{Effect, Order, Ticket};
 use crate::input::Key;
 use crate::keymap::Context;
-use crate::model::question::{Level, Question, Terms, Verb};
+use crate::model::limit::Limit;
+use crate::model::question::{Level, Question, Subject, Terms, Verb};
 use crate::model::{Dirty, Front, Model, Pending};
 
 /// What a drain is given at a time, in milliseconds.
@@ -33,6 +35,16 @@ pub enum Unavailable {
     NoRestart,
     /// How the restart goes was not heard of yet.
     NotHeard,
+    /// Nothing drains that could be cut.
+    NothingDrains,
+    /// The marks are others than those that were last painted.
+    MarksNotSeen,
+    /// No marked service is in the list as it is filtered.
+    MarksHidden,
+    /// Services are marked, and this is about one alone.
+    OneAtATime,
+    /// Another batch is under way.
+    BatchRuns,
 }
 
 impl fmt::Display for Unavailable {
@@ -45,6 +57,11 @@ impl fmt::Display for Unavailable {
             Self::RestartNotSeen => "the restart had not been drawn yet: press again",
             Self::NoRestart => "no rolling restart runs",
             Self::NotHeard => "asking the daemon how the restart goes: press again",
+            Self::NothingDrains => "nothing drains now",
+            Self::MarksNotSeen => "the marks had not been drawn yet: press again",
+            Self::MarksHidden => "no marked service is shown: esc shows all",
+            Self::OneAtATime => "that is about one service alone: take the marks away first",
+            Self::BatchRuns => "a batch is under way: E ends it",
         })
     }
 }
@@ -61,8 +78,12 @@ pub fn unavailable(model: &Model, action: Action) -> Option<Unavailable> {
         // The question knows whom it is about.
         return None;
     }
+    if is_about_marks(model, action) {
+        return not_for_marks(model, action);
+    }
     match model.target() {
-        Some(name) if action.is_steering() => not_steerable(model, name),
+        Some(name) if is_kill(model, name, action) => None,
+        Some(name) if action.is_steering() => not_steerable(model, name, action),
         Some(name) if model.world.row(name).is_some() => None,
         Some(_) | None => Some(Unavailable::NoService),
     }
@@ -77,43 +98,82 @@ pub fn off(model: &Model) -> Option<Unavailable> {
 }
 
 /// Why the course of a restart of `name` cannot be changed now; none: it can.
-fn not_steerable(model: &Model, name: &ServiceName) -> Option<Unavailable> {
+fn not_steerable(model: &Model, name: &ServiceName, action: Action) -> Option<Unavailable> {
     match (model.world.restart(name), model.world.restart_detail(name)) {
         (None, _) => Some(Unavailable::NoRestart),
         (Some(_), None) => Some(Unavailable::NotHeard),
-        (Some(_), Some(_)) => None,
+        (Some(_), Some(_)) => {
+            let cuts_nothing = action == Action::Cut && model.world.draining(name).is_empty();
+            cuts_nothing.then_some(Unavailable::NothingDrains)
+        }
     }
 }
 
-/// Gives a command about the service under the cursor, or asks first.
+/// Whether `action` ends `name` at once: where no restart runs, there is no drain of its to cut.
+fn is_kill(model: &Model, name: &ServiceName, action: Action) -> bool {
+    let ends = match action {
+        Action::Kill => true,
+        Action::Cut => model.world.restart(name).is_none(),
+        _ => false,
+    };
+    ends && model.world.row(name).is_some()
+}
+
+/// Whether `action` is about the marked services rather than the one under the cursor.
+fn is_about_marks(model: &Model, action: Action) -> bool {
+    model.marks() > 0 && (action.is_for_several() || action == Action::Kill)
+}
+
+/// Why `action` cannot be about the marked services now; none: it can.
+fn not_for_marks(model: &Model, action: Action) -> Option<Unavailable> {
+    if action == Action::Kill {
+        return Some(Unavailable::OneAtATime);
+    }
+    if model.batch.is_some() {
+        return Some(Unavailable::BatchRuns);
+    }
+    model.list.marked().next().is_none().then_some(Unavailable::MarksHidden)
+}
+
+/// Gives a command about the service under the cursor or the marked ones, or asks first.
 pub fn command(model: &mut Model, action: Action) -> Vec<Effect> {
-    let Some(service) = commanded(model, action) else { return Vec::new() };
+    let Some(services) = commanded(model, action) else { return Vec::new() };
+    let Some(first) = services.first() else { return Vec::new() };
     let verb = match action {
         Action::Restart => Verb::Restart,
-        Action::Stop => stop_verb(model, &service),
-        Action::Pause => pause_verb(model, &service),
+        Action::Stop if services.len() > 1 => Verb::Stop,
+        Action::Stop => stop_verb(model, first),
+        Action::Kill => Verb::Kill,
+        Action::Cut if is_kill(model, first, action) => Verb::Kill,
         Action::Cut => Verb::Steer(Steer::Cut),
-        _ => return vec![start(model, service)],
+        Action::Pause => pause_verb(model, first),
+        _ => Verb::Start,
     };
-    ask(model, verb, &service, Terms::default());
+    ask(model, verb, &services, Terms::default())
+}
+
+/// Asks whether to do `verb` to `services`, one after another, on these terms; a start takes nothing
+/// away, and is not asked about.
+pub fn ask(model: &mut Model, verb: Verb, services: &[ServiceName], terms: Terms) -> Vec<Effect> {
+    let subjects: Option<Vec<Subject>> =
+        services.iter().map(|service| subject(model, service)).collect();
+    let Some(subjects) = subjects else { return Vec::new() };
+    if verb == Verb::Start {
+        return carry_out(model, verb, terms, subjects);
+    }
+    model.front = question(model, verb, subjects, terms).map(Front::Question);
+    model.touch(Dirty::ByInput);
     Vec::new()
 }
 
-/// Asks whether to do `verb` to `service`, on these terms.
-pub fn ask(model: &mut Model, verb: Verb, service: &ServiceName, terms: Terms) {
-    model.front = question(model, verb, service, terms).map(Front::Question);
-    model.touch(Dirty::ByInput);
-}
-
-/// Starts `service`. That takes nothing away, and is not asked about.
-pub fn start(model: &mut Model, service: ServiceName) -> Effect {
-    let request = Request::Start { service: service.clone(), wait: false };
-    act(model, "start", service, None, request)
+fn subject(model: &Model, service: &ServiceName) -> Option<Subject> {
+    Some(Subject { service: service.clone(), seen: model.world.seen(service)? })
 }
 
 /// Gives what drains another minute. That loses nothing, and is not asked about.
 pub fn extend(model: &mut Model) -> Vec<Effect> {
-    let Some(service) = commanded(model, Action::Extend) else { return Vec::new() };
+    let services = commanded(model, Action::Extend).unwrap_or_default();
+    let Some(service) = services.into_iter().next() else { return Vec::new() };
     let operation = model.painted.restart;
     vec![extend_by(model, service, operation, EXTENSION)]
 }
@@ -130,30 +190,34 @@ pub fn extend_by(
     act(model, "extend", service, Some(steer), request)
 }
 
-/// The service that `action` is about; none: it cannot be given, and the operator was told why.
-fn commanded(model: &mut Model, action: Action) -> Option<ServiceName> {
+/// The services that `action` is about, in the order shown; none: it cannot be given, and the
+/// operator was told why.
+fn commanded(model: &mut Model, action: Action) -> Option<Vec<ServiceName>> {
     let refused = unavailable(model, action).or_else(|| unseen(model, action));
     if let Some(reason) = refused {
         model.say(reason.to_string(), true);
         return None;
     }
-    match &model.front {
-        Some(Front::Question(question)) => Some(question.service.clone()),
-        Some(
-            Front::Help { .. }
-            | Front::Find(_)
-            | Front::Filter { .. }
-            | Front::Palette(_)
-            | Front::Page(_),
-        )
-        | None => model.target().cloned(),
+    if let Some(Front::Question(question)) = &model.front {
+        return Some(vec![question.service.clone()]);
     }
+    if is_about_marks(model, action) {
+        return Some(model.marked());
+    }
+    Some(vec![model.target()?.clone()])
 }
 
 /// Why what is on the screen is not yet what `action` would be about.
 fn unseen(model: &Model, action: Action) -> Option<Unavailable> {
     if let Some(Front::Question(question)) = &model.front {
         return (!question.is_settled(model.clock.now)).then_some(Unavailable::NotSeen);
+    }
+    let (marks, marked) = (model.marks(), model.marked());
+    if action.is_for_several() && (marks, &marked) != (model.painted.marks, &model.painted.marked) {
+        return Some(Unavailable::MarksNotSeen);
+    }
+    if is_about_marks(model, action) {
+        return None;
     }
     let target = model.target();
     if target != model.painted.target.as_ref() {
@@ -194,23 +258,48 @@ pub fn confirm(model: &mut Model) -> Vec<Effect> {
     if !question.is_settled(now) || !question.is_matched() {
         return Vec::new();
     }
-    let (verb, service) = (question.verb, question.service.clone());
-    let steer = match verb {
-        Verb::Steer(steer) => Some(steer),
-        Verb::Restart | Verb::Stop => None,
-    };
-    let request = request(question);
+    let (verb, terms, subjects) = (question.verb, question.agreed(), question.subjects());
+    if subjects.len() > 1 && model.batch.is_some() {
+        model.say(Unavailable::BatchRuns.to_string(), true);
+        return Vec::new();
+    }
     model.front = None;
     model.touch(Dirty::ByInput);
-    vec![act(model, verb.word(), service, steer, request)]
+    carry_out(model, verb, terms, subjects)
 }
 
-/// A letter of the name that confirms. Says whether `key` was one.
+/// What the operator agreed to, or need not be asked about.
+fn carry_out(model: &mut Model, verb: Verb, terms: Terms, subjects: Vec<Subject>) -> Vec<Effect> {
+    match &subjects[..] {
+        [subject] => {
+            let steer = match verb {
+                Verb::Steer(steer) => Some(steer),
+                Verb::Start | Verb::Restart | Verb::Stop | Verb::Kill => None,
+            };
+            let request = request(verb, subject, terms, false);
+            vec![act(model, verb.word(), subject.service.clone(), steer, request)]
+        }
+        _ => batch::begin(model, verb, terms, subjects),
+    }
+}
+
+/// Makes the drain limit of the restart that is asked about longer or shorter.
+pub fn change_limit(model: &mut Model, action: Action) {
+    let now = model.clock.now;
+    let Some(Front::Question(question)) = &mut model.front else { return };
+    question.change_limit(now, |limit| match action {
+        Action::ShorterLimit => limit.shorten(),
+        _ => limit.lengthen(),
+    });
+    model.touch(Dirty::ByInput);
+}
+
+/// A letter of the name, or of the number, that confirms. Says whether `key` was one.
 pub fn type_name(model: &mut Model, key: Key) -> bool {
     let now = model.clock.now;
     let Some(Front::Question(question)) = &mut model.front else { return false };
     let settled = question.is_settled(now);
-    let Level::Name(typed) = &mut question.level else { return false };
+    let (Level::Name(typed) | Level::Count(typed)) = &mut question.level else { return false };
     match key {
         // Typed before the question could be read.
         Key::Char(_) | Key::Backspace if !settled => {}
@@ -225,38 +314,43 @@ pub fn type_name(model: &mut Model, key: Key) -> bool {
     true
 }
 
-fn question(model: &Model, verb: Verb, service: &ServiceName, terms: Terms) -> Option<Question> {
-    let serves = model
-        .world
-        .row(service)?
-        .pips
-        .iter()
-        .any(|pip| matches!(pip.state, InstanceState::Ready | InstanceState::Draining));
+fn question(model: &Model, verb: Verb, subjects: Vec<Subject>, terms: Terms) -> Option<Question> {
+    let mut subjects = subjects.into_iter();
+    let Subject { service, seen } = subjects.next()?;
+    let others: Vec<Subject> = subjects.collect();
     let level = match verb {
-        Verb::Stop if serves => Level::Name(String::new()),
+        Verb::Stop if !others.is_empty() => Level::Count(String::new()),
+        Verb::Stop if serves(model, &service) => Level::Name(String::new()),
         // What loses requests is not one key away.
-        Verb::Steer(Steer::Cut) => Level::Name(String::new()),
+        Verb::Kill | Verb::Steer(Steer::Cut) => Level::Name(String::new()),
         Verb::Restart if terms.cuts() => Level::Name(String::new()),
-        Verb::Stop | Verb::Restart | Verb::Steer(_) => Level::Key,
+        Verb::Start | Verb::Stop | Verb::Restart | Verb::Steer(_) => Level::Key,
     };
-    let seen = model.world.seen(service)?;
-    Some(Question { terms, ..Question::new(verb, service.clone(), seen, level) })
+    let limit = Limit::wanting(terms.drain_timeout_ms);
+    Some(Question { others, terms, limit, ..Question::new(verb, service, seen, level) })
 }
 
-fn request(question: &Question) -> Request {
-    let (service, expected) = (question.service.clone(), Some(question.seen.generation));
-    match question.verb {
+fn serves(model: &Model, service: &ServiceName) -> bool {
+    let pips = model.world.row(service).into_iter().flat_map(|row| &row.pips);
+    pips.into_iter().any(|pip| matches!(pip.state, InstanceState::Ready | InstanceState::Draining))
+}
+
+/// The request that does `verb` to `subject`, answered when that has ended if somebody `wait`s.
+pub fn request(verb: Verb, subject: &Subject, terms: Terms, wait: bool) -> Request {
+    let (service, expected) = (subject.service.clone(), Some(subject.seen.generation));
+    match verb {
+        Verb::Start => Request::Start { service, wait },
         // Not joined: an operator who asks for a restart must not get one that began before.
         Verb::Restart => {
-            let Terms { drain_timeout_ms, on_drain_timeout, .. } = question.terms;
-            let (join, wait) = (false, false);
+            let Terms { drain_timeout_ms, on_drain_timeout, .. } = terms;
+            let join = false;
             Request::Restart { service, drain_timeout_ms, on_drain_timeout, expected, join, wait }
         }
-        Verb::Stop => {
-            let Terms { force, timeout_ms, .. } = question.terms;
-            Request::Stop { service, force, timeout_ms, expected, wait: false }
+        Verb::Stop | Verb::Kill => {
+            let (force, timeout_ms) = (verb == Verb::Kill, terms.timeout_ms);
+            Request::Stop { service, force, timeout_ms, expected, wait }
         }
-        Verb::Steer(steer) => Request::Steer { service, operation: question.seen.operation, steer },
+        Verb::Steer(steer) => Request::Steer { service, operation: subject.seen.operation, steer },
     }
 }
 

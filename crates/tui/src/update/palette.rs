@@ -2,6 +2,7 @@
 
 use smoothserve_protocol::id::{OperationId, ServiceName};
 use smoothserve_protocol::message::{Refusal, Steer};
+use smoothserve_protocol::snapshot::ServiceState;
 
 use super::{help, nav, ops, page};
 use crate::action::Step;
@@ -79,18 +80,10 @@ pub fn run(model: &mut Model) -> Vec<Effect> {
 
 fn perform(model: &mut Model, line: &str, phrase: Phrase) -> Outcome {
     match phrase {
-        Phrase::Start(whom) => {
-            let service = commanded(model, &whom)?;
-            return Ok(vec![ops::start(model, service)]);
-        }
-        Phrase::Stop(whom, terms) => {
-            let service = commanded(model, &whom)?;
-            ops::ask(model, Verb::Stop, &service, terms);
-        }
-        Phrase::Restart(whom, terms) => {
-            let service = commanded(model, &whom)?;
-            ops::ask(model, Verb::Restart, &service, terms);
-        }
+        Phrase::Start(whom) => return command(model, Verb::Start, &whom, Terms::default()),
+        Phrase::Stop(whom, terms) => return command(model, Verb::Stop, &whom, terms),
+        Phrase::Kill(whom) => return command(model, Verb::Kill, &whom, Terms::default()),
+        Phrase::Restart(whom, terms) => return command(model, Verb::Restart, &whom, terms),
         Phrase::Steer(what, guard, steer) => return steered(model, &what, guard, steer),
         Phrase::Plan(whom) => {
             let service = only(model, &whom)?;
@@ -145,8 +138,7 @@ fn steered(model: &mut Model, what: &Awaited, guard: Option<OperationId>, steer:
     if let Steer::Extend { by_ms } = steer {
         return Ok(vec![ops::extend_by(model, service, running, by_ms)]);
     }
-    ops::ask(model, Verb::Steer(steer), &service, Terms::default());
-    Ok(Vec::new())
+    Ok(ops::ask(model, Verb::Steer(steer), &[service], Terms::default()))
 }
 
 /// What a service prints; a name that no service has may be the name of an instance.
@@ -165,10 +157,23 @@ fn logs(model: &mut Model, printer: Printer, pattern: Option<String>) -> Result<
     Ok(())
 }
 
-/// The one service that a command is about.
-fn commanded(model: &Model, whom: &Selection) -> Result<ServiceName, String> {
+/// A command about one service or several, as the keys give it: what asks there asks here.
+fn command(model: &mut Model, verb: Verb, whom: &Selection, terms: Terms) -> Outcome {
     allowed(model)?;
-    only(model, whom)
+    let mut services = named(model, whom)?;
+    if verb == Verb::Restart && *whom == Selection::All {
+        // As on the command line: those that are stopped stay so.
+        services.retain(|name| {
+            model.world.row(name).is_some_and(|row| row.state != ServiceState::Stopped)
+        });
+    }
+    match services.len() {
+        0 => Err("there is no such service".to_owned()),
+        1 => Ok(ops::ask(model, verb, &services, terms)),
+        _ if verb == Verb::Kill => Err("one service at a time: name the one you mean".to_owned()),
+        _ if model.batch.is_some() => Err(ops::Unavailable::BatchRuns.to_string()),
+        _ => Ok(ops::ask(model, verb, &services, terms)),
+    }
 }
 
 fn allowed(model: &Model) -> Result<(), String> {

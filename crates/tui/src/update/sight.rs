@@ -24,7 +24,7 @@ pub fn painted(model: &mut Model) {
 
 /// What a frame of the model as it is lets one see.
 fn sight(model: &Model) -> Sight {
-    let is_hidden = matches!(model.front, Some(Front::Help { .. } | Front::Page(_)));
+    let is_hidden = matches!(model.front, Some(Front::Page(_)));
     // What is held still says nothing of what is.
     if is_hidden || model.frozen.is_some() {
         return Sight::default();
@@ -37,10 +37,7 @@ fn sight(model: &Model) -> Sight {
     }
     let target = model.target().cloned();
     let restart = target.as_ref().and_then(|name| model.world.restart(name));
-    let marked = match model.screen {
-        Screen::Overview => model.list.marked(),
-        Screen::Service(_) | Screen::Events | Screen::Logs(_) | Screen::History(_) => Vec::new(),
-    };
+    let (marked, marks) = (model.marked(), model.marks());
     let clickable = if model.mouse { view::services_on_screen(model) } else { Vec::new() };
-    Sight { target, restart, marked, line: None, clickable }
+    Sight { target, restart, marked, marks, line: None, clickable }
 }

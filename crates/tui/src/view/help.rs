@@ -67,7 +67,16 @@ fn heading(model: &Model, help: &Help, canvas: &mut Canvas<'_>, body: Rect) {
     } else {
         format!("   /{needle}{cursor}")
     };
-    rule(&mut canvas.pen(body, 0), &(here + &searched), "");
+    rule(&mut canvas.pen(body, 0), &(here + &searched), &target(model));
+}
+
+/// Whom a row that commands something would be about.
+fn target(model: &Model) -> String {
+    match (model.marked().len(), model.target()) {
+        (0, Some(name)) => format!("for {name}"),
+        (0, None) => String::new(),
+        (marked, _) => format!("for {marked} marked"),
+    }
 }
 
 /// The rows in two columns, each group under its heading.

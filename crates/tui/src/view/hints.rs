@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::keymap::Binding;
 use crate::model::entry::Purpose;
 use crate::model::filter::GRAMMAR;
+use crate::model::question::Verb;
 use crate::model::{Front, Model, Screen};
 use crate::style::Role;
 use crate::update::ops::{Unavailable, is_paused, unavailable};
@@ -30,8 +31,40 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
         if width == Width::Narrow {
             return;
         }
+    } else if let Some(text) = progress(model, width) {
+        let row = if width == Width::Narrow { last } else { last.saturating_sub(1) };
+        canvas.pen(area, row).to(1).say(&text, Role::Moving);
+        if width == Width::Narrow {
+            return;
+        }
     }
     keys(model, &mut canvas.pen(area, last));
+}
+
+/// How far a batch is: `restarting 2 of 5: api, 1 of 4`.
+fn progress(model: &Model, width: Width) -> Option<String> {
+    let batch = model.batch.as_ref()?;
+    let service = &batch.present()?.service;
+    let (at, of) = batch.position();
+    let doing = match batch.verb {
+        Verb::Start => "starting",
+        Verb::Restart => "restarting",
+        Verb::Stop | Verb::Kill => "stopping",
+        Verb::Steer(_) => "steering",
+    };
+    let is_last = batch.rest().len() == 0;
+    let then = match (batch.is_ending, width) {
+        _ if is_last => "",
+        (true, _) => "   then no more",
+        (false, Width::Line | Width::Narrow) => "   E ends it",
+        (false, Width::Normal | Width::Wide) => "   E ends it after this one",
+    };
+    let operation = model.world.row(service).and_then(|row| row.operation);
+    let far = match (operation, width) {
+        (Some(one), Width::Normal | Width::Wide) => format!(", {} of {}", one.done, one.of),
+        _ => String::new(),
+    };
+    Some(format!("{doing} {at} of {of}: {service}{far}{then}"))
 }
 
 /// What is typed to look for, and what there is to say about it.
@@ -103,7 +136,15 @@ fn label(model: &Model, binding: &Binding<'_>) -> &'static str {
     if binding.action == Action::Pause && paused {
         return "resume";
     }
-    binding.hint.unwrap_or_default()
+    let kills = model.target().is_some_and(|name| model.world.restart(name).is_none());
+    let marked = model.marks() > 0;
+    match binding.action {
+        Action::Cut if kills => "kill",
+        Action::Restart if marked => "restart marked",
+        Action::Stop if marked => "stop marked",
+        Action::Start if marked => "start marked",
+        _ => binding.hint.unwrap_or_default(),
+    }
 }
 
 fn hinted_key(binding: &Binding<'_>) -> String {
@@ -123,6 +164,9 @@ fn is_useful(model: &Model, action: Action) -> bool {
         }
         Action::Open if matches!(model.screen, Screen::History(_)) => {
             model.past.open.is_none() && model.past.selected().is_some()
+        }
+        Action::EndBatch => {
+            model.batch.as_ref().is_some_and(|batch| !batch.is_ending && batch.rest().len() > 0)
         }
         Action::FindNext => !needle(model).is_empty(),
         Action::Open if model.screen == Screen::Events => {

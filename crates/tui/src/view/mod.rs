@@ -1,6 +1,7 @@
 //! What is known, drawn: a pure function of the model. Never changes anything.
 
 pub mod confirm;
+pub mod consequences;
 pub mod events;
 pub mod frozen;
 pub mod header;

@@ -102,7 +102,7 @@ pub fn counts(model: &Model) -> String {
     let (shown, all) = (model.list.shown().len(), model.world.rows().len());
     let shown =
         if model.list.filter().is_empty() { all.to_string() } else { format!("{shown} of {all}") };
-    match (model.list.marks(), model.list.marked().len()) {
+    match (model.list.marks(), model.list.marked().count()) {
         (0, _) => shown,
         (marks, seen) if marks == seen => format!("{shown}   {marks} marked"),
         (marks, seen) => format!("{shown}   {seen} of {marks} marked"),

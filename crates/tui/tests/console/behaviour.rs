@@ -6,7 +6,7 @@ use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::id::{Generation, OperationId, ServiceName};
 use smoothserve_protocol::message::{Done, Push, Refusal, Request, Steer};
 use smoothserve_protocol::snapshot::{InstanceState, ServiceDetail, ServiceState};
-use smoothtool::effect::{Effect, Order};
+use smoothtool::effect::{Effect, Order, Ticket};
 use smoothtool::input::Key;
 use smoothtool::keymap::Context;
 use smoothtool::model::{Front, Screen};
@@ -73,8 +73,8 @@ fn a_start_does_not_ask() {
 fn a_restart_asks_for_one_key_and_carries_what_was_seen() {
     let mut stage = Stage::live();
     stage.select("search");
-    assert_eq!(stage.press("r"), []);
-    assert_eq!(stage.model.context(), Context::Question);
+    assert_eq!(acted(&stage.press("r")).len(), 0);
+    assert_eq!(stage.model.context(), Context::Limit);
     let effects = stage.press("y");
     let [Effect::Order(Order::Act { request, .. })] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(
@@ -557,7 +557,7 @@ fn there_is_no_course_to_change_without_a_restart() {
     stage.select("www");
     stage.press("\r");
     stage.detail();
-    for key in ["p", "+", "X"] {
+    for key in ["p", "+"] {
         assert_eq!(acted(&stage.press(key)).len(), 0, "{key}");
         assert_eq!(stage.model.front, None, "{key}");
     }
@@ -780,4 +780,401 @@ fn no_row_moves_while_a_question_is_open() {
         stage.overview(overview);
         assert_ne!(stage.model.list.shown(), before, "{sort:?}: closed");
     }
+}
+
+/// Marks `names`, and leaves the cursor on the last of them.
+fn mark(stage: &mut Stage, names: &[&str]) {
+    for name in names {
+        stage.select(name);
+        stage.press(" ");
+        stage.overview(world::overview());
+        stage.paint();
+    }
+    stage.select(names.last().unwrap());
+    stage.paint();
+}
+
+fn restart_of(name: &str, limit: Option<u64>, wait: bool) -> Request {
+    Request::Restart {
+        service: world::name(name),
+        drain_timeout_ms: limit,
+        on_drain_timeout: None,
+        expected: Some(Generation(13)),
+        join: false,
+        wait,
+    }
+}
+
+fn ticket_of(effects: &[Effect]) -> Ticket {
+    let tickets: Vec<Ticket> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Order(Order::Act { ticket, .. }) => Some(*ticket),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tickets.len(), 1, "{effects:?}");
+    tickets[0]
+}
+
+/// The daemon answers the command about the present one of several services.
+fn answer_batch(stage: &mut Stage, result: Result<Done, Refusal>) -> Vec<Effect> {
+    let ticket = stage.model.batch.as_ref().unwrap().ticket;
+    stage.net(Report::Answered { ticket, result })
+}
+
+#[test]
+fn a_batch_goes_on_when_the_one_before_is_done() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www", "assets"]);
+    stage.press("r");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("Restart 3 services, one after another?"), "{frame}");
+    assert!(frame.contains("assets, search, www"), "in the order shown: {frame}");
+    assert!(frame.contains("12 instances"), "{frame}");
+    assert!(frame.contains("27 in flight are finished first."), "{frame}");
+    assert!(frame.contains("same as  smoothtool restart assets search www"), "{frame}");
+    let effects = stage.press("y");
+    assert_eq!(asked(&effects), [&restart_of("assets", None, true)]);
+    assert_eq!(acted(&stage.press("jk3?")).len(), 0, "nothing else happens before the answer");
+    for keys in ["\u{1b}", "\u{1b}", "1"] {
+        stage.press(keys);
+        let frame = stage.text(80, 24);
+        assert!(frame.contains("restarting 1 of 3: assets"), "on every screen: {frame}");
+    }
+    let effects = answer_batch(&mut stage, Ok(Done::AlreadySo));
+    assert_eq!(asked(&effects), [&restart_of("search", None, true)]);
+    assert_eq!(stage.model.list.marks(), 2, "what is done loses its mark");
+    let effects = answer_batch(&mut stage, Ok(Done::AlreadySo));
+    assert_eq!(asked(&effects), [&restart_of("www", None, true)]);
+    assert_eq!(answer_batch(&mut stage, Ok(Done::AlreadySo)), []);
+    assert_eq!(stage.model.batch, None);
+    assert_eq!(stage.model.list.marks(), 0);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("restart: 3 of 3 done"), "{frame}");
+}
+
+#[test]
+fn a_batch_ends_at_the_first_that_fails_and_says_what_was_not_begun() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www", "assets"]);
+    stage.press("ry");
+    answer_batch(&mut stage, Ok(Done::AlreadySo));
+    assert_eq!(answer_batch(&mut stage, Err(Refusal::NotRunning)), []);
+    assert_eq!(stage.model.batch, None);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("restart ended at search, 2 of 3; not begun: www"), "{frame}");
+    assert!(frame.contains("search is stopped, there is nothing to restart"), "{frame}");
+    assert_eq!(stage.model.list.marked().count(), 2, "those that are not done stay marked");
+}
+
+#[test]
+fn a_connection_lost_in_between_ends_a_batch() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www"]);
+    let ticket = ticket_of(&stage.press("ry"));
+    assert_eq!(stage.net(Report::Unanswered { ticket }), []);
+    stage.net(down());
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("restart ended at search, 1 of 2; not begun: www"), "{frame}");
+    stage.net(Report::Connected);
+    stage.overview(world::overview());
+    assert_eq!(stage.model.batch, None, "it does not go on by itself");
+}
+
+#[test]
+fn an_answer_that_says_nothing_of_the_end_ends_a_batch() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www"]);
+    stage.press("ry");
+    let begun = Done::Begun { operation: OperationId(19) };
+    assert_eq!(answer_batch(&mut stage, Ok(begun)), []);
+    assert_eq!(stage.model.batch, None);
+}
+
+#[test]
+fn a_batch_can_be_ended_after_the_present_one_and_by_that_key_alone() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www", "assets"]);
+    stage.press("ry\u{1b}\u{1b}");
+    assert_eq!(stage.model.list.marks(), 0, "esc takes the marks away");
+    assert!(!stage.model.batch.as_ref().unwrap().is_ending, "and not the batch");
+    assert!(stage.text(40, 12).contains("restarting 1 of 3: assets   E ends it"));
+    stage.press("E");
+    assert!(stage.text(80, 24).contains("restarting 1 of 3: assets   then no more"));
+    assert_eq!(answer_batch(&mut stage, Ok(Done::AlreadySo)), []);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("restart: 1 of 3 done; not begun: search, www"), "{frame}");
+    stage.press("E");
+    assert!(stage.text(80, 24).contains("no batch is under way"));
+}
+
+#[test]
+fn leaving_a_batch_undone_takes_two_quits() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www", "assets"]);
+    stage.press("ry");
+    assert_eq!(stage.press("q"), []);
+    assert!(stage.text(80, 24).contains("2 more would not be begun"));
+    assert_eq!(stage.press("q"), [Effect::Quit]);
+}
+
+#[test]
+fn one_batch_runs_at_a_time() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www"]);
+    stage.press("ry");
+    for key in ["r", "x", "u"] {
+        assert_eq!(acted(&stage.press(key)).len(), 0, "{key}");
+        assert_eq!(stage.model.front, None, "{key}");
+    }
+    assert!(stage.text(80, 24).contains("a batch is under way: E ends it"));
+}
+
+#[test]
+fn a_stop_of_several_takes_their_number() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www"]);
+    stage.press("x");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("Stop 2 services?  This takes live services down."), "{frame}");
+    assert!(frame.contains("854 requests a second will answer 503."), "{frame}");
+    assert_eq!(acted(&stage.press("search\r")).len(), 0);
+    stage.press("\u{1b}");
+    stage.overview(world::overview());
+    stage.press("x");
+    assert_eq!(acted(&stage.press("3\r")).len(), 0, "another number");
+    stage.key(Key::Backspace);
+    assert_eq!(acted(&stage.press("2\r")), [&world::name("search")]);
+}
+
+#[test]
+fn a_start_of_several_does_not_ask() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["worker-ui", "www"]);
+    let effects = stage.press("u");
+    let expected = Request::Start { service: world::name("worker-ui"), wait: true };
+    assert_eq!(asked(&effects), [&expected]);
+    let done = Done::Started { instances: 3, took_ms: 4_000 };
+    let effects = answer_batch(&mut stage, Ok(done));
+    assert_eq!(acted(&effects), [&world::name("www")]);
+}
+
+#[test]
+fn one_mark_is_about_that_service_and_not_about_the_cursor() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search"]);
+    stage.select("www");
+    assert!(stage.text(120, 40).contains("r restart marked"));
+    let effects = stage.press("ry");
+    assert_eq!(asked(&effects), [&restart_of("search", None, false)]);
+}
+
+#[test]
+fn marks_count_only_when_they_were_on_the_screen() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search"]);
+    stage.key(Key::Char('*'));
+    assert_eq!(acted(&stage.key(Key::Char('u'))).len(), 0);
+    assert!(stage.text(80, 24).contains("the marks had not been drawn yet: press again"));
+    stage.paint();
+    assert_eq!(acted(&stage.press("u")).len(), 1);
+}
+
+#[test]
+fn marks_are_counted_and_go_with_their_service() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www"]);
+    assert!(stage.text(80, 24).contains("services 8   2 marked"));
+    assert!(stage.text(80, 24).contains("*  search "));
+    assert!(stage.text(40, 12).contains("search      *"));
+    let mut overview = world::overview();
+    overview.services.retain(|row| row.name.as_str() != "www");
+    stage.overview(overview);
+    stage.overview(world::overview());
+    assert!(stage.text(80, 24).contains("services 8   1 marked"));
+    stage.press("*");
+    assert!(stage.text(80, 24).contains("services 8   8 marked"));
+    stage.press("*");
+    assert_eq!(stage.model.list.marks(), 0);
+}
+
+#[test]
+fn a_mark_that_the_filter_hides_is_not_acted_on() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www"]);
+    stage.press("/sea\r");
+    stage.overview(world::overview());
+    stage.paint();
+    assert!(stage.text(80, 24).contains("1 of 2 marked"));
+    let effects = stage.press("ry");
+    assert_eq!(asked(&effects), [&restart_of("search", None, false)]);
+    stage.press("/!sea !www\r");
+    stage.overview(world::overview());
+    stage.paint();
+    assert_eq!(acted(&stage.press("u")).len(), 0);
+    assert!(stage.text(80, 24).contains("no marked service is shown"));
+}
+
+#[test]
+fn a_question_about_several_is_asked_again_when_one_moves_on() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www"]);
+    stage.press("r");
+    let mut overview = world::overview();
+    overview.services[6].generation = Generation(14);
+    stage.overview(overview.clone());
+    assert_eq!(acted(&stage.key(Key::Char('y'))).len(), 0, "not painted yet");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("www moved on from g13 to g14 meanwhile."), "{frame}");
+    stage.paint();
+    stage.pass(200);
+    assert_eq!(asked(&stage.press("y")), [&restart_of("search", None, true)]);
+    let effects = answer_batch(&mut stage, Ok(Done::AlreadySo));
+    let [Request::Restart { expected, .. }] = asked(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(*expected, Some(Generation(14)), "as it was seen");
+
+    mark(&mut stage, &["auth", "assets"]);
+    stage.model.batch = None;
+    stage.press("r");
+    overview.services.retain(|row| row.name.as_str() != "auth");
+    stage.overview(overview);
+    assert_eq!(stage.model.front, None);
+    assert!(stage.text(80, 24).contains("auth is gone"));
+}
+
+#[test]
+fn the_drain_limit_is_changed_in_the_question_and_sent_when_it_was() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    let effects = stage.press("r");
+    assert!(matches!(effects[..], [Effect::Order(Order::Plan { .. })]), "{effects:?}");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("- its own limit +"), "{frame}");
+    stage.answer_plan(world::plan("search"));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("Restart search, g13 to g14?"), "{frame}");
+    assert!(frame.contains("finished first, up to 30s each."), "{frame}");
+    assert!(frame.contains("- 30s limit +"), "{frame}");
+    stage.press("++");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("- 60s limit +"), "{frame}");
+    assert!(frame.contains("smoothtool restart search --drain-timeout 60s"), "{frame}");
+    assert_eq!(asked(&stage.press("y")), [&restart_of("search", Some(60_000), false)]);
+
+    stage.press("r");
+    stage.answer_plan(world::plan("search"));
+    assert_eq!(asked(&stage.press("+-y")), [&restart_of("search", None, false)]);
+}
+
+#[test]
+fn a_limit_that_was_not_seen_is_not_agreed_to() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    stage.press("r");
+    stage.answer_plan(world::plan("search"));
+    stage.key(Key::Char('+'));
+    assert_eq!(acted(&stage.key(Key::Char('y'))).len(), 0);
+    stage.paint();
+    stage.pass(149);
+    assert_eq!(acted(&stage.key(Key::Char('y'))).len(), 0);
+    stage.pass(1);
+    assert_eq!(acted(&stage.key(Key::Char('y'))).len(), 1);
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_restart_is_said_before() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    stage.press("r");
+    let mut plan = world::plan("search");
+    plan.problem = Some("/opt/search/bin/search is not there".into());
+    plan.on_drain_timeout = smoothserve_protocol::snapshot::OnDrainTimeout::Cut;
+    stage.answer_plan(plan);
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("It will be refused: /opt/search/bin/search is not"), "{frame}");
+    assert!(frame.contains("What takes longer is cut, and lost."), "{frame}");
+}
+
+#[test]
+fn an_answer_to_an_older_question_changes_nothing() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    let effects = stage.press("r");
+    let [Effect::Order(Order::Plan { ticket, .. })] = effects[..] else { panic!("{effects:?}") };
+    stage.press("\u{1b}r");
+    stage.net(Report::Plan { ticket, plan: Box::new(world::plan("search")) });
+    assert!(stage.text(80, 24).contains("- its own limit +"));
+}
+
+#[test]
+fn a_kill_takes_the_name_and_says_what_it_loses() {
+    let mut stage = Stage::live();
+    stage.select("www");
+    stage.press("X");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("Kill www now?  This loses 4 requests."), "{frame}");
+    assert!(frame.contains("same as  smoothtool stop www --force --yes"), "{frame}");
+    assert!(stage.text(40, 12).contains("type the name to confirm"));
+    assert_eq!(acted(&stage.press("y\r")).len(), 0);
+    stage.press("\u{1b}");
+    stage.overview(world::overview());
+    stage.press("X");
+    let expected = Request::Stop {
+        service: world::name("www"),
+        force: true,
+        timeout_ms: None,
+        expected: Some(Generation(13)),
+        wait: false,
+    };
+    assert_eq!(asked(&stage.press("www\r")), [&expected]);
+
+    stage.press("\rX");
+    assert!(stage.text(80, 24).contains("Kill www now?"), "and on its own screen");
+}
+
+#[test]
+fn a_kill_is_about_one_service() {
+    let mut stage = Stage::live();
+    mark(&mut stage, &["search", "www"]);
+    stage.press("X");
+    assert_eq!(stage.model.front, None);
+    assert!(stage.text(80, 24).contains("that is about one service alone"));
+}
+
+#[test]
+fn where_a_restart_runs_and_nothing_drains_nothing_is_killed() {
+    let mut stage = restarting();
+    tell_detail(&mut stage, |detail| detail.instances[2].drain = None);
+    stage.press("X");
+    assert_eq!(stage.model.front, None);
+    assert!(stage.text(80, 24).contains("nothing drains now"));
+}
+
+#[test]
+fn a_frame_too_small_for_the_cursor_takes_no_command() {
+    let mut stage = Stage::live();
+    stage.select("worker-ui");
+    stage.frame(19, 4);
+    stage.paint();
+    assert_eq!(acted(&stage.press("u")).len(), 0);
+    stage.press("r");
+    assert_eq!(stage.model.front, None);
+    stage.frame(80, 24);
+    stage.paint();
+    assert_eq!(acted(&stage.press("u")), [&world::name("worker-ui")]);
+}
+
+#[test]
+fn two_quick_moves_of_the_cursor_do_not_make_a_target_of_what_is_not_on_the_screen() {
+    let mut stage = Stage::live();
+    stage.select("www");
+    stage.key(Key::Char('k'));
+    stage.tell(Msg::Sent);
+    stage.key(Key::Char('j'));
+    stage.tell(Msg::Painted);
+    assert_eq!(selected(&stage), Some("www"));
+    assert_eq!(acted(&stage.key(Key::Char('u'))).len(), 0, "the frame shows worker-ui");
+    stage.paint();
+    assert_eq!(acted(&stage.key(Key::Char('u'))), [&world::name("www")]);
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use smoothserve_protocol::id::{Generation, OperationId, ServiceName};
-use smoothserve_protocol::message::Push;
+use smoothserve_protocol::message::{Done, Push, Refusal};
 use smoothserve_protocol::snapshot::{Overview, ServiceState};
-use smoothtool::effect::Effect;
+use smoothtool::effect::{Effect, Ticket};
 use smoothtool::input::Key;
 use smoothtool::keymap::TABLE;
+use smoothtool::model::question::Level;
 use smoothtool::model::{Front, Screen};
 use smoothtool::msg::{Msg, Report};
 use smoothtool::view::view;
@@ -44,7 +45,7 @@ impl Random {
 
 fn overview(random: &mut Random) -> Overview {
     let mut overview = world::overview();
-    overview.services.retain(|_| !random.one_in(8));
+    overview.services.retain(|_| !random.one_in(25));
     for row in &mut overview.services {
         let states = [ServiceState::Failed, ServiceState::Degraded, ServiceState::Ready, row.state];
         row.state = *random.pick(&states);
@@ -59,12 +60,23 @@ fn overview(random: &mut Random) -> Overview {
     overview
 }
 
-fn key(random: &mut Random) -> Key {
-    let letters = ['w', 'a', 'p', 'i', 'y', 'r', 'u', 'j', 'k', 'x', '+', ' ', '*', 'o', '\u{1b}'];
-    // What stands in front takes all other keys.
-    if random.one_in(5) {
+fn key(random: &mut Random, stage: &Stage) -> Key {
+    // Now and then what the open question asks for, so that it is answered.
+    if let Some(Front::Question(question)) = &stage.model.front
+        && random.one_in(2)
+    {
+        let answer = match &question.level {
+            Level::Key => return Key::Char('y'),
+            Level::Name(typed) => (question.service.to_string(), typed.len()),
+            Level::Count(typed) => (question.size().to_string(), typed.len()),
+        };
+        let (answer, typed) = answer;
+        return answer.chars().nth(typed).map_or(Key::Enter, Key::Char);
+    }
+    if stage.model.context() != stage.model.screen_context() && random.one_in(3) {
         return Key::Esc;
     }
+    let letters = ['1', 'g', 'r', 'u', 'j', 'k', 'x', 'X', '+', ' ', '*', 'o', '\u{1b}'];
     if random.one_in(2) {
         return Key::Char(*random.pick(&letters));
     }
@@ -72,26 +84,61 @@ fn key(random: &mut Random) -> Key {
     *random.pick(binding.keys)
 }
 
-/// What happened to the frame.
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Happened {
+    /// A frame went out.
     Sent,
+    /// It arrived.
     Painted,
+    /// A frame went out, arrived, and was read.
+    Drawn,
+    /// A key was pressed.
+    Key,
+    /// The daemon answered a command about one of several services.
+    Answer,
+    /// Something else.
     Else,
 }
 
 fn something(random: &mut Random, stage: &mut Stage) -> (Happened, Vec<Effect>) {
-    match random.below(10) {
+    match random.below(14) {
         // Much may happen while a frame is on its way.
         4..=5 => {
             stage.pass(random.below(300));
             (Happened::Sent, stage.tell(Msg::Sent))
         }
         6 => (Happened::Painted, stage.tell(Msg::Painted)),
-        other => (Happened::Else, news_or_key(other, random, stage)),
+        11..=13 => {
+            stage.paint();
+            stage.pass(200);
+            (Happened::Drawn, Vec::new())
+        }
+        8..=9 => {
+            let key = key(random, stage);
+            (Happened::Key, stage.key(key))
+        }
+        10 => match &stage.model.batch {
+            Some(batch) => {
+                let ticket = batch.ticket;
+                (Happened::Answer, stage.net(answer(random, ticket)))
+            }
+            None => (Happened::Else, Vec::new()),
+        },
+        other => (Happened::Else, news(other, random, stage)),
     }
 }
 
-fn news_or_key(what: u64, random: &mut Random, stage: &mut Stage) -> Vec<Effect> {
+fn answer(random: &mut Random, ticket: Ticket) -> Report {
+    let result = match random.below(12) {
+        0 => return Report::Unanswered { ticket },
+        1 => Err(Refusal::NotRunning),
+        _ => Ok(Done::AlreadySo),
+    };
+    Report::Answered { ticket, result }
+}
+
+fn news(what: u64, random: &mut Random, stage: &mut Stage) -> Vec<Effect> {
     match what {
         0 => stage.overview(overview(random)),
         1 => {
@@ -99,16 +146,16 @@ fn news_or_key(what: u64, random: &mut Random, stage: &mut Stage) -> Vec<Effect>
             let detail = (!random.one_in(4)).then(|| Box::new(world::detail(name)));
             stage.net(Report::Push(Push::Service(detail)))
         }
-        2 if random.one_in(10) => {
+        2 if random.one_in(25) => {
             let why = "gone".to_owned();
             stage.net(Report::Down { why, failures: 1, retry_in: Duration::from_millis(250) })
         }
-        3 if random.one_in(3) => stage.net(Report::Connected),
-        7 => print(random, stage),
-        _ => {
-            let key = key(random);
-            stage.key(key)
+        2 => {
+            stage.tell_plan(world::plan("search"));
+            Vec::new()
         }
+        3 if random.one_in(3) => stage.net(Report::Connected),
+        _ => print(random, stage),
     }
 }
 
@@ -132,10 +179,13 @@ fn print(random: &mut Random, stage: &mut Stage) -> Vec<Effect> {
 fn seen(stage: &Stage) -> Vec<ServiceName> {
     let model = &stage.model;
     match (&model.front, &model.screen) {
-        (Some(Front::Help { .. } | Front::Page(_)), _) => Vec::new(),
+        (Some(Front::Page(_)), _) => Vec::new(),
         _ if model.frozen.is_some() => Vec::new(),
-        (Some(Front::Question(question)), _) => vec![question.service.clone()],
+        (Some(Front::Question(question)), _) => {
+            question.subjects().into_iter().map(|subject| subject.service).collect()
+        }
         (_, Screen::Service(name)) => vec![name.clone()],
+        (_, Screen::Overview) if model.list.marks() > 0 => model.list.marked().cloned().collect(),
         (_, Screen::Overview) => model.selection.name().cloned().into_iter().collect(),
         (_, Screen::Events | Screen::Logs(_) | Screen::History(_)) => Vec::new(),
     }
@@ -156,26 +206,38 @@ fn seeds(usual: u64) -> std::ops::RangeInclusive<u64> {
 
 #[test]
 fn no_command_is_ever_about_another_than_the_one_seen() {
-    let mut commands = 0;
-    for seed in seeds(50) {
+    let (mut commands, mut batches) = (0, 0);
+    for seed in seeds(100) {
         let mut random = Random(seed);
         let mut stage = Stage::live();
         // As the operator sees it: what the last frame that arrived said.
-        let (mut on_its_way, mut painted) = (seen(&stage), seen(&stage));
+        let (mut on_its_way, mut painted) = (None, seen(&stage));
+        let mut agreed = Vec::new();
         for step in 0..2_000 {
-            let (msg, effects) = something(&mut random, &mut stage);
+            let had_batch = stage.model.batch.is_some();
+            let (what, effects) = something(&mut random, &mut stage);
+            if !had_batch && stage.model.batch.is_some() {
+                agreed.clone_from(&painted);
+                batches += 1;
+            }
+            // The next one of several is the daemon's answer's doing.
+            let expected = if what == Happened::Answer { &agreed } else { &painted };
             for service in acted(&effects) {
                 commands += 1;
-                assert!(painted.contains(service), "SMOOTH_SEED={seed}: step {step}: {service}");
+                let place = format!("SMOOTH_SEED={seed}: step {step}");
+                assert_ne!(what, Happened::Else, "{place}: {service}, and nobody asked");
+                assert!(expected.contains(service), "{place}: {service} not in {expected:?}");
             }
-            match msg {
-                Happened::Sent => on_its_way = seen(&stage),
-                Happened::Painted => painted.clone_from(&on_its_way),
-                Happened::Else => {}
+            match what {
+                Happened::Sent => on_its_way = Some(seen(&stage)),
+                Happened::Painted => painted = on_its_way.take().unwrap_or(painted),
+                Happened::Drawn => (on_its_way, painted) = (None, seen(&stage)),
+                Happened::Key | Happened::Answer | Happened::Else => {}
             }
         }
     }
-    assert!(commands > 100, "only {commands}: the test tests nothing");
+    assert!(commands > 500, "only {commands}: the test tests nothing");
+    assert!(batches > 20, "only {batches} batches");
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn a_row_of_the_help_is_done_as_its_key_does_it() {
     stage.select("search");
     stage.write("?/rolling");
     stage.press("\r\r");
-    assert_eq!(stage.model.context(), Context::Question);
+    assert_eq!(stage.model.context(), Context::Limit);
     assert_eq!(acted(&stage.press("y")), [&world::name("search")]);
     stage.write("?/past restarts");
     stage.press("\r\r");

@@ -37,7 +37,7 @@ fn problem(stage: &Stage) -> &str {
 #[test]
 fn what_asks_on_a_key_asks_the_same_here() {
     for (line, service, key, context) in [
-        ("restart search", "search", "r", Context::Question),
+        ("restart search", "search", "r", Context::Limit),
         ("stop www", "www", "x", Context::TypedName),
         ("stop worker-ui", "worker-ui", "x", Context::Question),
         ("abort api", "api", "x", Context::Offer),
@@ -70,7 +70,8 @@ fn the_terms_of_a_restart_are_shown_and_sent() {
     let frame = stage.text(120, 40);
     let same = "smoothtool restart search --drain-timeout 90s --on-drain-timeout wait";
     assert!(frame.contains(&same[..40]), "{frame}");
-    assert!(frame.contains("They have 1m30 to end."), "{frame}");
+    assert!(frame.contains("are finished first, up to 90s each."), "{frame}");
+    assert!(frame.contains("What takes longer is waited for."), "{frame}");
     let effects = stage.press("y");
     assert_eq!(
         requests(&effects),
@@ -83,6 +84,26 @@ fn the_terms_of_a_restart_are_shown_and_sent() {
             wait: false,
         }]
     );
+}
+
+#[test]
+fn several_services_are_asked_about_once_and_done_in_turn() {
+    let mut stage = Stage::live();
+    stage.give("restart search www --drain-timeout 90s");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("Restart 2 services, one after another?"), "{frame}");
+    let effects = stage.press("y");
+    let [Request::Restart { service, drain_timeout_ms: Some(90_000), wait: true, .. }] =
+        &requests(&effects)[..]
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(*service, world::name("search"), "the other one waits for it");
+
+    let mut stage = Stage::live();
+    stage.give("restart --all");
+    let Some(Front::Question(question)) = &stage.model.front else { panic!() };
+    assert_eq!(question.size(), 7, "what is stopped stays so");
 }
 
 #[test]
@@ -112,8 +133,8 @@ fn a_line_that_cannot_be_done_stays_with_the_reason() {
     for (line, reason) in [
         ("restart apu", "no service is named apu; did you mean api?"),
         ("why serach", "did you mean search?"),
-        ("stop api www", "one service at a time: name the one you mean"),
-        ("restart --all", "one service at a time: name the one you mean"),
+        ("stop api www --force --yes", "one service at a time: name the one you mean"),
+        ("logs --all", "unexpected argument '--all'"),
         ("pause search", "search: no rolling restart runs"),
         ("pause api --operation op-9", "api: op-17 runs, not op-9"),
         ("resume op-99", "no operation op-99 runs"),
@@ -328,7 +349,7 @@ fn a_question_from_the_palette_is_outdated_like_any_other() {
     stage.overview(overview);
     let Some(Front::Question(question)) = &stage.model.front else { panic!() };
     assert_eq!(question.verb, Verb::Restart);
-    assert!(question.moved_from.is_some());
+    assert!(!question.moved.is_empty());
     let done = Done::AlreadySo;
     stage.answer_page(done);
     assert!(matches!(stage.model.front, Some(Front::Question(_))), "that is no answer to it");

@@ -107,6 +107,26 @@ const SCREENS: &[(&str, Way)] = &[
     ("confirm_restart", |stage| {
         stage.select("search");
         stage.press("r");
+        stage.answer_plan(crate::support::world::plan("search"));
+    }),
+    ("confirm_limit", |stage| {
+        stage.select("search");
+        stage.press("r");
+        stage.answer_plan(crate::support::world::plan("search"));
+        stage.press("++");
+    }),
+    ("confirm_kill", |stage| {
+        stage.select("www");
+        stage.press("Xww");
+    }),
+    ("confirm_several", |stage| {
+        stage.press("gj j  r");
+    }),
+    ("confirm_stop_several", |stage| {
+        stage.press("gj j  x4");
+    }),
+    ("batch", |stage| {
+        stage.press("gj j  ry");
     }),
     ("confirm_stop", |stage| {
         stage.select("www");

@@ -6,12 +6,14 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::{Done, Push};
+use smoothserve_protocol::plan::RestartPlan;
 use smoothserve_protocol::snapshot::{Overview, Receipt};
 use smoothtool::console::{GlyphChoice, text};
 use smoothtool::effect::Effect;
 use smoothtool::input::Key;
 use smoothtool::model::clock::{Clock, Moment};
 use smoothtool::model::page::{Content, Page};
+use smoothtool::model::question::Plan;
 use smoothtool::model::{Front, Model};
 use smoothtool::msg::{Msg, Report};
 use smoothtool::term::caps;
@@ -81,6 +83,22 @@ impl Stage {
         if let Some((ticket, false)) = self.model.logs.asked {
             self.net(Report::Logs { ticket, result: Ok(batch) });
             self.paint();
+        }
+    }
+
+    /// The answer to the question what a restart would do, if there is one; it is read.
+    pub(crate) fn answer_plan(&mut self, plan: RestartPlan) {
+        self.tell_plan(plan);
+        self.paint();
+        self.pass(200);
+    }
+
+    /// The same, before anything is painted.
+    pub(crate) fn tell_plan(&mut self, plan: RestartPlan) {
+        if let Some(Front::Question(question)) = &self.model.front
+            && let Plan::Asked(ticket) = question.plan
+        {
+            self.net(Report::Plan { ticket, plan: Box::new(plan) });
         }
     }
 

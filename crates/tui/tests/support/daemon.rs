@@ -206,6 +206,9 @@ fn answer(request: &Request) -> Result<Done, Refusal> {
         Request::Logs { .. } => Ok(Done::Logs(world::logs())),
         Request::History { .. } => Ok(Done::History(world::past())),
         Request::Events { .. } => Ok(Done::Events(world::events())),
+        Request::PlanRestart { service } => {
+            Ok(Done::RestartPlan(Box::new(world::plan(service.as_str()))))
+        }
         Request::Start { service, .. } if service.as_str() == "worker-ui" => {
             Ok(Done::Begun { operation: OperationId(18) })
         }

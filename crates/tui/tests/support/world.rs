@@ -7,6 +7,7 @@ use smoothserve_protocol::id::{
 };
 use smoothserve_protocol::log::{LogBatch, LogLine, Stream};
 use smoothserve_protocol::message::Done;
+use smoothserve_protocol::plan::{PlannedStep, RestartOrder, RestartPlan};
 use smoothserve_protocol::snapshot::*;
 
 /// 14:02:07 UTC on a day in January.
@@ -322,6 +323,30 @@ pub(crate) fn past() -> Vec<Receipt> {
     (cut.ledger.cut, cut.ledger.completed) = (2, cut.ledger.completed - 2);
     receipts.push(cut);
     receipts
+}
+
+/// What a restart of any service of [`overview`] would do.
+pub(crate) fn plan(text: &str) -> RestartPlan {
+    let detail = quiet(text);
+    let steps = detail.instances.iter().map(|instance| PlannedStep {
+        slot: instance.slot,
+        state: instance.state,
+        port: instance.port,
+        in_flight: instance.in_flight,
+        tunnels: instance.tunnels,
+    });
+    RestartPlan {
+        service: detail.row.name.clone(),
+        problem: None,
+        from: detail.row.generation,
+        to: Generation(detail.row.generation.0 + 1),
+        order: RestartOrder::StopFirst,
+        max_unavailable: 1,
+        drain_timeout_ms: 30_000,
+        on_drain_timeout: OnDrainTimeout::Abort,
+        eta_ms: Some(41_000),
+        steps: steps.collect(),
+    }
 }
 
 /// The overview while the configuration on disk cannot be used.

@@ -39,6 +39,8 @@ pub(crate) enum Phrase {
     Start(Selection),
     /// Stop them.
     Stop(Selection, Terms),
+    /// Stop services, and cut what is inside at once.
+    Kill(Selection),
     /// Restart them.
     Restart(Selection, Terms),
     /// Change the course of a restart, if it is this one.
@@ -191,7 +193,10 @@ fn stop(args: &args::Stop) -> Result<Phrase, String> {
         return Err("`--yes` has no use in the console: it asks before it stops".to_owned());
     }
     let timeout_ms = args.timeout.map(milliseconds);
-    Ok(Phrase::Stop(selection, Terms { timeout_ms, force: args.force, ..Terms::default() }))
+    if args.force {
+        return Ok(Phrase::Kill(selection));
+    }
+    Ok(Phrase::Stop(selection, Terms { timeout_ms, ..Terms::default() }))
 }
 
 /// A screen, unless a form was asked for that the screen does not have.
