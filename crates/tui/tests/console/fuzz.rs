@@ -204,6 +204,17 @@ fn seeds(usual: u64) -> std::ops::RangeInclusive<u64> {
     }
 }
 
+/// Says on the way out of a panic how to see it again.
+struct Replay(String);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("replay: {}", self.0);
+        }
+    }
+}
+
 #[test]
 fn no_command_is_ever_about_another_than_the_one_seen() {
     let (mut commands, mut batches) = (0, 0);
@@ -211,6 +222,7 @@ fn no_command_is_ever_about_another_than_the_one_seen() {
         let mut random = Random(seed);
         let mut stage = Stage::live();
         // As the operator sees it: what the last frame that arrived said.
+        let _replay = Replay(format!("SMOOTH_SEED={seed}"));
         let (mut on_its_way, mut painted) = (None, seen(&stage));
         let mut agreed = Vec::new();
         for step in 0..2_000 {
@@ -224,7 +236,7 @@ fn no_command_is_ever_about_another_than_the_one_seen() {
             let expected = if what == Happened::Answer { &agreed } else { &painted };
             for service in acted(&effects) {
                 commands += 1;
-                let place = format!("SMOOTH_SEED={seed}: step {step}");
+                let place = format!("step {step}");
                 assert_ne!(what, Happened::Else, "{place}: {service}, and nobody asked");
                 assert!(expected.contains(service), "{place}: {service} not in {expected:?}");
             }
@@ -242,14 +254,15 @@ fn no_command_is_ever_about_another_than_the_one_seen() {
 
 #[test]
 fn no_size_and_no_world_panics() {
-    let frames = times("SMOOTH_FRAMES", 3_000) / 20;
-    for seed in 1..=20 {
+    let frames = times("SMOOTH_FRAMES", 3_000);
+    for seed in seeds(20) {
+        let _replay = Replay(format!("SMOOTH_SEED={seed} SMOOTH_FRAMES={frames}"));
         let mut random = Random(seed);
         let mut stage = Stage::live();
-        for frame in 0..frames {
+        for frame in 0..frames / 20 {
             something(&mut random, &mut stage);
             let (width, height) = (random.below(301) as u16, random.below(101) as u16);
-            let place = format!("seed {seed}, frame {frame}, {width}x{height}");
+            let place = format!("frame {frame}, {width}x{height}");
             stage.tell(Msg::Resize { width, height });
             check_bounds(&stage, Rect::new(2, 1, width, height), &place);
         }
