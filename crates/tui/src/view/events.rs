@@ -8,7 +8,7 @@ use crate::model::Model;
 use crate::model::events::Line;
 use crate::style::Role;
 use crate::widgets::rows::{columns, window};
-use crate::widgets::rule::rule;
+use crate::widgets::rule::{Weight, rule, rule_with};
 use crate::widgets::{Canvas, Pen, found};
 use crate::words::Severity;
 
@@ -29,7 +29,7 @@ pub fn strip(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// Draws the whole screen: oldest on top, and below the list the selected line in full.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
-    rule(&mut canvas.pen(body, 0), &heading(model, width), &note(model, width));
+    rule_with(&mut canvas.pen(body, 0), &heading(model, width), note(model));
     let below = Rect { y: body.y + 1, height: body.height.saturating_sub(1), ..body };
     if model.events.shown() == 0 {
         canvas.pen(below, 0).to(2).say(absence(model), Role::Quiet);
@@ -161,7 +161,7 @@ fn heading(model: &Model, width: Width) -> String {
     }
 }
 
-fn note(model: &Model, width: Width) -> String {
+fn note(model: &Model) -> Vec<(Weight, String)> {
     let events = &model.events;
     let place = match (events.is_following(), events.came()) {
         (true, _) => "following".to_owned(),
@@ -169,22 +169,16 @@ fn note(model: &Model, width: Width) -> String {
         (false, came) => format!("+{}", count(came as u64)),
     };
     let level = match events.filter().severity {
-        None => "level all",
-        Some(Severity::Error) => "level bad",
-        Some(_) => "level warnings",
+        None => (Weight::Usual, "level all"),
+        Some(Severity::Error) => (Weight::Choice, "level bad"),
+        Some(_) => (Weight::Choice, "level warnings"),
     };
+    let mut parts = vec![(Weight::Place, place), (level.0, level.1.to_owned())];
     let pattern = events.filter().pattern.as_ref().map(|one| format!("& {}", one.as_str()));
-    if matches!(width, Width::Line | Width::Narrow) {
-        // What is left out matters more than where one is.
-        let level = events.filter().severity.map(|_| level.to_owned());
-        return pattern.or(level).unwrap_or(place);
-    }
-    let mut parts = vec![place, level.to_owned()];
-    parts.extend(pattern);
-    if !events.needle.is_empty() {
-        parts.push(format!("/ {}", events.needle));
-    }
-    parts.join("   ")
+    let needle = (!events.needle.is_empty()).then(|| format!("/ {}", events.needle));
+    parts.extend(pattern.map(|text| (Weight::Choice, text)));
+    parts.extend(needle.map(|text| (Weight::Place, text)));
+    parts
 }
 
 fn absence(model: &Model) -> &'static str {

@@ -10,13 +10,13 @@ use crate::model::logs::Line;
 use crate::model::{Model, Screen};
 use crate::style::Role;
 use crate::widgets::rows::columns;
-use crate::widgets::rule::rule;
+use crate::widgets::rule::{Weight, rule, rule_with};
 use crate::widgets::{Canvas, Pen, found};
 use crate::words::Severity;
 
 /// Draws the screen.
 pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
-    rule(&mut canvas.pen(body, 0), &heading(model, name, width), &note(model, width));
+    rule_with(&mut canvas.pen(body, 0), &heading(model, name, width), note(model));
     if model.logs.is_empty() {
         canvas.pen(body, 1).to(2).say(absence(model), Role::Quiet);
         return;
@@ -160,7 +160,7 @@ fn heading(model: &Model, name: &ServiceName, width: Width) -> String {
     }
 }
 
-fn note(model: &Model, width: Width) -> String {
+fn note(model: &Model) -> Vec<(Weight, String)> {
     let logs = &model.logs;
     let place = match (logs.is_following(), logs.newer()) {
         (true, _) => "following".to_owned(),
@@ -168,26 +168,19 @@ fn note(model: &Model, width: Width) -> String {
         (false, newer) => format!("+{} newer", count(newer as u64)),
     };
     let level = match logs.filter().severity {
-        None => "level all",
-        Some(Severity::Error) => "level error",
-        Some(_) => "level warning",
+        None => (Weight::Usual, "level all"),
+        Some(Severity::Error) => (Weight::Choice, "level error"),
+        Some(_) => (Weight::Choice, "level warning"),
     };
-    let moved = !logs.wrap && logs.column > 0;
+    let mut parts = vec![(Weight::Place, place), (level.0, level.1.to_owned())];
+    let is_moved = !logs.wrap && logs.column > 0;
+    let column = is_moved.then(|| format!("from column {}", logs.column + 1));
     let pattern = logs.filter().pattern.as_ref().map(|one| format!("& {}", one.as_str()));
-    let column = moved.then(|| format!("from column {}", logs.column + 1));
-    match width {
-        // What is left out matters more than where one is.
-        Width::Line | Width::Narrow => pattern.or(column).unwrap_or(place),
-        Width::Normal | Width::Wide => {
-            let mut parts = vec![place, level.to_owned()];
-            parts.extend(column);
-            parts.extend(pattern);
-            if !logs.needle.is_empty() {
-                parts.push(format!("/ {}", logs.needle));
-            }
-            parts.join("   ")
-        }
-    }
+    let needle = (!logs.needle.is_empty()).then(|| format!("/ {}", logs.needle));
+    parts.extend(column.map(|text| (Weight::Place, text)));
+    parts.extend(pattern.map(|text| (Weight::Choice, text)));
+    parts.extend(needle.map(|text| (Weight::Place, text)));
+    parts
 }
 
 fn absence(model: &Model) -> &'static str {

@@ -2,7 +2,19 @@
 
 use super::Pen;
 use super::rows::columns;
+use crate::fmt::fit;
 use crate::style::Role;
+
+/// How much a part of a note matters; the first go first where there is no room for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// It is always so, unless something else is said.
+    Usual,
+    /// Where one is, and what is looked for.
+    Place,
+    /// What the operator left out.
+    Choice,
+}
 
 /// Draws a rule over the whole row: `╌╌ heading ╌╌╌╌╌ note ╌╌`.
 pub fn rule(pen: &mut Pen<'_>, heading: &str, note: &str) {
@@ -17,5 +29,60 @@ pub fn rule(pen: &mut Pen<'_>, heading: &str, note: &str) {
     let from = width.saturating_sub(4 + columns(note));
     if !note.is_empty() && from > columns(heading) + 4 {
         pen.to(from).say(" ", Role::Plain).say(note, Role::Quiet).say(" ", Role::Plain);
+    }
+}
+
+/// Draws a rule with a note of several parts: as many as there is room for.
+pub fn rule_with(pen: &mut Pen<'_>, heading: &str, mut parts: Vec<(Weight, String)>) {
+    // The rule, the blanks, and what keeps the note from the heading.
+    let room = pen.room().saturating_sub(columns(heading) + 9);
+    let joined = |parts: &[(Weight, String)]| {
+        let texts: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
+        texts.join("   ")
+    };
+    while parts.len() > 1 && columns(&joined(&parts)) > room {
+        let lightest = (0..parts.len()).min_by_key(|&index| parts[index].0);
+        parts.remove(lightest.unwrap_or(0));
+    }
+    let note = joined(&parts);
+    let note = match columns(&note) > room {
+        true => {
+            format!("{}{}", fit(&note, usize::from(room).saturating_sub(1)), pen.look().glyphs.cut)
+        }
+        false => note,
+    };
+    rule(pen, heading, &note);
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
+
+    use super::*;
+    use crate::console::{GlyphChoice, text};
+    use crate::term::caps;
+    use crate::widgets::Canvas;
+
+    #[test]
+    fn what_matters_least_goes_first() {
+        let drawn = |width| {
+            let area = Rect::new(0, 0, width, 1);
+            let mut buffer = Buffer::empty(area);
+            let look = caps::look(GlyphChoice::Ascii, |_| None);
+            let parts = vec![
+                (Weight::Place, "following".to_owned()),
+                (Weight::Usual, "level all".to_owned()),
+                (Weight::Choice, "& one".to_owned()),
+                (Weight::Choice, "/ two".to_owned()),
+            ];
+            rule_with(&mut Canvas::new(&mut buffer, look).pen(area, 0), "logs", parts);
+            text(&buffer).trim_end().to_owned()
+        };
+        assert_eq!(drawn(50), "-- logs - following   level all   & one   / two --");
+        assert_eq!(drawn(49), "-- logs ------------ following   & one   / two --");
+        assert_eq!(drawn(37), "-- logs ------------ & one   / two --");
+        assert_eq!(drawn(25), "-- logs -------- / two --");
+        assert_eq!(drawn(17), "-- logs - / t> --");
     }
 }
