@@ -130,7 +130,7 @@ async fn state_change() -> anyhow::Result<(Duration, Duration)> {
                         state = state.or(Some(began.elapsed()));
                     }
                 }
-                Push::Service(None) | Push::Overview(_) | Push::Logs(_) | Push::Bye { .. } => {}
+                _ => {}
             }
         }
         events.extend(event);

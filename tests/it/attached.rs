@@ -42,6 +42,7 @@ impl Console {
                 }
             }
             Push::Service(_) | Push::Logs(_) => {}
+            Push::OverviewMoved(_) | Push::ServiceMoved(_) => unreachable!("it is told the whole"),
             Push::Bye { reason } => panic!("sent away: {reason}"),
         }
         push
@@ -68,7 +69,7 @@ fn ready(service: &ServiceDetail) -> usize {
 fn holds_event(heard: &[Push], condition: impl Fn(&EventKind) -> bool) -> bool {
     heard.iter().any(|push| match push {
         Push::Events(batch) => batch.events.iter().any(|event| condition(&event.kind)),
-        Push::Overview(_) | Push::Service(_) | Push::Logs(_) | Push::Bye { .. } => false,
+        _ => false,
     })
 }
 

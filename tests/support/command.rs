@@ -10,6 +10,7 @@ use smoothserve_protocol::auth::Token;
 use smoothserve_protocol::id::RequestId;
 use smoothserve_protocol::io::{self as wire, Receiver, Sender};
 use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
+use smoothserve_protocol::snapshot::{Overview, ServiceDetail};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -29,6 +30,9 @@ pub struct CommandConnection {
     receiver: Receiver<TcpStream, FromDaemon>,
     sender: Sender<TcpStream, FromTool>,
     last: RequestId,
+    /// What was told, with all that moved since.
+    overview: Option<Overview>,
+    service: Option<Box<ServiceDetail>>,
 }
 
 impl CommandConnection {
@@ -48,7 +52,8 @@ impl CommandConnection {
         stream.set_nodelay(true)?;
         wire::introduce(&mut stream, token).await?;
         let (receiver, sender) = wire::split(stream);
-        let mut connection = Self { receiver, sender, last: RequestId::default() };
+        let (last, overview, service) = (RequestId::default(), None, None);
+        let mut connection = Self { receiver, sender, last, overview, service };
         let introduction = FromTool::Introduce { actor: ACTOR.to_owned(), read_only: false };
         connection.sender.send(&introduction).await?;
         Ok(connection)
@@ -85,23 +90,46 @@ impl CommandConnection {
         loop {
             match self.receiver.recv().await? {
                 Some(FromDaemon::Response { id, result }) => return Ok((id, result)),
-                Some(FromDaemon::Push(_)) => {}
+                Some(FromDaemon::Push(push)) => drop(self.whole(push)?),
                 None => bail!("the daemon closed the connection"),
             }
         }
     }
 
-    /// What the daemon tells next, without having been asked.
+    /// What the daemon tells next, without having been asked; of what moved, the whole.
     ///
     /// # Errors
     /// When the connection ends, or nothing is told in time.
     pub async fn told(&mut self) -> anyhow::Result<Push> {
         let heard = timeout(PUSH_LIMIT, self.receiver.recv()).await.context("nothing is told")?;
         match heard? {
-            Some(FromDaemon::Push(push)) => Ok(push),
+            Some(FromDaemon::Push(push)) => self.whole(push),
             Some(FromDaemon::Response { id, .. }) => bail!("an answer to {id}, not asked for"),
             None => bail!("the daemon closed the connection"),
         }
+    }
+
+    fn whole(&mut self, push: Push) -> anyhow::Result<Push> {
+        const UNHEARD: &str = "something moved that was never told";
+        Ok(match push {
+            Push::Overview(overview) => Push::Overview(self.overview.insert(overview).clone()),
+            Push::OverviewMoved(moved) => {
+                let overview = self.overview.as_mut().context(UNHEARD)?;
+                overview.take(moved);
+                Push::Overview(overview.clone())
+            }
+            Push::Service(service) => {
+                self.service.clone_from(&service);
+                Push::Service(service)
+            }
+            Push::ServiceMoved(moved) => {
+                let service = self.service.as_mut().context(UNHEARD)?;
+                anyhow::ensure!(service.row.name == moved.row.name, UNHEARD);
+                service.take(*moved);
+                Push::Service(Some(service.clone()))
+            }
+            other @ (Push::Events(_) | Push::Logs(_) | Push::Bye { .. }) => other,
+        })
     }
 
     async fn answer(&mut self, asked: RequestId) -> anyhow::Result<Result<Done, Refusal>> {

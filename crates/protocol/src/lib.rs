@@ -1,7 +1,7 @@
 //! The words smoothserve and smoothtool exchange over the command port.
 //!
 //! Reading order: [`id`] (what things are called), [`snapshot`] (what a console may know),
-//! [`event`] and [`failure`] (what happened, and why), [`plan`] (what would happen), [`log`] (what
+//! [`moved`] (what of it moved since), [`event`] and [`failure`] (what happened, and why), [`plan`] (what would happen), [`log`] (what
 //! instances print), [`message`] (everything that can be asked and answered), [`auth`] (who may ask), [`frame`] (bytes to messages and back) and, with the
 //! feature `io`, [`io`] (a connection).
 //!
@@ -18,6 +18,7 @@ pub mod id;
 pub mod io;
 pub mod log;
 pub mod message;
+pub mod moved;
 pub mod plan;
 pub mod snapshot;
 

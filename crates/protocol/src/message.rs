@@ -6,6 +6,7 @@ use crate::event::EventBatch;
 use crate::failure::Failure;
 use crate::id::{EventSeq, Generation, OperationId, RequestId, ServiceName, Slot};
 use crate::log::LogBatch;
+use crate::moved::{OverviewMoved, ServiceMoved};
 use crate::plan::{ReloadReport, RestartPlan};
 use crate::snapshot::{Blocker, OnDrainTimeout, Overview, Receipt, ServiceDetail, Snapshot};
 
@@ -95,7 +96,8 @@ pub enum Request {
         limit: u32,
     },
     /// From now on, push the overview, events, and the detail of one service. Replaces what was
-    /// subscribed before.
+    /// subscribed before; the overview goes on where it was, so that a console that looks at one
+    /// service after the other is not told of all of them each time.
     Subscribe {
         /// The service to push in detail; an unknown one is no error, it may appear.
         focus: Option<ServiceName>,
@@ -302,13 +304,13 @@ pub enum Refusal {
 }
 
 /// Told without a question.
-#[expect(clippy::large_enum_variant, reason = "the largest is the one that is pushed most")]
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Push {
-    /// At each change of state (at most 10 a second), else once a second.
+    /// The overview, whole: the first on a connection, and whenever [`Self::OverviewMoved`] cannot
+    /// tell what changed.
     Overview(Overview),
-    /// The focused service: at most 10 a second while anything moves, else once a second; none: it
-    /// does not exist.
+    /// The focused service, whole: the first after each [`Request::Subscribe`], and whenever
+    /// [`Self::ServiceMoved`] cannot tell what changed; none: it does not exist.
     Service(Option<Box<ServiceDetail>>),
     /// As they happen.
     Events(EventBatch),
@@ -319,4 +321,10 @@ pub enum Push {
         /// Why, in one line.
         reason: String,
     },
+    /// What moved in the overview since it was last pushed: once a second; and at each change of
+    /// state, at most 10 a second, then without figures.
+    OverviewMoved(OverviewMoved),
+    /// What moved in the service pushed last: at most 10 a second while anything moves, else once a
+    /// second.
+    ServiceMoved(Box<ServiceMoved>),
 }

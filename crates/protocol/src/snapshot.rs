@@ -1,4 +1,4 @@
-//! What a console may know: complete in itself, so that whoever skips one is still right.
+//! What a console may know, complete in itself. What moved since is in [`crate::moved`].
 //!
 //! Durations, not instants, cross the wire: the two ends need no common clock.
 

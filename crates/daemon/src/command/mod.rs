@@ -3,8 +3,11 @@
 //! Strangers and operators are counted apart, so that a flood of the former cannot lock out the
 //! latter. Nothing a stranger sends is parsed: see [`smoothserve_protocol::auth`].
 
+mod feed;
 mod follow;
 mod session;
+#[cfg(test)]
+mod stage;
 mod token;
 
 use std::collections::VecDeque;
@@ -12,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smoothserve_protocol::io as wire;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
@@ -35,6 +39,9 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 /// How long sessions are given for their good-bye.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// Bytes that the system takes off a session before it has to wait for its console: what lies there
+/// gets old, and is read before anything newer.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// Where operators come in.
 pub(crate) struct CommandPort {
@@ -161,6 +168,8 @@ impl Door {
         let Ok(_place) = Arc::clone(&self.sessions).try_acquire_owned() else {
             return tracing::warn!("command port: {SESSIONS} sessions already, one more refused");
         };
+        // A larger buffer is no worse than it was before.
+        let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
         let reach = (self.supervisor.clone(), self.reloads.clone());
         session::run(stream, reach, self.closing.clone()).await;
     }

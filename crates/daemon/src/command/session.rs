@@ -1,7 +1,8 @@
 //! One operator's connection: decode, ask, answer, stream.
 //!
-//! A slow console costs nothing but itself: state is newest-wins, events are a ring with numbers,
-//! and a write that stalls ends the session.
+//! A slow console costs nothing but itself: nothing is made for it before it has taken the last
+//! push, state is told as it is then, events are a ring with numbers, and a write that stalls ends
+//! the session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +11,15 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use smoothserve_protocol::event::Cause;
-use smoothserve_protocol::id::{EventSeq, RequestId, Revision, ServiceName, Slot};
+use smoothserve_protocol::id::{EventSeq, RequestId, ServiceName, Slot};
 use smoothserve_protocol::io::{self as wire, ConnectionError};
 use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
-use smoothserve_protocol::snapshot::{Overview, Snapshot};
-use tokio::net::TcpStream;
+use smoothserve_protocol::snapshot::Snapshot;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::feed::Feed;
 use super::follow::{self, Follow};
 use crate::config::Pattern;
 use crate::core::{AnswerWhen, Command};
@@ -26,12 +28,9 @@ use crate::supervisor::{Handle, Question, Watching};
 
 /// How long a console has to say who it is.
 const INTRODUCTION: Duration = Duration::from_secs(3);
-/// A write that takes longer ends the session.
-const STALLED: Duration = Duration::from_secs(10);
-/// Two pushes of one kind are at least so far apart,
-const FASTEST: Duration = Duration::from_millis(100);
-/// and at most so far.
-const SLOWEST: Duration = Duration::from_secs(1);
+/// A write that takes longer ends the session. A console on a bad link may take nothing for ten
+/// seconds and then go on.
+const STALLED: Duration = Duration::from_secs(30);
 /// Events in one push.
 const BATCH: usize = 500;
 /// Questions under way at once.
@@ -39,16 +38,18 @@ const QUESTIONS: usize = 64;
 /// Characters of an actor's name that are kept.
 const ACTOR: usize = 100;
 
-type Receiver = wire::Receiver<TcpStream, FromTool>;
-type Sender = wire::Sender<TcpStream, FromDaemon>;
+type Receiver<S> = wire::Receiver<S, FromTool>;
+type Sender<S> = wire::Sender<S, FromDaemon>;
 type Answer = (RequestId, Result<Done, Refusal>);
 
 /// Serves one console until it goes or the daemon does.
-pub(super) async fn run(
-    stream: TcpStream,
+pub(super) async fn run<S>(
+    stream: S,
     (supervisor, reloads): (Handle, Reloads),
     closing: CancellationToken,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Send,
+{
     let (mut receiver, sender) = wire::split(stream);
     let Ok(Ok(Some(FromTool::Introduce { actor, read_only }))) =
         timeout(INTRODUCTION, receiver.recv()).await
@@ -72,8 +73,8 @@ pub(super) async fn run(
     }
 }
 
-struct Session {
-    sender: Sender,
+struct Session<S> {
+    sender: Sender<S>,
     supervisor: Handle,
     reloads: Reloads,
     actor: String,
@@ -84,38 +85,16 @@ struct Session {
     follow: Option<Follow>,
 }
 
-/// What is pushed, and when it was last.
+/// What is pushed.
 struct Subscription {
-    focus: Option<ServiceName>,
-    overview: Sent,
-    service: Sent,
+    feed: Feed,
     _watching: Watching,
 }
 
-/// The last push of one kind.
-#[derive(Clone, Copy, Default)]
-struct Sent {
-    at: Option<Instant>,
-    revision: Option<Revision>,
-}
-
-impl Sent {
-    /// When the next one is due: soon if something changed, else in its time.
-    fn due(self, revision: Revision, moving: bool) -> Instant {
-        let Some(at) = self.at else { return Instant::now() };
-        let news = moving || self.revision != Some(revision);
-        at + if news { FASTEST } else { SLOWEST }
-    }
-
-    fn now(revision: Revision) -> Self {
-        Self { at: Some(Instant::now()), revision: Some(revision) }
-    }
-}
-
-impl Session {
+impl<S: AsyncRead + AsyncWrite> Session<S> {
     async fn serve(
         mut self,
-        mut receiver: Receiver,
+        mut receiver: Receiver<S>,
         closing: CancellationToken,
     ) -> Result<(), ConnectionError> {
         let mut answers: FuturesUnordered<BoxFuture<'static, Answer>> = FuturesUnordered::new();
@@ -134,7 +113,7 @@ impl Session {
                         self.subscribe(focus, events_after);
                         // Before the first push: whoever asked may listen for nothing else yet.
                         let result = Ok(Done::Subscribed);
-                        self.send(&FromDaemon::Response { id, result }).await?;
+                        self.send(FromDaemon::Response { id, result }).await?;
                     }
                     Some(FromTool::Request { id, request }) => {
                         answers.push(self.ask(id, request));
@@ -145,7 +124,7 @@ impl Session {
                 Some((id, result)) = answers.next() => {
                     // Events that led to the answer come before it.
                     self.push_events().await?;
-                    self.send(&FromDaemon::Response { id, result }).await?;
+                    self.send(FromDaemon::Response { id, result }).await?;
                     if let Some(follow) = &mut self.follow {
                         follow.answered(id);
                     }
@@ -156,18 +135,18 @@ impl Session {
                 Ok(()) = snapshots.changed(), if self.subscription.is_some() => {}
                 () = until(due), if due.is_some() => {}
                 batch = follow::next(&mut self.follow) => {
-                    self.send(&FromDaemon::Push(Push::Logs(batch))).await?;
+                    self.send(FromDaemon::Push(Push::Logs(batch))).await?;
                 }
                 () = closing.cancelled() => {
                     let reason = "the daemon has stopped".to_owned();
-                    return self.send(&FromDaemon::Push(Push::Bye { reason })).await;
+                    return self.send(FromDaemon::Push(Push::Bye { reason })).await;
                 }
             }
         }
     }
 
-    async fn send(&mut self, message: &FromDaemon) -> Result<(), ConnectionError> {
-        timeout(STALLED, self.sender.send(message))
+    async fn send(&mut self, message: FromDaemon) -> Result<(), ConnectionError> {
+        timeout(STALLED, self.sender.send(&message))
             .await
             .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
     }
@@ -309,12 +288,11 @@ impl Session {
     fn subscribe(&mut self, focus: Option<ServiceName>, events_after: Option<EventSeq>) {
         let newest = || *self.supervisor.event_numbers().borrow();
         self.last_event = Some(events_after.unwrap_or_else(newest));
-        self.subscription = Some(Subscription {
-            focus,
-            overview: Sent::default(),
-            service: Sent::default(),
+        let subscription = self.subscription.get_or_insert_with(|| Subscription {
+            feed: Feed::default(),
             _watching: self.supervisor.watch(),
         });
+        subscription.feed.look_at(focus);
     }
 
     // ---- pushes ---------------------------------------------------------------------------
@@ -322,29 +300,15 @@ impl Session {
     /// Pushes what is due, and says when the next is.
     async fn push_due(&mut self, snapshot: &Snapshot) -> Result<Option<Instant>, ConnectionError> {
         let Some(subscription) = &mut self.subscription else { return Ok(None) };
-        let revision = snapshot.revision;
-        let (mut overview, mut service) = (None, None);
-        if subscription.overview.due(revision, false) <= Instant::now() {
-            subscription.overview = Sent::now(revision);
-            overview = Some(Push::Overview(overview_of(snapshot)));
-        }
-        let focus = subscription.focus.as_ref();
-        let detail = focus.and_then(|name| snapshot.services.iter().find(|s| s.row.name == *name));
-        let moving = detail.is_some_and(|detail| detail.operation.is_some());
-        if focus.is_some() && subscription.service.due(revision, moving) <= Instant::now() {
-            subscription.service = Sent::now(revision);
-            service = Some(Push::Service(detail.cloned().map(Box::new)));
-        }
-        let next = subscription.overview.due(revision, false);
-        let next = match focus {
-            Some(_) => next.min(subscription.service.due(revision, moving)),
-            None => next,
-        };
-        if overview.is_some() || service.is_some() {
+        let now = Instant::now();
+        let pushes = subscription.feed.next(snapshot, now);
+        let next = subscription.feed.due(snapshot, now);
+        if !pushes.is_empty() {
+            // Why comes before what.
             self.push_events().await?;
         }
-        for push in overview.into_iter().chain(service) {
-            self.send(&FromDaemon::Push(push)).await?;
+        for push in pushes {
+            self.send(FromDaemon::Push(push)).await?;
         }
         Ok(Some(next))
     }
@@ -357,15 +321,7 @@ impl Session {
         let batch = self.supervisor.events(self.last_event, BATCH);
         let Some(newest) = batch.events.last() else { return Ok(()) };
         self.last_event = Some(newest.seq);
-        self.send(&FromDaemon::Push(Push::Events(batch))).await
-    }
-}
-
-fn overview_of(snapshot: &Snapshot) -> Overview {
-    Overview {
-        revision: snapshot.revision,
-        daemon: snapshot.daemon.clone(),
-        services: snapshot.services.iter().map(|service| service.row.clone()).collect(),
+        self.send(FromDaemon::Push(Push::Events(batch))).await
     }
 }
 
@@ -374,3 +330,6 @@ async fn until(at: Option<Instant>) {
         sleep_until(at).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

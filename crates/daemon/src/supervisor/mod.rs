@@ -31,6 +31,8 @@ mod publish;
 mod records;
 mod remarks;
 mod sockets;
+#[cfg(test)]
+mod staged;
 mod strays;
 mod usage;
 mod users;
@@ -60,6 +62,8 @@ use self::output::Outputs;
 pub(crate) use self::output::{Question, Subscription};
 pub(crate) use self::ports::holder_name as port_holder;
 pub(crate) use self::records::Records;
+#[cfg(test)]
+pub(crate) use self::staged::Staged;
 
 /// What reaches the driver.
 enum Message {

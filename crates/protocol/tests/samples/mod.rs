@@ -7,6 +7,7 @@ use smoothserve_protocol::id::{
 };
 use smoothserve_protocol::log::{LogBatch, LogLine, Stream};
 use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request, Steer};
+use smoothserve_protocol::moved::{DaemonMoved, OverviewMoved, ServiceMoved};
 use smoothserve_protocol::plan::{
     ChangeKind, PlannedStep, ReloadReport, RestartOrder, RestartPlan, ServicePlan,
 };
@@ -191,6 +192,25 @@ fn daemon() -> DaemonView {
         rejected: 25,
         config_problem: Some("smoothserve.yaml:1".into()),
     }
+}
+
+fn overview_moved() -> OverviewMoved {
+    let daemon = DaemonMoved {
+        uptime_ms: 42,
+        unix_ms: 1_700_000_000_004,
+        stopping: true,
+        ready: 2,
+        wanted: 3,
+        traffic: traffic(),
+        rejected: 43,
+    };
+    let (rows, figures) = (vec![(1, row())], Some(vec![(300, traffic())]));
+    OverviewMoved { revision: Revision(44), daemon, rows, figures }
+}
+
+fn service_moved() -> ServiceMoved {
+    let ServiceDetail { row, stopped_by, ledger, instances, operation, .. } = detail();
+    ServiceMoved { row, stopped_by, ledger, instances, operation }
 }
 
 fn batch() -> EventBatch {
@@ -413,6 +433,8 @@ pub(crate) fn from_daemon() -> Vec<FromDaemon> {
         Push::Events(batch()),
         Push::Logs(log_batch()),
         Push::Bye { reason: "the daemon has stopped".into() },
+        Push::OverviewMoved(overview_moved()),
+        Push::ServiceMoved(Box::new(service_moved())),
     ];
     answers.chain(pushes.into_iter().map(FromDaemon::Push)).collect()
 }

@@ -117,17 +117,28 @@ impl<'a> Watch<'a> {
             Said::Push(Push::Service(Some(service)))
                 if service.row.name == self.command.service =>
             {
-                if let Some(seen) = progress::seen(&service, session.out.glyphs) {
-                    self.progress.see(seen);
-                }
-                self.operation = service.row.operation.map(|operation| operation.id);
                 self.service = Some(service);
+                self.look(session);
+            }
+            Said::Push(Push::ServiceMoved(moved)) => {
+                if let Some(service) = &mut self.service {
+                    service.take(*moved);
+                    self.look(session);
+                }
             }
             // Events, the other services, a farewell that the end of the connection explains, and
             // answers that nobody awaits.
             Said::Answer(..) | Said::Push(_) => {}
         }
         None
+    }
+
+    fn look(&mut self, session: &Session) {
+        let Some(service) = &self.service else { return };
+        if let Some(seen) = progress::seen(service, session.out.glyphs) {
+            self.progress.see(seen);
+        }
+        self.operation = service.row.operation.map(|operation| operation.id);
     }
 
     fn tell(&mut self, out: &mut Out) -> Result<(), Problem> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::message::{Done, Push, Request};
-use smoothserve_protocol::snapshot::{InstanceState, ServiceDetail, Snapshot};
+use smoothserve_protocol::snapshot::{InstanceState, Overview, ServiceDetail, Snapshot};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
@@ -147,6 +147,7 @@ async fn until_gone(session: &mut Session, link: &mut Link, args: &Stop) -> Resu
     let mode = follow::mode(&session.out, false);
     let mut progress = Progress::new(mode);
     let mut cut_at = args.timeout.map(|timeout| Instant::now() + timeout);
+    let mut known: Option<Overview> = None;
     loop {
         if let (false, Some(seen)) = (args.json, progress.poll(Instant::now())) {
             follow::tell(&mut session.out, mode, seen);
@@ -157,13 +158,14 @@ async fn until_gone(session: &mut Session, link: &mut Link, args: &Stop) -> Resu
             () = &mut session.interrupt => return Err(left()),
             said = link.client.next() => match said {
                 Ok(Said::Push(Push::Overview(overview))) => {
-                    let daemon = overview.daemon;
-                    let left = overview.services.iter().flat_map(|row| &row.pips);
-                    let left = left.filter(|pip| pip.state != InstanceState::Stopped).count();
-                    let doing = format!("stopping, {} left", plural(left as u64, "instance"));
-                    let in_flight = count(daemon.traffic.in_flight);
-                    let line = format!("smoothserve  {doing}   in flight {in_flight}");
-                    progress.see(Seen { doing, line });
+                    progress.see(stopping(&overview));
+                    known = Some(overview);
+                }
+                Ok(Said::Push(Push::OverviewMoved(moved))) => {
+                    if let Some(overview) = &mut known {
+                        overview.take(moved);
+                        progress.see(stopping(overview));
+                    }
                 }
                 Ok(_) => {}
                 Err(_) => break,
@@ -182,6 +184,15 @@ async fn until_gone(session: &mut Session, link: &mut Link, args: &Stop) -> Resu
         }
     }
     Ok(())
+}
+
+fn stopping(overview: &Overview) -> Seen {
+    let left = overview.services.iter().flat_map(|row| &row.pips);
+    let left = left.filter(|pip| pip.state != InstanceState::Stopped).count();
+    let doing = format!("stopping, {} left", plural(left as u64, "instance"));
+    let in_flight = count(overview.daemon.traffic.in_flight);
+    let line = format!("smoothserve  {doing}   in flight {in_flight}");
+    Seen { doing, line }
 }
 
 fn left() -> Problem {

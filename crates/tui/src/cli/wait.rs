@@ -67,6 +67,7 @@ async fn follow_until(
     let mode = follow::mode(&session.out, false);
     let mut progress = Progress::new(mode);
     let until = args.timeout.map(|timeout| Instant::now() + timeout);
+    let mut known: Option<Box<ServiceDetail>> = None;
     loop {
         if let Some(seen) = progress.poll(Instant::now()) {
             follow::tell(&mut session.out, mode, seen);
@@ -77,11 +78,20 @@ async fn follow_until(
             () = &mut session.interrupt => return Err(left(Exit::Interrupted, service, goal)),
             said = link.client.next() => {
                 let said = said.map_err(|error| Problem::disconnected(&link.target, &error))?;
-                let Said::Push(Push::Service(detail)) = said else { continue };
-                let Some(detail) = detail else {
-                    return Err(Problem::new(Exit::Unknown, format!("{service} is gone")));
-                };
-                match judge(&detail, goal) {
+                match said {
+                    Said::Push(Push::Service(None)) => {
+                        return Err(Problem::new(Exit::Unknown, format!("{service} is gone")));
+                    }
+                    Said::Push(Push::Service(detail)) => known = detail,
+                    Said::Push(Push::ServiceMoved(moved)) => {
+                        if let Some(detail) = &mut known {
+                            detail.take(*moved);
+                        }
+                    }
+                    Said::Answer(..) | Said::Push(_) => continue,
+                }
+                let Some(detail) = &known else { continue };
+                match judge(detail, goal) {
                     Verdict::Wait => {}
                     Verdict::Reached(text) => {
                         session.out.note(&text);
@@ -89,7 +99,7 @@ async fn follow_until(
                     }
                     Verdict::Missed(problem) => return Err(problem),
                 }
-                if let Some(seen) = progress::seen(&detail, session.out.glyphs) {
+                if let Some(seen) = progress::seen(detail, session.out.glyphs) {
                     progress.see(seen);
                 }
             }

@@ -9,7 +9,7 @@ use super::clock::Moment;
 
 /// Samples kept.
 pub const LENGTH: usize = 60;
-/// Overviews come once a second and at each change; those in between are no samples.
+/// Figures come once a second; a whole overview in between is no sample.
 const STEP: u64 = 900;
 
 /// One figure of a service.

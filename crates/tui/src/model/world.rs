@@ -2,6 +2,7 @@
 //! [`super::list`]'s to say.
 
 use smoothserve_protocol::id::{OperationId, ServiceName, Slot};
+use smoothserve_protocol::moved::{OverviewMoved, ServiceMoved};
 use smoothserve_protocol::snapshot::{
     DaemonView, OperationKind, OperationView, Overview, ServiceDetail, ServiceRow,
 };
@@ -16,6 +17,8 @@ const UNACCOUNTED_AFTER: u32 = 3;
 pub struct World {
     /// The daemon; none: nothing was heard yet.
     pub daemon: Option<DaemonView>,
+    /// As the daemon told it, in its order: what moves is told by place.
+    told: Option<Overview>,
     rows: Vec<ServiceRow>,
     detail: Option<Box<ServiceDetail>>,
     /// Details in a row whose ledger did not add up.
@@ -25,19 +28,46 @@ pub struct World {
 impl World {
     /// Takes the place of what was known.
     pub fn apply(&mut self, overview: Overview) {
-        self.rows = overview.services;
+        self.show(overview);
+    }
+
+    /// Takes over what moved since. False: of an overview that was never heard.
+    pub fn apply_moved(&mut self, moved: OverviewMoved) -> bool {
+        let Some(mut overview) = self.told.take() else { return false };
+        overview.take(moved);
+        self.show(overview);
+        true
+    }
+
+    fn show(&mut self, overview: Overview) {
+        self.rows.clone_from(&overview.services);
         self.rows.sort_by(|a, b| a.name.cmp(&b.name));
-        self.daemon = Some(overview.daemon);
+        self.daemon = Some(overview.daemon.clone());
+        self.told = Some(overview);
     }
 
     /// Takes the place of what was known about the focused service.
     pub fn apply_detail(&mut self, detail: Option<Box<ServiceDetail>>) {
-        let adds_up = detail.as_ref().is_none_or(|detail| {
+        self.detail = detail;
+        self.add_up();
+    }
+
+    /// Takes over what moved in it since.
+    pub fn apply_detail_moved(&mut self, moved: ServiceMoved) {
+        // The service before this one may still be talked about.
+        let same = |detail: &&mut Box<ServiceDetail>| detail.row.name == moved.row.name;
+        if let Some(detail) = self.detail.as_mut().filter(same) {
+            detail.take(moved);
+            self.add_up();
+        }
+    }
+
+    fn add_up(&mut self) {
+        let adds_up = self.detail.as_ref().is_none_or(|detail| {
             let ledger = detail.operation.as_ref().map_or(&detail.ledger, |o| &o.ledger);
             ledger.unaccounted() == 0
         });
         self.unaccounted = if adds_up { 0 } else { self.unaccounted.saturating_add(1) };
-        self.detail = detail;
     }
 
     /// The services, by name.

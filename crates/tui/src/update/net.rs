@@ -2,6 +2,7 @@
 
 use smoothserve_protocol::event::EventBatch;
 use smoothserve_protocol::message::{Done, Push, Refusal};
+use smoothserve_protocol::moved::OverviewMoved;
 use smoothserve_protocol::snapshot::{DaemonView, Overview, ServiceDetail};
 
 use super::{batch, list, logs, page, past, plan};
@@ -29,7 +30,12 @@ pub fn report(model: &mut Model, report: Report) -> Vec<Effect> {
             model.touch(Dirty::ByInput);
         }
         Report::Push(Push::Overview(overview)) => return apply(model, overview),
+        Report::Push(Push::OverviewMoved(moved)) => apply_moved(model, moved),
         Report::Push(Push::Service(detail)) => apply_detail(model, detail),
+        Report::Push(Push::ServiceMoved(moved)) => {
+            model.world.apply_detail_moved(*moved);
+            detail_moved(model, Dirty::ByData);
+        }
         Report::Push(Push::Events(batch)) | Report::History(batch) => add_events(model, &batch),
         Report::Push(Push::Logs(batch)) => logs::printed(model, batch),
         Report::Receipts { ticket, result } => past::answered(model, ticket, result),
@@ -94,21 +100,39 @@ fn apply(model: &mut Model, overview: Overview) -> Vec<Effect> {
     let now = model.clock.now;
     let replaced = model.world.daemon.as_ref().and_then(|was| replaced_by(was, &overview.daemon));
     let (is_first, was_live) = (model.world.daemon.is_none(), model.is_live());
-    model.clock.set(overview.daemon.unix_ms);
-    model.connection.heard(now);
     model.world.apply(overview);
     model.series.sample(model.world.rows(), now);
-    check_question(model);
-    list::arrange(model);
+    heard(model, was_live);
     if is_first {
         model.selection.go(model.list.shown(), 0);
     }
-    model.touch(if was_live { Dirty::ByData } else { Dirty::ByInput });
 
     let Some(text) = replaced else { return Vec::new() };
     model.events.new_daemon(model.clock.unix_ms(), text);
     model.lost_noted = 0;
     vec![subscribe(model), Order::History { limit: HISTORY }.into()]
+}
+
+fn apply_moved(model: &mut Model, moved: OverviewMoved) {
+    let (was_live, has_figures) = (model.is_live(), moved.figures.is_some());
+    if !model.world.apply_moved(moved) {
+        return;
+    }
+    if has_figures {
+        model.series.sample(model.world.rows(), model.clock.now);
+    }
+    heard(model, was_live);
+}
+
+/// The overview is as fresh as can be.
+fn heard(model: &mut Model, was_live: bool) {
+    if let Some(daemon) = &model.world.daemon {
+        model.clock.set(daemon.unix_ms);
+    }
+    model.connection.heard(model.clock.now);
+    check_question(model);
+    list::arrange(model);
+    model.touch(if was_live { Dirty::ByData } else { Dirty::ByInput });
 }
 
 /// What to say if `now` is another daemon than `was`.
@@ -122,10 +146,14 @@ fn replaced_by(was: &DaemonView, now: &DaemonView) -> Option<String> {
 fn apply_detail(model: &mut Model, detail: Option<Box<ServiceDetail>>) {
     let known = model.focus.as_ref().is_some_and(|name| model.world.detail(name).is_some());
     model.world.apply_detail(detail);
+    // The operator waits for the first of another service; the others are but news.
+    detail_moved(model, if known { Dirty::ByData } else { Dirty::ByInput });
+}
+
+fn detail_moved(model: &mut Model, why: Dirty) {
     check_question(model);
     if view::shows_detail(model) {
-        // The operator waits for the first of another service; the others are but news.
-        model.touch(if known { Dirty::ByData } else { Dirty::ByInput });
+        model.touch(why);
     }
 }
 

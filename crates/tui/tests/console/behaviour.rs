@@ -354,6 +354,62 @@ fn a_ledger_that_does_not_add_up_is_shown_after_three_samples() {
 }
 
 #[test]
+fn what_moved_is_taken_over_and_ages_go_on_meanwhile() {
+    let mut stage = Stage::live();
+    let age = |stage: &mut Stage, name: &str| {
+        let frame = stage.text(120, 24);
+        let row = frame.lines().find(|line| line.contains(name)).unwrap().to_owned();
+        row.split_whitespace().last().unwrap().to_owned()
+    };
+    assert_eq!(
+        (age(&mut stage, "www"), age(&mut stage, "billing")),
+        ("3m55".into(), "2m16".into())
+    );
+    let before = world::overview();
+    let mut now = before.clone();
+    now.daemon.uptime_ms += 61_000;
+    now.daemon.unix_ms += 61_000;
+    now.services.iter_mut().for_each(|row| row.since_ms += 61_000);
+    now.services[3].state = ServiceState::Ready;
+    now.services[3].since_ms = 2_000;
+    now.services[6].traffic.milli_rps = 777_000;
+    let moved = now.moved_since(&before).unwrap();
+    assert_eq!((moved.rows.len(), moved.figures.as_ref().map(Vec::len)), (1, Some(1)));
+    stage.pass(61_000);
+    stage.net(Report::Push(Push::OverviewMoved(moved)));
+    assert_eq!((age(&mut stage, "www"), age(&mut stage, "billing")), ("4m56".into(), "2s".into()));
+    let frame = stage.text(120, 24);
+    assert!(frame.contains("live") && frame.contains("14:03:08"), "{frame}");
+    let row = |name: &str| frame.lines().find(|line| line.contains(name)).unwrap();
+    assert!(row("www").contains("777") && row("billing").contains("ready"), "{frame}");
+}
+
+#[test]
+fn what_moved_in_another_service_or_before_anything_was_told_is_no_matter() {
+    let mut empty = Stage::empty();
+    empty.net(Report::Connected);
+    let before = world::overview();
+    let moved = before.moved_since(&before).unwrap();
+    empty.net(Report::Push(Push::OverviewMoved(moved)));
+    assert_eq!(empty.model.world.rows(), []);
+
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let mut now = world::api();
+    now.ledger.accepted += 1;
+    now.operation.as_mut().unwrap().ledger.accepted = 18_777;
+    let moved = now.moved_since(&world::api()).unwrap();
+    let mut other = moved.clone();
+    other.row = world::quiet("www").row;
+    let frame = stage.text(80, 24);
+    stage.net(Report::Push(Push::ServiceMoved(Box::new(other))));
+    assert_eq!(stage.text(80, 24), frame);
+    stage.net(Report::Push(Push::ServiceMoved(Box::new(moved))));
+    assert!(stage.text(80, 24).contains("18 777"));
+}
+
+#[test]
 fn a_restart_that_is_paused_or_ended_says_so() {
     let mut stage = Stage::live();
     stage.select("api");

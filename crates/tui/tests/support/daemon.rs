@@ -10,6 +10,7 @@ use smoothserve_protocol::event::{EventBatch, EventKind};
 use smoothserve_protocol::id::{EventSeq, OperationId, ServiceName};
 use smoothserve_protocol::io;
 use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
+use smoothserve_protocol::snapshot::{Overview, ServiceDetail};
 use smoothtool::client::Target;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -122,6 +123,32 @@ impl Drop for Fake {
     }
 }
 
+/// What a console was told last.
+#[derive(Default)]
+struct Told {
+    overview: Option<Overview>,
+    service: Option<Box<ServiceDetail>>,
+}
+
+impl Told {
+    /// Of what was told already, what moved.
+    fn moved(&mut self, push: Push) -> FromDaemon {
+        FromDaemon::Push(match push {
+            Push::Overview(now) => {
+                let before = self.overview.replace(now.clone());
+                let moved = before.and_then(|before| now.moved_since(&before));
+                moved.map_or(Push::Overview(now), Push::OverviewMoved)
+            }
+            Push::Service(Some(now)) => {
+                let before = self.service.replace(now.clone());
+                let moved = before.and_then(|before| now.moved_since(&before)).map(Box::new);
+                moved.map_or(Push::Service(Some(now)), Push::ServiceMoved)
+            }
+            other => other,
+        })
+    }
+}
+
 async fn accept(
     listener: TcpListener,
     token: Token,
@@ -149,7 +176,7 @@ async fn session(
     let mut focus: Option<Option<ServiceName>> = None;
     let mut ticks = interval(Duration::from_millis(100));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut age: u64 = 0;
+    let (mut told, mut age) = (Told::default(), 0_u64);
     loop {
         let said = tokio::select! {
             message = receiver.recv() => match message {
@@ -158,6 +185,7 @@ async fn session(
                     if let Request::Subscribe { focus: wanted, .. } = &request {
                         focus = Some(wanted.clone());
                         age = age.div_ceil(10) * 10;
+                        told.service = None;
                     }
                     vec![FromDaemon::Response { id, result: answer(&request) }]
                 }
@@ -166,7 +194,8 @@ async fn session(
             },
             _ = ticks.tick() => {
                 age += 1;
-                let mut pushes = pushes(focus.as_ref(), age - 1);
+                                let mut pushes: Vec<_> =
+                    pushes(focus.as_ref(), age - 1).into_iter().map(|push| told.moved(push)).collect();
                 pushes.extend(story.next());
                 pushes
             }
@@ -226,7 +255,7 @@ fn answer(request: &Request) -> Result<Done, Refusal> {
 }
 
 /// The overview once a second, the focused service ten times while it moves.
-fn pushes(focus: Option<&Option<ServiceName>>, age: u64) -> Vec<FromDaemon> {
+fn pushes(focus: Option<&Option<ServiceName>>, age: u64) -> Vec<Push> {
     let Some(focus) = focus else { return Vec::new() };
     let mut pushes = Vec::new();
     if age.is_multiple_of(10) {
@@ -236,7 +265,7 @@ fn pushes(focus: Option<&Option<ServiceName>>, age: u64) -> Vec<FromDaemon> {
         for (i, row) in (0..).zip(&mut overview.services) {
             row.traffic.milli_rps += row.traffic.milli_rps * ((age + 7 * i) % 30) / 30;
         }
-        pushes.push(FromDaemon::Push(Push::Overview(overview)));
+        pushes.push(Push::Overview(overview));
     }
     let Some(name) = focus else { return pushes };
     let known = world::overview().services.iter().any(|row| row.name == *name);
@@ -246,7 +275,7 @@ fn pushes(focus: Option<&Option<ServiceName>>, age: u64) -> Vec<FromDaemon> {
         if moves {
             move_on(&mut detail, age);
         }
-        pushes.push(FromDaemon::Push(Push::Service(Some(Box::new(detail)))));
+        pushes.push(Push::Service(Some(Box::new(detail))));
     }
     pushes
 }
