@@ -3,6 +3,7 @@
 //! Strangers and operators are counted apart, so that a flood of the former cannot lock out the
 //! latter. Nothing a stranger sends is parsed: see [`smoothserve_protocol::auth`].
 
+mod brief;
 mod feed;
 mod follow;
 mod session;

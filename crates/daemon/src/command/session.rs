@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use smoothserve_protocol::event::Cause;
+use smoothserve_protocol::frame::FrameError;
 use smoothserve_protocol::id::{EventSeq, RequestId, ServiceName, Slot};
 use smoothserve_protocol::io::{self as wire, ConnectionError};
 use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
@@ -19,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::brief;
 use super::feed::Feed;
 use super::follow::{self, Follow};
 use crate::config::Pattern;
@@ -145,8 +147,21 @@ impl<S: AsyncRead + AsyncWrite> Session<S> {
         }
     }
 
-    async fn send(&mut self, message: FromDaemon) -> Result<(), ConnectionError> {
-        timeout(STALLED, self.sender.send(&message))
+    /// Sends a message, shortened if no frame could carry it.
+    async fn send(&mut self, mut message: FromDaemon) -> Result<(), ConnectionError> {
+        for brevity in brief::STEPS {
+            match self.try_send(&message).await {
+                Err(ConnectionError::Frame(FrameError::TooLong(_))) => {
+                    brevity.shorten(&mut message)
+                }
+                sent => return sent,
+            }
+        }
+        self.try_send(&message).await
+    }
+
+    async fn try_send(&mut self, message: &FromDaemon) -> Result<(), ConnectionError> {
+        timeout(STALLED, self.sender.send(message))
             .await
             .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
     }

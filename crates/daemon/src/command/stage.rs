@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use smoothserve_protocol::event::Cause;
+use smoothserve_protocol::failure::{Exit, FailReason, Failure};
 use smoothserve_protocol::id::{Generation, OperationId, Revision, RunId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::{
     Blocker, DaemonView, DrainView, InstanceState, InstanceView, Ledger, OnDrainTimeout,
@@ -188,4 +189,23 @@ fn restart(number: u64, millis: u64) -> ServiceDetail {
         min_ready: 15,
     });
     detail
+}
+
+/// Every instance failed, and had a lot to say before.
+pub(super) fn failing() -> Snapshot {
+    let mut snapshot = world(Duration::ZERO, None);
+    let failure = Failure {
+        reason: FailReason::Crashed(Exit::Code(1)),
+        uptime_ms: 4_000,
+        last_output: (0..50).map(|n| format!("{n:02} {}", "ä".repeat(250))).collect(),
+    };
+    for service in &mut snapshot.services {
+        for instance in &mut service.instances {
+            instance.failure = Some(failure.clone());
+        }
+        for receipt in &mut service.receipts {
+            receipt.failure = Some((Slot(0), failure.clone()));
+        }
+    }
+    snapshot
 }

@@ -1,4 +1,4 @@
-//! A console that does not read.
+//! A console that does not read, and one that could not be told so much.
 
 use smoothserve_protocol::frame;
 use smoothserve_protocol::snapshot::Overview;
@@ -6,7 +6,7 @@ use tokio::io::DuplexStream;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::super::stage::{name, world};
+use super::super::stage::{failing, name, world};
 use super::*;
 use crate::supervisor::Staged;
 
@@ -102,4 +102,51 @@ async fn a_console_that_takes_nothing_for_long_is_sent_away() {
     console.ask(Request::Subscribe { focus: None, events_after: None }).await;
     sleep(STALLED * 2).await;
     assert!(console.session.is_finished());
+}
+
+/// 8 000 instances that failed have 200 MB to say.
+#[test]
+fn what_is_too_long_for_a_frame_is_shortened_until_it_fits() {
+    let snapshot = failing();
+    let service = Box::new(snapshot.services[0].clone());
+    let mut answer = FromDaemon::Response {
+        id: RequestId(1),
+        result: Ok(Done::Status(Box::new(snapshot.clone()))),
+    };
+    let mut steps = brief::STEPS.into_iter();
+    let payload = loop {
+        match frame::encode(&answer) {
+            Ok(payload) => break payload,
+            Err(FrameError::TooLong(_)) => steps.next().unwrap().shorten(&mut answer),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let FromDaemon::Response { result: Ok(Done::Status(heard)), .. } =
+        frame::decode(&payload).unwrap()
+    else {
+        panic!("another message came back");
+    };
+    assert_eq!(heard.services.len(), snapshot.services.len());
+    let failure = heard.services[499].instances[15].failure.as_ref().unwrap();
+    assert_eq!(failure.last_output, [format!("49 {}", "ä".repeat(77))]);
+    // What fits is left as it is.
+    let push = FromDaemon::Push(Push::Service(Some(service)));
+    assert!(frame::encode(&push).is_ok());
+}
+
+/// One service may have more to say than a frame carries, too.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_says_too_much_is_told_in_brief() {
+    let mut console = Console::open(1024).await;
+    let mut snapshot = failing();
+    let every = snapshot.services.iter().flat_map(|service| service.instances.clone()).collect();
+    snapshot.services[0].instances = every;
+    console.daemon.show(snapshot);
+    console.ask(Request::Subscribe { focus: Some(name(0)), events_after: None }).await;
+    loop {
+        if let FromDaemon::Push(Push::Service(Some(service))) = console.told().await {
+            assert_eq!(service.instances.len(), 8_000);
+            break;
+        }
+    }
 }
