@@ -4,7 +4,7 @@
 use smoothserve_protocol::event::EventKind;
 use smoothserve_protocol::id::{EventSeq, Revision};
 use smoothserve_protocol::message::{Done, Push, Request};
-use smoothserve_protocol::snapshot::{InstanceState, ServiceDetail};
+use smoothserve_protocol::snapshot::{Canary, InstanceState, ServiceDetail};
 use smoothserve_tests::command::CommandConnection;
 use smoothserve_tests::daemon::{TestDaemon, name};
 use smoothserve_tests::look;
@@ -108,6 +108,19 @@ async fn every_step_of_a_restart_reaches_an_attached_console() {
         })
     };
     assert!(seen(0) && seen(1) && seen(2), "{heard:#?}");
+    // Old and new are compared for as long as both serve, and no longer.
+    let operations = heard.iter().filter_map(|push| match push {
+        Push::Service(Some(service)) => service.operation.as_ref(),
+        _ => None,
+    });
+    for operation in operations.clone() {
+        if let Some(Canary { old, new }) = operation.canary {
+            assert_eq!((old.generation, new.generation), (operation.from, operation.to));
+            assert!(old.ready > 0 && new.ready > 0, "{operation:#?}");
+        }
+    }
+    assert!(operations.clone().any(|operation| operation.canary.is_some()), "{heard:#?}");
+    assert!(operations.clone().any(|operation| operation.canary.is_none()), "{heard:#?}");
     let count = |test: fn(&EventKind) -> bool| {
         let batches = heard.iter().filter_map(|push| match push {
             Push::Events(batch) => Some(&batch.events),

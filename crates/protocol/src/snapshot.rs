@@ -292,6 +292,8 @@ pub struct InstanceView {
     pub p50_us: Option<u64>,
     /// 99th percentile of the same.
     pub p99_us: Option<u64>,
+    /// Answers with status 500 and above, and lost requests, per million, over the last 60 s.
+    pub errors_ppm: u32,
     /// Milliseconds since it became ready; none while it is not.
     pub up_ms: Option<u64>,
     /// Runs that failed in a row.
@@ -375,6 +377,45 @@ pub struct OperationView {
     pub ledger: Ledger,
     /// The least instances that were ready at any moment so far.
     pub min_ready: u16,
+    /// How the old and the new generation do; none unless both serve.
+    pub canary: Option<Canary>,
+}
+
+/// The two generations of a rolling restart, side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Canary {
+    /// The one that goes.
+    pub old: GenerationView,
+    /// The one that comes.
+    pub new: GenerationView,
+}
+
+/// How the instances of one generation do, taken together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct GenerationView {
+    /// Which.
+    pub generation: Generation,
+    /// Its instances that take requests.
+    pub ready: u16,
+    /// Requests ended per 1 000 seconds, mean over the last 10 s.
+    pub milli_rps: u64,
+    /// Requests that ended in the last 60 s: what the figures below rest on.
+    pub ended: u64,
+    /// Of these, answers with status 500 and above, and lost requests.
+    pub failed: u64,
+    /// 99th percentile of the time to the last byte, of all its requests together, in
+    /// microseconds; none without requests.
+    pub p99_us: Option<u64>,
+}
+
+impl GenerationView {
+    /// Failed requests per million.
+    pub const fn errors_ppm(&self) -> u32 {
+        match self.ended {
+            0 => 0,
+            ended => (self.failed.saturating_mul(1_000_000) / ended) as u32,
+        }
+    }
 }
 
 /// One instance's turn in an operation.

@@ -82,6 +82,7 @@ fn instance(slot: u16) -> InstanceView {
         milli_rps: 0,
         p50_us: None,
         p99_us: None,
+        errors_ppm: 0,
         up_ms: Some(0),
         failures: 0,
         retry_ms: None,

@@ -5,6 +5,7 @@
 //! [`runtime`] (the loop around them).
 
 pub mod action;
+pub mod canary;
 pub mod cli;
 pub mod client;
 pub mod console;

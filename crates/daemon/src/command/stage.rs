@@ -6,9 +6,9 @@ use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::failure::{Exit, FailReason, Failure};
 use smoothserve_protocol::id::{Generation, OperationId, Revision, RunId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::{
-    Blocker, DaemonView, DrainView, InstanceState, InstanceView, Ledger, OnDrainTimeout,
-    OperationKind, OperationSummary, OperationView, Pip, Receipt, ServiceDetail, ServiceRow,
-    ServiceState, Snapshot, StepPhase, StepView, Traffic,
+    Blocker, Canary, DaemonView, DrainView, GenerationView, InstanceState, InstanceView, Ledger,
+    OnDrainTimeout, OperationKind, OperationSummary, OperationView, Pip, Receipt, ServiceDetail,
+    ServiceRow, ServiceState, Snapshot, StepPhase, StepView, Traffic,
 };
 
 pub(super) const SERVICES: u64 = 500;
@@ -82,6 +82,7 @@ fn instance(number: u64, slot: u16, millis: u64) -> InstanceView {
         milli_rps: milli_rps / 16,
         p50_us,
         p99_us,
+        errors_ppm: 300,
         up_ms: Some(12 * DAY + millis),
         failures: 0,
         retry_ms: None,
@@ -115,6 +116,17 @@ fn busy(number: u64, millis: u64) -> ServiceDetail {
         instances: (0..INSTANCES).map(|slot| instance(number, slot, millis)).collect(),
         operation: None,
         receipts: vec![receipt(number); 5],
+    }
+}
+
+fn generation(number: u64) -> GenerationView {
+    GenerationView {
+        generation: Generation(number),
+        ready: 8,
+        milli_rps: 610_000,
+        ended: 36_600,
+        failed: 12,
+        p99_us: Some(84_000),
     }
 }
 
@@ -187,6 +199,7 @@ fn restart(number: u64, millis: u64) -> ServiceDetail {
         steps: steps(),
         ledger: ledger(millis),
         min_ready: 15,
+        canary: Some(Canary { old: generation(40), new: generation(41) }),
     });
     detail
 }

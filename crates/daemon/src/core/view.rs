@@ -108,6 +108,7 @@ impl Service {
             milli_rps: 0,
             p50_us: None,
             p99_us: None,
+            errors_ppm: 0,
             up_ms,
             failures: if over { 0 } else { instance.failures },
             retry_ms,
@@ -140,6 +141,7 @@ impl Service {
                 steps: rollout.steps(),
                 ledger: Ledger::default(),
                 min_ready: rollout.min_ready,
+                canary: None,
             },
             Work::Start(start) => OperationView {
                 cause: start.cause.clone(),
@@ -188,6 +190,7 @@ impl Service {
             steps,
             ledger: Ledger::default(),
             min_ready: self.ready_count(),
+            canary: None,
         }
     }
 }

@@ -30,7 +30,35 @@ pub(super) struct Figures {
 pub(super) struct Meter {
     ended: VecDeque<(Instant, u64)>,
     readings: VecDeque<Reading>,
+    window: Window,
     figures: Figures,
+}
+
+/// What was counted over the last [`LATENCY`]; windows of several counter sets can be taken
+/// together, as figures cannot.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    pub ended: u64,
+    pub errors: u64,
+    /// None: of nothing.
+    latency: Option<SparseHistogram>,
+}
+
+impl Window {
+    /// Adds what another counter set counted.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.ended += other.ended;
+        self.errors += other.errors;
+        self.latency = match (self.latency.take(), &other.latency) {
+            // They cannot but fit each other: all have one shape, and no minute has 2^64 requests.
+            (Some(all), Some(more)) => all.checked_add(more).ok().or(Some(all)),
+            (all, more) => all.or_else(|| more.clone()),
+        };
+    }
+
+    pub(super) fn quantile(&self, quantile: f64) -> Option<u64> {
+        middle(self.latency.as_ref()?, quantile)
+    }
 }
 
 #[derive(Debug)]
@@ -59,6 +87,11 @@ impl Meter {
         self.figures
     }
 
+    /// What the figures of the last sample were read from.
+    pub(super) const fn window(&self) -> &Window {
+        &self.window
+    }
+
     /// Reads the counters; to be called about once per [`SAMPLE`].
     pub(super) fn sample(&mut self, now: Instant, traffic: &Traffic) {
         let ended = traffic.ended();
@@ -72,22 +105,22 @@ impl Meter {
             // Nothing moved and nothing is shown: no percentile to look for.
             return;
         }
-        self.figures = self.read(now, traffic);
+        self.window = self.read(now, traffic);
+        let Window { ended, errors, .. } = self.window;
+        self.figures = Figures {
+            milli_rps: self.milli_rps(),
+            p50_us: self.window.quantile(0.5),
+            p99_us: self.window.quantile(0.99),
+            errors_ppm: (errors * 1_000_000).checked_div(ended).unwrap_or(0) as u32,
+        };
     }
 
-    fn read(&self, now: Instant, traffic: &Traffic) -> Figures {
-        let Some(first) = self.readings.front() else { return Figures::default() };
+    fn read(&self, now: Instant, traffic: &Traffic) -> Window {
+        let Some(first) = self.readings.front() else { return Window::default() };
         let current = Reading::take(now, traffic);
         let ended = current.ended - first.ended;
         let errors = (current.errors - first.errors).min(ended);
-        let latency = current.latency.checked_sub(&first.latency).ok();
-        let quantile = |q: f64| latency.as_ref().and_then(|histogram| middle(histogram, q));
-        Figures {
-            milli_rps: self.milli_rps(),
-            p50_us: quantile(0.5),
-            p99_us: quantile(0.99),
-            errors_ppm: (errors * 1_000_000).checked_div(ended).unwrap_or(0) as u32,
-        }
+        Window { ended, errors, latency: current.latency.checked_sub(&first.latency).ok() }
     }
 
     fn milli_rps(&self) -> u64 {

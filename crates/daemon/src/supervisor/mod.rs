@@ -6,9 +6,10 @@
 //! says who holds a port, [`usage`] what runs use, [`inspect`] whether files hold what runs. [`lock`]
 //! keeps a second daemon away, [`records`] are for the one after this, and [`leftover`] is what that
 //! does with them. [`output`] is what instances print, [`drain`] says whom a drain waits for,
-//! [`publish`] adds the traffic figures and tells consoles, [`remarks`] says what an application
+//! [`publish`] adds the traffic figures and tells consoles, [`canary`] compares generations, [`remarks`] says what an application
 //! makes harder, [`history`] keeps receipts on disk. [`configuration`] is a new one on its way.
 
+mod canary;
 mod configuration;
 mod confine;
 mod drain;

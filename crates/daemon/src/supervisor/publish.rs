@@ -10,6 +10,7 @@ use smoothserve_protocol::snapshot::{
 };
 use tokio::sync::watch;
 
+use super::canary;
 use super::configuration::Problems;
 use super::drain;
 use super::journal::unix_ms;
@@ -253,6 +254,9 @@ impl Publisher {
                 }
                 _ => Ledger::default(),
             };
+            let meter = |run| self.runs.get(&run).map(|figures| &figures.meter);
+            operation.canary =
+                canary::side_by_side(&view.instances, operation.from, operation.to, meter);
         }
         let Figures { milli_rps, p50_us, p99_us, errors_ppm } = figures.meter.figures();
         view.row.traffic = Traffic {
@@ -280,6 +284,7 @@ impl Publisher {
         instance.milli_rps = measured.milli_rps;
         instance.p50_us = measured.p50_us;
         instance.p99_us = measured.p99_us;
+        instance.errors_ppm = measured.errors_ppm;
         instance.cpu_permille = figures.used.and_then(|used| used.cpu_permille);
         instance.rss_bytes = figures.used.map(|used| used.rss_bytes);
     }

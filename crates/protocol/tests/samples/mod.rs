@@ -12,9 +12,9 @@ use smoothserve_protocol::plan::{
     ChangeKind, PlannedStep, ReloadReport, RestartOrder, RestartPlan, ServicePlan,
 };
 use smoothserve_protocol::snapshot::{
-    Blocker, DaemonView, DrainView, InstanceState, InstanceView, Ledger, OnDrainTimeout,
-    OperationKind, OperationSummary, OperationView, Overview, Pip, Receipt, ServiceDetail,
-    ServiceRow, ServiceState, Snapshot, StepPhase, StepView, Traffic,
+    Blocker, Canary, DaemonView, DrainView, GenerationView, InstanceState, InstanceView, Ledger,
+    OnDrainTimeout, OperationKind, OperationSummary, OperationView, Overview, Pip, Receipt,
+    ServiceDetail, ServiceRow, ServiceState, Snapshot, StepPhase, StepView, Traffic,
 };
 
 fn name() -> ServiceName {
@@ -122,6 +122,17 @@ fn row() -> ServiceRow {
     }
 }
 
+fn generation(number: u64) -> GenerationView {
+    GenerationView {
+        generation: Generation(number),
+        ready: 46,
+        milli_rps: 47,
+        ended: 48,
+        failed: 49,
+        p99_us: Some(50),
+    }
+}
+
 fn detail() -> ServiceDetail {
     ServiceDetail {
         row: row(),
@@ -152,6 +163,7 @@ fn detail() -> ServiceDetail {
             milli_rps: 17,
             p50_us: Some(18),
             p99_us: Some(19),
+            errors_ppm: 45,
             up_ms: None,
             failures: 20,
             retry_ms: Some(21),
@@ -172,6 +184,7 @@ fn detail() -> ServiceDetail {
             steps: vec![step()],
             ledger: ledger(),
             min_ready: 2,
+            canary: Some(Canary { old: generation(1), new: generation(2) }),
         }),
         receipts: vec![receipt()],
     }

@@ -117,6 +117,7 @@ fn instance(slot: u16, state: InstanceState, generation: u64, in_flight: u32) ->
         milli_rps: if state == InstanceState::Ready { 413_000 } else { 0 },
         p50_us: Some(23_000),
         p99_us: Some(81_000 + u64::from(slot) * 1_000),
+        errors_ppm: 0,
         up_ms: Some(if generation == 42 { 21 * SECOND } else { 12 * DAY + 4 * HOUR }),
         failures: 0,
         retry_ms: None,
@@ -124,6 +125,19 @@ fn instance(slot: u16, state: InstanceState, generation: u64, in_flight: u32) ->
         cpu_permille: Some(62),
         rss_bytes: Some(49_600_000),
     }
+}
+
+/// The generations of `api`, of which the new one has this percentile, and so many failed requests.
+pub(crate) fn canary(p99_ms: u64, failed: u64) -> Canary {
+    let view = |generation, ready: u16, p99_ms: u64, failed| GenerationView {
+        generation: Generation(generation),
+        ready,
+        milli_rps: 408_000 * u64::from(ready),
+        ended: 24_480 * u64::from(ready),
+        failed,
+        p99_us: Some(p99_ms * 1_000),
+    };
+    Canary { old: view(41, 1, 91, 0), new: view(42, 2, p99_ms, failed) }
 }
 
 /// `api` in the middle of its restart.
@@ -192,6 +206,7 @@ pub(crate) fn api() -> ServiceDetail {
             steps: steps.clone(),
             ledger,
             min_ready: 3,
+            canary: Some(canary(82, 0)),
         }),
         receipts: Vec::new(),
     }

@@ -4,9 +4,9 @@ use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::failure::{Exit, FailReason, Failure};
 use smoothserve_protocol::id::{Generation, OperationId, Revision, RunId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::{
-    Blocker, DaemonView, DrainView, InstanceState, InstanceView, Ledger, OnDrainTimeout,
-    OperationKind, OperationSummary, OperationView, Pip, Receipt, ServiceDetail, ServiceRow,
-    ServiceState, Snapshot, StepPhase, StepView, Traffic,
+    Blocker, Canary, DaemonView, DrainView, GenerationView, InstanceState, InstanceView, Ledger,
+    OnDrainTimeout, OperationKind, OperationSummary, OperationView, Pip, Receipt, ServiceDetail,
+    ServiceRow, ServiceState, Snapshot, StepPhase, StepView, Traffic,
 };
 
 /// 2026-01-02 14:02:07.123 UTC
@@ -62,6 +62,7 @@ pub(in crate::cli) fn restarting() -> ServiceDetail {
         steps,
         ledger,
         min_ready: 2,
+        canary: Some(Canary { old: generation(41, 2, 0), new: generation(42, 1, 12) }),
     };
     let states = [InstanceState::Ready, InstanceState::Draining, InstanceState::Ready];
     let mut detail = service("api", ServiceState::Restarting, &states);
@@ -100,6 +101,17 @@ pub(in crate::cli) fn paused() -> ServiceDetail {
             .into(),
     );
     detail
+}
+
+fn generation(number: u64, ready: u16, failed: u64) -> GenerationView {
+    GenerationView {
+        generation: Generation(number),
+        ready,
+        milli_rps: 413_000 * u64::from(ready),
+        ended: 1_200,
+        failed,
+        p99_us: Some(84_000),
+    }
 }
 
 pub(super) fn blocker() -> Blocker {
@@ -153,6 +165,7 @@ pub(super) fn service(
         milli_rps: 413_000,
         p50_us: Some(23_000),
         p99_us: None,
+        errors_ppm: 1_200,
         up_ms: (*state == InstanceState::Ready).then_some(21_000),
         failures: 0,
         retry_ms: None,

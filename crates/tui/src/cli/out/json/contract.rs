@@ -120,6 +120,7 @@ pub(super) struct Instance {
     pub(super) requests_per_second: f64,
     pub(super) p50_ms: Option<f64>,
     pub(super) p99_ms: Option<f64>,
+    pub(super) errors_percent: f64,
     pub(super) up_ms: Option<u64>,
     pub(super) failures: u32,
     pub(super) retry_ms: Option<u64>,
@@ -173,6 +174,25 @@ pub(super) struct Operation {
     pub(super) min_ready: u16,
     pub(super) steps: Vec<Step>,
     pub(super) ledger: Ledger,
+    pub(super) canary: Option<Canary>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Canary {
+    pub(super) old: Generation,
+    pub(super) new: Generation,
+    pub(super) slower: bool,
+    pub(super) failing: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Generation {
+    pub(super) generation: u64,
+    pub(super) ready: u16,
+    pub(super) requests_per_second: f64,
+    pub(super) requests: u64,
+    pub(super) p99_ms: Option<f64>,
+    pub(super) errors_percent: f64,
 }
 
 #[derive(Serialize)]

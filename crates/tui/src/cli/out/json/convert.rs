@@ -6,10 +6,11 @@ use smoothserve_protocol::id::OperationId;
 use smoothserve_protocol::snapshot::{self, OperationKind, StepPhase};
 
 use super::contract::{
-    Blocker, Daemon, Drain, FailedInstance, Failure, Instance, Kind, Ledger, Operation, Receipt,
-    Service, Step, Traffic,
+    Blocker, Canary, Daemon, Drain, FailedInstance, Failure, Generation, Instance, Kind, Ledger,
+    Operation, Receipt, Service, Step, Traffic,
 };
 use super::{number, time};
+use crate::canary::{Verdict, judge};
 use crate::words::{self, instance_state, service_state};
 
 impl From<&EventKind> for Kind {
@@ -199,6 +200,7 @@ impl From<&snapshot::InstanceView> for Instance {
             requests_per_second: thousandths(instance.milli_rps),
             p50_ms: instance.p50_us.map(thousandths),
             p99_ms: instance.p99_us.map(thousandths),
+            errors_percent: f64::from(instance.errors_ppm) / 10_000.0,
             up_ms: instance.up_ms,
             failures: instance.failures,
             retry_ms: instance.retry_ms,
@@ -279,6 +281,27 @@ impl From<&snapshot::OperationView> for Operation {
             min_ready: operation.min_ready,
             steps: operation.steps.iter().map(Step::from).collect(),
             ledger: (&operation.ledger).into(),
+            canary: operation.canary.as_ref().map(Canary::from),
+        }
+    }
+}
+
+impl From<&snapshot::Canary> for Canary {
+    fn from(canary: &snapshot::Canary) -> Self {
+        let Verdict { slower, failing } = judge(canary);
+        Self { old: (&canary.old).into(), new: (&canary.new).into(), slower, failing }
+    }
+}
+
+impl From<&snapshot::GenerationView> for Generation {
+    fn from(view: &snapshot::GenerationView) -> Self {
+        Self {
+            generation: view.generation.0,
+            ready: view.ready,
+            requests_per_second: thousandths(view.milli_rps),
+            requests: view.ended,
+            p99_ms: view.p99_us.map(thousandths),
+            errors_percent: f64::from(view.errors_ppm()) / 10_000.0,
         }
     }
 }
