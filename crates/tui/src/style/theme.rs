@@ -53,6 +53,15 @@ impl Role {
             InstanceState::Failed | InstanceState::Unhealthy => Self::Bad,
         }
     }
+
+    /// The role of a share of failed requests, per million.
+    pub const fn of_errors(per_million: u32) -> Self {
+        match per_million {
+            0 => Self::Quiet,
+            1..=10_000 => Self::Moving,
+            10_001.. => Self::Bad,
+        }
+    }
 }
 
 /// What colours have to be read on.

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use smoothserve_protocol::snapshot::{InstanceState, InstanceView, Pip, ServiceDetail};
 
 use super::Width;
-use crate::fmt::{duration, latency, or_dash, plural, rate, so_far};
+use crate::fmt::{duration, latency, or_dash, plural, rate, share, so_far};
 use crate::model::Model;
 use crate::style::Role;
 use crate::widgets::drain::{bar, scale};
@@ -16,11 +16,16 @@ use crate::words::{self, instance_name, instance_state};
 struct Columns {
     /// Process id and port too.
     all: bool,
+    /// The share of errors too.
+    errors: bool,
     name: u16,
     bar: u16,
 }
 
-fn columns(detail: &ServiceDetail, width: Width) -> Columns {
+/// With fewer columns, the share of errors would take the place of what a drain waits for.
+const ERRORS_FROM: u16 = 130;
+
+fn columns(detail: &ServiceDetail, width: Width, area: Rect) -> Columns {
     let longest = detail
         .instances
         .last()
@@ -29,7 +34,7 @@ fn columns(detail: &ServiceDetail, width: Width) -> Columns {
     // What a long name takes, the bar gives.
     let all = width == Width::Wide;
     let bar = (if all { 15 } else { 10_u16 }).saturating_sub(name - 8);
-    Columns { all, name, bar }
+    Columns { all, errors: area.width >= ERRORS_FROM, name, bar }
 }
 
 /// Rows above the instances that say what is in the columns.
@@ -64,7 +69,7 @@ pub fn draw(
     if width == Width::Narrow {
         return narrow(model, detail, canvas, area, first);
     }
-    let columns = columns(detail, width);
+    let columns = columns(detail, width, area);
     head(&mut canvas.pen(area, 0), &columns);
     if usize::from(shown) < total {
         let last = first + usize::from(shown);
@@ -89,7 +94,11 @@ fn head(pen: &mut Pen<'_>, columns: &Columns) {
         pen.left(8, "PID", quiet).left(7, "PORT", quiet);
     }
     pen.left(columns.bar + 9, "IN FLIGHT", quiet);
-    pen.right(5, "RPS", quiet).right(7, "P99", quiet).skip(2).say("UP", quiet);
+    pen.right(5, "RPS", quiet).right(7, "P99", quiet);
+    if columns.errors {
+        pen.right(6, "ERR%", quiet);
+    }
+    pen.skip(2).say("UP", quiet);
 }
 
 fn row(
@@ -117,6 +126,9 @@ fn row(
     let p99 = or_dash(instance.p99_us, latency);
     let up = or_dash(instance.up_ms, duration);
     pen.right(5, &rate(instance.milli_rps), Role::Plain).right(7, &p99, Role::Plain);
+    if columns.errors {
+        pen.right(6, &share(instance.errors_ppm), Role::of_errors(instance.errors_ppm));
+    }
     pen.skip(2).left(5, &up, Role::Plain).skip(2);
     note(instance, pen);
 }

@@ -1,5 +1,6 @@
 //! What is known, drawn: a pure function of the model. Never changes anything.
 
+pub mod canary;
 pub mod confirm;
 pub mod consequences;
 pub mod events;

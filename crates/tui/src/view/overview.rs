@@ -196,10 +196,6 @@ fn figures(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns
         pen.right(columns.errors, &count(traffic.lost), role);
         return;
     }
-    let role = match traffic.errors_ppm {
-        0 => Role::Quiet,
-        1..=10_000 => Role::Moving,
-        10_001.. => Role::Bad,
-    };
+    let role = Role::of_errors(traffic.errors_ppm);
     pen.right(columns.errors, &shown(share(traffic.errors_ppm)), role);
 }

@@ -5,7 +5,7 @@ use smoothserve_protocol::failure::Failure;
 use smoothserve_protocol::id::{ServiceName, Slot};
 use smoothserve_protocol::snapshot::{OperationKind, OperationView, ServiceDetail};
 
-use super::{Width, instances, logs, steps, waits};
+use super::{Width, canary, instances, logs, steps, waits};
 use crate::fmt::{count, duration, latency, rate, share};
 use crate::model::Model;
 use crate::model::series::Figure;
@@ -18,7 +18,7 @@ use crate::widgets::spark::spark;
 use crate::widgets::{Canvas, Pen};
 use crate::words::{self, doing, instance_name, ready, service_state};
 
-/// Rows above the instances.
+/// Rows above the instances, unless two generations serve.
 const ABOVE: u16 = 6;
 /// Rows that are kept for what is below many instances: what an operation did and waits for.
 const BELOW: u16 = 8;
@@ -45,8 +45,11 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     progress(detail, &mut canvas.pen(body, 2));
     let narrow = width == Width::Narrow;
     notice(detail, narrow, &mut canvas.pen(body, 3));
-    ledger(canvas, body, 4, sum(detail), model.world.is_unaccounted());
-    let mut row = ABOVE;
+    let counted = ledger(canvas, body, 4, sum(detail), model.world.is_unaccounted());
+    if generation_rows(detail, body, width) > 0 {
+        canary::draw(detail, canvas, from(body, 4 + counted), margin(width));
+    }
+    let mut row = above(detail, body, width);
     let instances = Rect { height: instance_rows(detail, body, width), ..from(body, row) };
     row += instances::draw(model, detail, canvas, instances, width);
     row += u16::from(!narrow);
@@ -94,10 +97,32 @@ pub fn instances_from(model: &Model, detail: &ServiceDetail) -> (usize, usize) {
     (instances::first(model, detail, shown), last)
 }
 
+/// Rows above the instances.
+fn above(detail: &ServiceDetail, body: Rect, width: Width) -> u16 {
+    ABOVE + generation_rows(detail, body, width)
+}
+
+/// Rows for both generations, while both serve. On a narrow frame every row counts, and the
+/// instances are more than how they do on average.
+fn generation_rows(detail: &ServiceDetail, body: Rect, width: Width) -> u16 {
+    let rows = canary::rows(detail, body.width, margin(width));
+    let instances = u16::try_from(detail.instances.len()).unwrap_or(u16::MAX);
+    let fits = body.height >= instances.saturating_add(ABOVE + rows);
+    if width == Width::Narrow && !fits { 0 } else { rows }
+}
+
+/// Blank columns before what is told of the whole service.
+const fn margin(width: Width) -> u16 {
+    match width {
+        Width::Line | Width::Narrow => 1,
+        Width::Normal | Width::Wide => 3,
+    }
+}
+
 /// How many rows the instances get, with what is above them: all they need, unless that would leave
 /// nothing for what happens to them.
 fn instance_rows(detail: &ServiceDetail, body: Rect, width: Width) -> u16 {
-    let room = body.height.saturating_sub(ABOVE);
+    let room = body.height.saturating_sub(above(detail, body, width));
     let instances = u16::try_from(detail.instances.len()).unwrap_or(u16::MAX);
     let wanted = instances.saturating_add(instances::head_rows(width));
     let below = match (&detail.operation, width) {

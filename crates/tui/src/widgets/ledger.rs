@@ -17,8 +17,8 @@ enum Layout {
 }
 
 /// Draws `ledger` into row `row` of `area`, and the next one where it is too long for one. `is_off`
-/// says that it did not add up for long enough to be worth a word.
-pub fn ledger(canvas: &mut Canvas<'_>, area: Rect, row: u16, ledger: &Ledger, is_off: bool) {
+/// says that it did not add up for long enough to be worth a word. Returns how many rows it took.
+pub fn ledger(canvas: &mut Canvas<'_>, area: Rect, row: u16, ledger: &Ledger, is_off: bool) -> u16 {
     let lost = ledger.all_lost();
     let (rest, rest_role) = match ledger.unaccounted() {
         off if is_off && off != 0 => (format!("unaccounted {off}"), Role::Bad),
@@ -43,6 +43,7 @@ pub fn ledger(canvas: &mut Canvas<'_>, area: Rect, row: u16, ledger: &Ledger, is
     sign(&mut pen, gap, "+");
     figure(&mut pen, "lost ", lost, if lost == 0 { Role::Ok } else { Role::Bad });
     pen.skip(before_rest).say(&rest, rest_role);
+    if layout == Layout::Two { 2 } else { 1 }
 }
 
 fn layout(ledger: &Ledger, rest: u16, width: u16) -> Layout {

@@ -354,6 +354,69 @@ fn a_ledger_that_does_not_add_up_is_shown_after_three_samples() {
 }
 
 #[test]
+fn a_new_generation_that_does_worse_is_marked_in_every_frame() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let mut show = |p99_ms, failed, width, height| {
+        let mut detail = world::api();
+        detail.operation.as_mut().unwrap().canary = Some(world::canary(p99_ms, failed));
+        stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+        let frame = stage.text(width, height);
+        let lines = frame.lines().filter(|line| line.contains("g42 2 ready"));
+        lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("")
+    };
+    for (p99_ms, failed, width, height, expected) in [
+        (
+            82,
+            0,
+            120,
+            40,
+            "   g41 1 ready 408/s p99 91ms err 0.00%   g42 2 ready 816/s p99 82ms err 0.00%",
+        ),
+        (
+            182,
+            0,
+            120,
+            40,
+            "   g41 1 ready 408/s p99 91ms err 0.00%   g42 2 ready 816/s !p99 182ms err 0.00%   slower",
+        ),
+        (
+            82,
+            490,
+            80,
+            24,
+            "   g41 1 ready 408/s p99 91ms err 0.00%   g42 2 ready 816/s p99 82ms !err 1.00%",
+        ),
+        (1_820, 490, 80, 24, "   g42 2 ready 816/s !p99 1.82s !err 1.00%   slower, fails more"),
+        (182, 0, 40, 24, " g42 2 ready 816/s !p99 182ms err 0.00%"),
+        (1_820, 490, 40, 24, " g42 2 ready 816/s !p99 1.82s !err 1.00%"),
+        (1_820, 490, 39, 24, " g42 2 ready !p99 1.82s !err 1.00%"),
+        // The instances come first.
+        (1_820, 490, 40, 12, ""),
+    ] {
+        assert_eq!(show(p99_ms, failed, width, height), expected, "{width}x{height}");
+    }
+}
+
+#[test]
+fn a_wide_frame_tells_which_instance_fails() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let mut detail = world::api();
+    detail.instances[1].errors_ppm = 12_300;
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    let row = |frame: &str| frame.lines().find(|line| line.contains("api-2")).unwrap().to_owned();
+    let frame = stage.text(200, 60);
+    assert!(frame.contains("P99  ERR%  UP"), "{frame}");
+    assert!(row(&frame).contains("82ms  1.23  21s"), "{frame}");
+    // The note about a drain is worth more.
+    let frame = stage.text(120, 40);
+    assert!(!row(&frame).contains("1.23") && frame.contains("11 done, 3 to go"), "{frame}");
+}
+
+#[test]
 fn what_moved_is_taken_over_and_ages_go_on_meanwhile() {
     let mut stage = Stage::live();
     let age = |stage: &mut Stage, name: &str| {
