@@ -12,7 +12,7 @@ use crate::model::series::Figure;
 use crate::style::Role;
 use crate::widgets::drain::bar;
 use crate::widgets::ledger::ledger;
-use crate::widgets::pips::pips;
+use crate::widgets::pips::{self, pips};
 use crate::widgets::rule::rule;
 use crate::widgets::spark::spark;
 use crate::widgets::{Canvas, Pen};
@@ -236,9 +236,8 @@ fn how_far(operation: &OperationView) -> String {
 }
 
 fn summary(detail: &ServiceDetail, pen: &mut Pen<'_>) {
-    let drawn = u16::try_from(detail.row.pips.len().clamp(1, 14)).unwrap_or(14);
     pen.to(3);
-    pips(pen, &detail.row.pips, drawn);
+    pips(pen, &detail.row.pips, pips::width(&detail.row.pips));
     pen.skip(3);
     let Some(operation) = &detail.operation else {
         let (ready, of) = (ready(&detail.row), detail.row.pips.len());

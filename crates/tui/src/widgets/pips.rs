@@ -30,3 +30,15 @@ pub fn pips(pen: &mut Pen<'_>, pips: &[Pip], width: u16) {
     let used = room.saturating_sub(pen.room());
     pen.skip(width.saturating_sub(used));
 }
+
+/// How many columns all of them take.
+pub fn width(pips: &[Pip]) -> u16 {
+    let columns = if pips.len() <= DRAWN {
+        pips.len()
+    } else {
+        // A count, a mark, and a blank before the next.
+        let parts = counted(pips).into_iter().map(|(count, _)| count.to_string().len() + 2);
+        parts.sum::<usize>().saturating_sub(1)
+    };
+    u16::try_from(columns).unwrap_or(u16::MAX)
+}

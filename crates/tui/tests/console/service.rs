@@ -39,7 +39,7 @@ fn crowded(turn: u16) -> Stage {
 fn what_happens_to_many_instances_is_in_sight_with_the_one_it_happens_to() {
     let mut stage = crowded(10);
     let frame = stage.text(80, 24);
-    for text in ["9 to 13 of 16", "▸ api-11", "▾  api-11", "waits for api-11", "/v1/export"] {
+    for text in ["9 to 12 of 16", "▸ api-11", "▾  api-11", "waits for api-11", "/v1/export"] {
         assert!(frame.contains(text), "{text}: {frame}");
     }
     let narrow = stage.text(40, 12);
@@ -49,16 +49,16 @@ fn what_happens_to_many_instances_is_in_sight_with_the_one_it_happens_to() {
 #[test]
 fn the_other_instances_are_reached_by_scrolling() {
     let mut stage = crowded(2);
-    assert!(stage.text(80, 24).contains("1 to 5 of 16"));
+    assert!(stage.text(80, 24).contains("1 to 4 of 16"));
     stage.press("j");
-    assert!(stage.text(80, 24).contains("2 to 6 of 16"));
+    assert!(stage.text(80, 24).contains("2 to 5 of 16"));
     stage.press("Gj");
     let frame = stage.text(80, 24);
-    assert!(frame.contains("12 to 16 of 16") && frame.contains("   api-16 "), "{frame}");
+    assert!(frame.contains("13 to 16 of 16") && frame.contains("   api-16 "), "{frame}");
     stage.press("k");
-    assert!(stage.text(80, 24).contains("11 to 15 of 16"));
+    assert!(stage.text(80, 24).contains("12 to 15 of 16"));
     stage.press("l\u{1b}");
-    assert!(stage.text(80, 24).contains("1 to 5 of 16"), "whoever comes back sees what happens");
+    assert!(stage.text(80, 24).contains("1 to 4 of 16"), "whoever comes back sees what happens");
     stage.press("G");
     assert!(
         !stage.text(120, 40).contains("to 16 of 16"),
