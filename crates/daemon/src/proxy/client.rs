@@ -11,10 +11,11 @@ use std::time::Duration;
 use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit as Place;
 
+use super::guard::{MAX_FIELD_COUNT, Noted};
 use super::linger::Lingering;
 use super::{Proxy, request};
 
@@ -30,6 +31,8 @@ pub(crate) struct Client {
     cut: AtomicBool,
     /// Its request waits for an instance.
     held: AtomicBool,
+    /// Why it is read no further.
+    noted: Noted,
     /// Of the task that serves the connection; the same for all its life.
     waker: OnceLock<Waker>,
     /// Among the clients there may be at once; none for the last ones of a closing listener.
@@ -63,12 +66,14 @@ impl Drop for Held<'_> {
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// When the doors close, an idle client may have a request under way: so long is it listened to.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
-/// Request line and headers together; what they may be each is checked later.
+/// All headers of a request together.
+pub(super) const MAX_FIELDS: usize = 64 * 1024;
+/// Request line and headers together: more than the guard lets through.
 const MAX_HEAD: usize = 96 * 1024;
 /// What may wait in memory for a slow client, and the most that is read at once.
 const MAX_BUFFER: usize = 128 * 1024;
 
-static SERVER: LazyLock<http1::Builder> = LazyLock::new(|| {
+pub(super) static SERVER: LazyLock<http1::Builder> = LazyLock::new(|| {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -77,6 +82,7 @@ static SERVER: LazyLock<http1::Builder> = LazyLock::new(|| {
         .half_close(true)
         // One write of head and body together is cheaper than a vector of two for small messages.
         .writev(false)
+        .max_headers(MAX_FIELD_COUNT)
         .max_header_size(MAX_HEAD)
         .max_buf_size(MAX_BUFFER);
     builder
@@ -94,7 +100,8 @@ impl Client {
         let peer = peer.expect("an address is visible ASCII");
         let (cut, held) = (AtomicBool::new(false), AtomicBool::new(false));
         let waker = OnceLock::new();
-        Arc::new(Self { proxy, entrance, addr, peer, cut, held, waker, _place: place })
+        let noted = Noted::default();
+        Arc::new(Self { proxy, entrance, addr, peer, cut, held, noted, waker, _place: place })
     }
 
     /// From now until the guard is dropped, its connection is watched for a reset.
@@ -113,6 +120,10 @@ impl Client {
 
     pub(crate) fn listen(&self) -> SocketAddr {
         self.entrance.listen
+    }
+
+    pub(crate) fn noted(&self) -> &Noted {
+        &self.noted
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -165,7 +176,7 @@ pub(crate) async fn serve(client: Arc<Client>, stream: TcpStream) {
         let client = Arc::clone(&client);
         service_fn(move |request| request::answer(Arc::clone(&client), request))
     };
-    let io = Lingering::new(TokioIo::new(stream), Arc::clone(&client));
+    let io = Lingering::new(stream, Arc::clone(&client));
     let mut connection = pin!(SERVER.serve_connection(io, service).with_upgrades());
     let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
     let mut told = false;

@@ -11,20 +11,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::client::Client;
+use super::client::{Client, MAX_FIELDS};
+use super::guard::Guarded;
 
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
 
 /// A client's socket.
 pub(crate) struct Lingering {
-    io: TokioIo<TcpStream>,
+    io: TokioIo<Guarded<TcpStream>>,
     client: Arc<Client>,
     /// The sending side is closed.
     last_words: Option<LastWords>,
@@ -36,12 +38,14 @@ struct LastWords {
 }
 
 impl Lingering {
-    pub(crate) fn new(io: TokioIo<TcpStream>, client: Arc<Client>) -> Self {
+    pub(crate) fn new(stream: TcpStream, client: Arc<Client>) -> Self {
+        let io = TokioIo::new(Guarded::new(stream, MAX_FIELDS, client.noted().clone()));
         Self { io, client, last_words: None }
     }
 
-    pub(crate) fn into_inner(self) -> TcpStream {
-        self.io.into_inner()
+    /// The socket, and what came out of it that hyper has not seen.
+    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
+        self.io.into_inner().into_parts()
     }
 }
 
@@ -52,7 +56,7 @@ impl Lingering {
     /// side still wants the answer. A reset is the one certain sign that nobody does.
     fn look_for_reset(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut byte = [0];
-        match self.io.inner().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+        match self.io.inner().get_ref().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
         }
@@ -117,6 +121,6 @@ impl Write for Lingering {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
         }
         let last_words = this.last_words.get_or_insert_with(LastWords::new);
-        last_words.poll_listen(this.io.inner_mut(), cx).map(Ok)
+        last_words.poll_listen(this.io.inner_mut().get_mut(), cx).map(Ok)
     }
 }

@@ -7,7 +7,8 @@
 //! Reading order: [`request`] (one request), [`service`] (what may be chosen), [`endpoint`],
 //! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
 //! the last byte), [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what
-//! makes "no request lost" true), [`client`], [`listen`] and [`doors`] (connections from clients).
+//! makes "no request lost" true), [`guard`] (what of a client's bytes is let in), [`client`],
+//! [`listen`] and [`doors`] (connections from clients).
 
 mod body;
 mod client;
@@ -17,6 +18,7 @@ mod exchange;
 mod expect;
 mod forward;
 pub mod gate;
+pub mod guard;
 mod hold;
 mod ledger;
 mod linger;
@@ -57,6 +59,7 @@ use self::client::Entrance;
 use self::doors::Doors;
 pub use self::endpoint::{Endpoint, Inside};
 pub use self::gate::Epoch;
+pub use self::refusal::Refusal;
 pub use self::route::RouteTable;
 pub use self::service::{Choice, ServiceProxy, WhenNone};
 pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};

@@ -9,8 +9,8 @@ use http::{HeaderValue, Response, StatusCode};
 use super::body::Download;
 
 /// Why a request was not forwarded, or got no answer from an instance.
-#[derive(Debug)]
-pub(crate) struct Refusal {
+#[derive(Clone, Debug)]
+pub struct Refusal {
     status: StatusCode,
     /// One line, for whoever looks at the answer.
     reason: Cow<'static, str>,
@@ -23,6 +23,8 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 /// What a CONNECT or a TRACE is told (RFC 9110 15.5.6).
 const METHODS: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+/// Bytes of a header's name that are shown.
+const NAME_SHOWN: usize = 64;
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 impl Refusal {
@@ -35,20 +37,40 @@ impl Refusal {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, reason: reason.into(), closes: true }
     }
 
-    pub(crate) fn target_too_long() -> Self {
-        let reason = "the request target is longer than 16384 bytes".into();
+    pub(crate) fn request_line_too_long() -> Self {
+        let reason = "the request line is longer than 16384 bytes".into();
         Self { status: StatusCode::URI_TOO_LONG, reason, closes: true }
     }
 
-    pub(crate) fn header_too_large(name: &http::HeaderName) -> Self {
-        let reason = format!("header {name} is larger than 32768 bytes");
-        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        Self { status, reason: reason.into(), closes: true }
+    pub(crate) fn version() -> Self {
+        let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+        Self { status, reason: "HTTP/1.0 and HTTP/1.1 are spoken here".into(), closes: true }
     }
 
-    pub(crate) fn headers_too_large() -> Self {
+    /// `name` as it came, if there was one.
+    pub(crate) fn header_too_large(name: Option<&[u8]>, limit: usize) -> Self {
+        let Some(name) = name else {
+            return Self::too_large(format!("a header is larger than {limit} bytes"));
+        };
+        let name = name[..name.len().min(NAME_SHOWN)].escape_ascii();
+        Self::too_large(format!("header {name} is larger than {limit} bytes"))
+    }
+
+    pub(crate) fn headers_too_large(limit: usize) -> Self {
+        Self::too_large(format!("the headers are larger than {limit} bytes"))
+    }
+
+    pub(crate) fn too_many_headers() -> Self {
+        Self::too_large("there are more than 128 headers")
+    }
+
+    pub(crate) fn trailers_too_large() -> Self {
+        Self::too_large("the trailers are larger than 16384 bytes, or more than 64")
+    }
+
+    fn too_large(reason: impl Into<Cow<'static, str>>) -> Self {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        Self { status, reason: "the headers are larger than 65536 bytes".into(), closes: true }
+        Self { status, reason: reason.into(), closes: true }
     }
 
     pub(crate) fn expectation() -> Self {
@@ -70,7 +92,9 @@ impl Refusal {
         Self { status: StatusCode::BAD_GATEWAY, reason: reason.into(), closes: false }
     }
 
-    pub(crate) fn reason(&self) -> &str {
+    /// One line that says why.
+    #[must_use]
+    pub fn reason(&self) -> &str {
         &self.reason
     }
 

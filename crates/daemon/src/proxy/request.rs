@@ -71,11 +71,14 @@ enum Failure {
 
 /// Everything that depends on the request alone.
 fn prepare(client: &Client, request: Request<Incoming>) -> Result<Prepared, Refusal> {
+    if let Some(refusal) = client.noted().get() {
+        return Err(refusal.clone());
+    }
     let (mut head, body) = request.into_parts();
     target::check(&mut head)?;
     let service = route(client, &head)?;
     let (asked, expectation) = expect::read(&mut head, &body)?;
-    let upgrade = upgrade::wanted(&mut head);
+    let upgrade = upgrade::wanted(&mut head, &body);
     let length = forward::content_length(&head.headers);
     edit(&mut head, client, upgrade.as_ref().map(|(protocol, _)| protocol));
     let uploading = Uploading::new(body, expectation);
@@ -116,7 +119,7 @@ impl Prepared {
         let (answer, link) = match sent {
             Ok(answered) => answered,
             Err(Failure::Lost(refusal)) => return Err(exchange.lose(refusal)),
-            Err(Failure::BrokenOff) => return Err(Refusal::malformed("the body is incomplete")),
+            Err(Failure::BrokenOff) => return Err(broken_off(client)),
         };
         if let Err(refusal) = check_answer(&answer, upgrade.is_some()) {
             return Err(exchange.lose(refusal));
@@ -131,6 +134,12 @@ impl Prepared {
         }
         Ok(response)
     }
+}
+
+/// What is said, if anybody listens, to a client whose body broke off.
+fn broken_off(client: &Client) -> Refusal {
+    let noted = client.noted().get().cloned();
+    noted.unwrap_or_else(|| Refusal::malformed("the body is incomplete"))
 }
 
 /// Takes a request in, if possible with the pass of a run.

@@ -1,27 +1,22 @@
 //! Whom a request is for: the checks of RFC 9112 3.2 that hyper leaves to us.
 //!
 //! Being ambiguous is worse than being strict. What two parsers could read in two ways is refused.
+//! How a request is written down, and how much of it there may be, the [`guard`](super::guard) has
+//! seen to.
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version, header};
 
 use super::refusal::Refusal;
 
-const MAX_TARGET: usize = 16 * 1024;
-const MAX_FIELD: usize = 32 * 1024;
-const MAX_FIELDS: usize = 64 * 1024;
-const MAX_METHOD: usize = 32;
-
-/// Checks the target, the method, Host and the framing of a request, and leaves it in origin-form
-/// with exactly one valid Host, or none in HTTP/1.0.
+/// Checks the method, Host and the target of a request, and leaves it in origin-form with exactly
+/// one valid Host, or none in HTTP/1.0.
 ///
 /// # Errors
 ///
 /// What is wrong with it; nothing of it may be forwarded then.
 pub(crate) fn check(head: &mut Parts) -> Result<(), Refusal> {
     check_method(&head.method)?;
-    check_sizes(head)?;
-    check_framing(head)?;
     check_host(head)?;
     to_origin_form(head)
 }
@@ -49,39 +44,7 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
     if matches!(*method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::method(method));
     }
-    if method.as_str().len() > MAX_METHOD {
-        return Err(Refusal::malformed("the method is longer than 32 bytes"));
-    }
     Ok(())
-}
-
-fn check_sizes(head: &Parts) -> Result<(), Refusal> {
-    if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > MAX_TARGET) {
-        return Err(Refusal::target_too_long());
-    }
-    let mut sum = 0;
-    for (name, value) in &head.headers {
-        let size = name.as_str().len() + value.len();
-        if size > MAX_FIELD {
-            return Err(Refusal::header_too_large(name));
-        }
-        sum += size;
-    }
-    if sum > MAX_FIELDS {
-        return Err(Refusal::headers_too_large());
-    }
-    Ok(())
-}
-
-/// hyper takes any list of codings that ends in `chunked`; decoding only the last of them would
-/// forward a body that is not what it says (RFC 9112 6.1).
-fn check_framing(head: &Parts) -> Result<(), Refusal> {
-    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Refusal::malformed("transfer-encoding is not exactly one chunked")),
-    }
 }
 
 fn check_host(head: &Parts) -> Result<(), Refusal> {

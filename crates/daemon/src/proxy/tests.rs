@@ -5,6 +5,7 @@ mod faults;
 mod framing;
 mod harness;
 mod plain;
+mod refused;
 mod upgrade;
 mod visits;
 

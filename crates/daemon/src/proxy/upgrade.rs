@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, Version, header};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::io::AsyncWriteExt;
@@ -30,9 +31,12 @@ use super::tunnel::{self, Ends, Speaks};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The protocol a request asks for, and the client's side of the switch.
-pub(crate) fn wanted(head: &mut Parts) -> Option<(HeaderValue, OnUpgrade)> {
+///
+/// One with a body asks in vain: what of it came after the `101` would be taken for the other
+/// protocol.
+pub(crate) fn wanted(head: &mut Parts, body: &Incoming) -> Option<(HeaderValue, OnUpgrade)> {
     let client_side = head.extensions.remove::<OnUpgrade>()?;
-    if head.method != Method::GET || head.version != Version::HTTP_11 {
+    if head.method != Method::GET || head.version != Version::HTTP_11 || !body.is_end_stream() {
         return None;
     }
     Some((forward::wanted_upgrade(&head.headers)?, client_side))
@@ -125,7 +129,8 @@ async fn relay(link: Link, client_side: OnUpgrade, speaks: Speaks, goodbye: Canc
     let Ok(client) = client.downcast::<Lingering>() else {
         unreachable!("every client is served on a lingering socket");
     };
-    let (mut client_stream, from_client) = (client.io.into_inner(), client.read_buf);
+    // The guard gives hyper one message at a time, so what the client said after it is all here.
+    let (mut client_stream, from_client) = client.io.into_parts();
     // Either side may have begun to speak in the same packet as the switch.
     let begun = [&from_client[..], &from_instance[..]];
     if client_stream.write_all(&from_instance).await.is_err()

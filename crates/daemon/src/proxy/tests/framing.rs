@@ -138,54 +138,6 @@ async fn the_authority_of_an_absolute_target_wins_over_host() {
 }
 
 #[tokio::test]
-async fn what_could_be_read_in_two_ways_is_refused_and_the_connection_closed() {
-    let (house, backend) = echo().await;
-    let long = "x".repeat(17 * 1024);
-    let large = format!("x: {}\r\n", "y".repeat(33 * 1024));
-    let many = format!("a: {}\r\n", "y".repeat(22 * 1024)).repeat(3);
-    let cases = [
-        ("GET / HTTP/1.1\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost:\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: a b\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: a,b\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: u@a\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: a/b\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: a:65536\r\n\r\n", 400),
-        ("GET http://u@a/ HTTP/1.1\r\nhost: a\r\n\r\n", 400),
-        ("GET ftp://a/ HTTP/1.1\r\nhost: a\r\n\r\n", 400),
-        ("GET a:80 HTTP/1.1\r\nhost: a\r\n\r\n", 400),
-        ("GET * HTTP/1.1\r\nhost: a\r\n\r\n", 400),
-        ("CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n", 405),
-        ("TRACE / HTTP/1.1\r\nhost: a\r\n\r\n", 405),
-        ("GETGETGETGETGETGETGETGETGETGETGET / HTTP/1.1\r\nhost: a\r\n\r\n", 400),
-        ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
-        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1, 1\r\n\r\na", 400),
-        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +1\r\n\r\na", 400),
-        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\na", 400),
-        ("POST / HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: a\r\nx : y\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: a\r\nx: y\r\n z\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: a\r\nexpect: a-miracle\r\n\r\n", 417),
-        (&format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"), 414),
-        (&format!("GET / HTTP/1.1\r\nhost: a\r\n{large}\r\n"), 431),
-        (&format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), 431),
-        (&format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "a: b\r\n".repeat(200)), 431),
-    ];
-    for (request, status) in cases {
-        // The second request must not be looked at.
-        let answer = house.ask(&format!("{request}GET /next HTTP/1.1\r\nhost: a\r\n\r\n")).await;
-        let request = &request[..request.len().min(100)];
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{request}: {answer}");
-        assert_eq!(header(&answer, "connection"), Some("close"), "{request}: {answer}");
-    }
-    assert_eq!(backend.connections(), 0);
-    assert_eq!(house.service.ledger().accepted, 0);
-}
-
-#[tokio::test]
 async fn a_request_without_a_route_is_not_found() {
     let mut config = config("shop");
     config.is_default = false;
