@@ -19,3 +19,4 @@ mod palette;
 mod screens;
 mod service;
 mod stage;
+mod walk;
