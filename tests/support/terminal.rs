@@ -112,6 +112,7 @@ impl Terminal {
         let child = Command::new(program)
             .args(arguments)
             .envs([("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")])
+            .envs([("USER", "ops"), ("LOGNAME", "ops")])
             .env_remove("NO_COLOR")
             .kill_on_drop(true)
             .spawn_borrowed(&side)

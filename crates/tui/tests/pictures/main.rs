@@ -1,9 +1,11 @@
-//! The pictures of the screens in `docs/pictures` are what the snapshots of the screens show.
+//! The pictures of the screens in `docs/pictures` are what the snapshots of the screens show, and the
+//! recording beside them can be played.
 //! `UPDATE_PICTURES=1 cargo test -p smoothtool --test pictures` draws them anew.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without, it may insist on")]
 
 mod grid;
+mod recording;
 mod svg;
 
 use std::fs;
