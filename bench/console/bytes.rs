@@ -127,8 +127,9 @@ async fn repaints(kind: Kind, times: usize) -> anyhow::Result<Repaints> {
             console.press("\x0c").await?;
             console.settle(QUIET).await?;
         }
-        found.bytes = found.bytes.max((console.received() - received) / times as u64);
-        found.writes += Usage::of(console.pid()?)?.since(before).writes;
+        let received = console.received() - received;
+        found.bytes = found.bytes.max(received / times as u64);
+        found.writes += Usage::of(console.pid()?)?.since(before).writes_to_terminal(received);
         found.frames += times as u64;
     }
     anyhow::ensure!(found.bytes > u64::from(kind.width), "nothing was painted");

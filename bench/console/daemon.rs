@@ -227,7 +227,10 @@ impl Shared {
         if course.is_silent {
             return Vec::new();
         }
-        let second = at_once || at.is_multiple_of(10);
+        // The console's own clock goes on between two beats: where it must not be seen to, they
+        // come twice a second.
+        let beat = if course.mood == Mood::Frozen { 5 } else { 10 };
+        let second = at_once || at.is_multiple_of(beat);
         let mut pushes = Vec::new();
         if course.events > 0 && (second || course.events > 1) {
             let each = if course.events > 1 { course.events.div_ceil(10) } else { 1 };

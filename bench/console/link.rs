@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use crate::Extent;
 use crate::attach::{LIVE, USUAL, live};
 use crate::daemon::{Course, Synthetic};
+use crate::rest::MINUTE;
 use crate::table::{Table, Times, millis};
 use crate::world::{LARGE, Mood, SMALL};
 
@@ -99,7 +100,8 @@ pub(crate) async fn stopped_reader(extent: &Extent) -> anyhow::Result<Table> {
     let busy = Course { events: 20, ..Course::of(Mood::Everything) };
     let daemon = Synthetic::start(LARGE, busy).await?;
     let mut console = live(USUAL, &daemon).await?;
-    console.watch(extent.seconds(20, 6)).await?;
+    // What it keeps of each service is full then.
+    console.watch(MINUTE).await?;
     let before = process::resident_memory(console.pid()?)?;
     // Nobody reads the terminal.
     sleep(extent.seconds(10, 5)).await;

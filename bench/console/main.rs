@@ -87,23 +87,21 @@ async fn main() -> anyhow::Result<ExitCode> {
     if wants(&[16]) {
         table.add(link::terminal_gone(&extent).await?);
     }
-    if wants(&[26]) {
-        table.add(link::stopped_reader(&extent).await?);
-    }
     if wants(&[28]) {
         table.add(tool::status(&extent, &daemon).await?);
     }
 
     // All at once: bytes and memory are what they are, whatever else the machine does.
-    let (still, streams, repaint, told, small, large) = tokio::try_join!(
+    let (still, streams, repaint, told, small, large, stopped) = tokio::try_join!(
         when(wants(&[2, 3]), rest::still(&extent)),
         when(wants(&[4, 5, 6]), bytes::streams(&extent)),
         when(wants(&[7, 8]), bytes::repaint(&extent)),
         when(wants(&[12]), bytes::from_the_daemon(&extent)),
         when(wants(&[13]), memory::small(&extent, &daemon)),
         when(wants(&[13]), memory::large(&extent)),
+        when(wants(&[26]), link::stopped_reader(&extent)),
     )?;
-    for found in [still, streams, repaint, told, small, large] {
+    for found in [still, streams, repaint, told, small, large, stopped] {
         table.add(found);
     }
     Ok(if table.print() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

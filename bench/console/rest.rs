@@ -60,7 +60,7 @@ pub(crate) async fn still(extent: &Extent) -> anyhow::Result<Table> {
     let (bytes, before) = (console.received(), Usage::of(console.pid()?)?);
     console.watch(window).await?;
     let bytes = console.received() - bytes;
-    let writes = Usage::of(console.pid()?)?.since(before).writes;
+    let writes = Usage::of(console.pid()?)?.since(before).writes_to_terminal(bytes);
     let figure = format!("{bytes} bytes, {writes} writes");
     table.line((2, "no visible change"), &figure, "0 and 0", bytes == 0 && writes == 0);
 

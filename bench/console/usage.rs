@@ -15,9 +15,14 @@ pub(crate) struct Usage {
     pub(crate) cpu: Duration,
     /// How often one of them woke up by itself.
     pub(crate) wakes: u64,
-    /// Calls of `write` by the thread that writes to the terminal.
-    pub(crate) writes: u64,
+    /// Calls of `write` by the thread that writes to the terminal, whatever it wrote to,
+    writes: u64,
+    /// and the bytes of these.
+    written: u64,
 }
+
+/// That thread also tells the others of each frame, where they sleep: by so many bytes.
+const WAKE: u64 = 8;
 
 impl Usage {
     pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
@@ -36,7 +41,9 @@ impl Usage {
         self.cpu += Duration::from_nanos(nanos.unwrap_or(0));
         self.wakes += field(&read("status"), "voluntary_ctxt_switches:");
         if read("comm").trim_end() == WRITER {
-            self.writes += field(&read("io"), "syscw:");
+            let io = read("io");
+            self.writes += field(&io, "syscw:");
+            self.written += field(&io, "wchar:");
         }
     }
 
@@ -45,7 +52,13 @@ impl Usage {
             cpu: self.cpu.saturating_sub(before.cpu),
             wakes: self.wakes.saturating_sub(before.wakes),
             writes: self.writes.saturating_sub(before.writes),
+            written: self.written.saturating_sub(before.written),
         }
+    }
+
+    /// Calls of `write` that went to the terminal, which received so many bytes meanwhile.
+    pub(crate) const fn writes_to_terminal(self, received: u64) -> u64 {
+        self.writes.saturating_sub(self.written.saturating_sub(received) / WAKE)
     }
 }
 

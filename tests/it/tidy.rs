@@ -162,10 +162,9 @@ fn nobody_is_signalled_by_a_number_that_may_be_anothers() {
     assert_none("signals go through a descriptor, or to a group in group.rs", &found);
 }
 
-#[test]
-fn every_test_that_the_rows_name_exists() {
-    let rows = fs::read_to_string(workspace().join("tests/ROWS.md")).unwrap();
-    let named = rows.split('`').filter_map(|word| {
+/// How many tests a page names, and those of them that do not exist.
+fn named_tests(page: &str) -> (usize, Vec<String>) {
+    let named = page.split('`').filter_map(|word| {
         let (path, name) = word.split_once("::")?;
         path.ends_with(".rs").then_some((path, name))
     });
@@ -177,11 +176,33 @@ fn every_test_that_the_rows_name_exists() {
             missing.push(format!("{path}::{name}"));
         }
     }
+    (count, missing)
+}
+
+/// Which of these numbers begin no line of a table.
+fn rows_without_a_line(page: &str, numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+    let has_line =
+        |number: &u32| page.lines().any(|line| line.starts_with(&format!("| {number} |")));
+    numbers.filter(|number| !has_line(number)).collect()
+}
+
+#[test]
+fn every_test_that_the_rows_name_exists() {
+    let rows = fs::read_to_string(workspace().join("tests/ROWS.md")).unwrap();
+    let (count, missing) = named_tests(&rows);
     assert!(count > 100, "only {count} tests were found in it");
     assert_none("a row names tests that exist", &missing);
-    let has_row =
-        |number: &u32| rows.lines().any(|line| line.starts_with(&format!("| {number} |")));
-    let forgotten: Vec<u32> = (10..=28).chain(37..=52).filter(|number| !has_row(number)).collect();
+    let forgotten = rows_without_a_line(&rows, (10..=28).chain(37..=52));
+    assert!(forgotten.is_empty(), "rows without a line: {forgotten:?}");
+}
+
+#[test]
+fn every_test_that_the_page_of_the_console_names_exists() {
+    let page = fs::read_to_string(workspace().join("docs/console.md")).unwrap();
+    let (count, missing) = named_tests(&page);
+    assert!(count > 20, "only {count} tests were found in it");
+    assert_none("a row names tests that exist", &missing);
+    let forgotten = rows_without_a_line(&page, 1..=29);
     assert!(forgotten.is_empty(), "rows without a line: {forgotten:?}");
 }
 
