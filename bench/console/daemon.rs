@@ -14,6 +14,7 @@ use smoothserve_protocol::frame;
 use smoothserve_protocol::id::{OperationId, ServiceName};
 use smoothserve_protocol::io;
 use smoothserve_protocol::message::{Done, FromDaemon, FromTool, Push, Refusal, Request};
+use smoothserve_protocol::snapshot::{Overview, ServiceDetail};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -157,7 +158,7 @@ async fn session(mut stream: TcpStream, shared: Shared) {
         return;
     }
     let (mut receiver, mut sender) = io::split::<_, FromTool, FromDaemon>(stream);
-    let mut told = Told { focus: None, event: 0 };
+    let mut told = Told::default();
     let mut ticks = interval(Duration::from_millis(100));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut at: Tenth = 0;
@@ -170,7 +171,7 @@ async fn session(mut stream: TcpStream, shared: Shared) {
                     if let Request::Subscribe { focus, events_after } = request {
                         let newest = shared.counts.newest_event.load(Ordering::Relaxed);
                         told.event = events_after.map_or(newest, |known| known.0);
-                        told.focus = Some(focus);
+                        (told.focus, told.service) = (Some(focus), None);
                         said.extend(shared.beat(&mut told, at, true));
                     }
                     said
@@ -189,19 +190,44 @@ async fn session(mut stream: TcpStream, shared: Shared) {
             if sender.send(&message).await.is_err() {
                 return;
             }
-            if let FromDaemon::Push(Push::Overview(overview)) = &message {
-                shared.counts.clock.store(overview.daemon.unix_ms, Ordering::Relaxed);
-            }
+            let clock = match &message {
+                FromDaemon::Push(Push::Overview(overview)) => overview.daemon.unix_ms,
+                FromDaemon::Push(Push::OverviewMoved(moved)) => moved.daemon.unix_ms,
+                _ => continue,
+            };
+            shared.counts.clock.store(clock, Ordering::Relaxed);
         }
     }
 }
 
 /// What a console was told.
+#[derive(Default)]
 struct Told {
     /// What it subscribed to; none: to nothing.
     focus: Option<Option<ServiceName>>,
     /// The last event.
     event: u64,
+    overview: Option<Overview>,
+    service: Option<Box<ServiceDetail>>,
+}
+
+impl Told {
+    /// As the daemon tells it: of what it told already, what moved.
+    fn moved(&mut self, push: Push) -> Push {
+        match push {
+            Push::Overview(now) => {
+                let before = self.overview.replace(now.clone());
+                let moved = before.and_then(|before| now.moved_since(&before));
+                moved.map_or(Push::Overview(now), Push::OverviewMoved)
+            }
+            Push::Service(Some(now)) => {
+                let before = self.service.replace(now.clone());
+                let moved = before.and_then(|before| now.moved_since(&before)).map(Box::new);
+                moved.map_or(Push::Service(Some(now)), Push::ServiceMoved)
+            }
+            other => other,
+        }
+    }
 }
 
 impl Shared {
@@ -254,6 +280,6 @@ impl Shared {
                 pushes.push(Push::Service(self.world.detail(name.as_str(), course.mood, at)));
             }
         }
-        pushes.into_iter().map(FromDaemon::Push).collect()
+        pushes.into_iter().map(|push| FromDaemon::Push(told.moved(push))).collect()
     }
 }

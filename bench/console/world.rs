@@ -220,6 +220,7 @@ impl World {
             steps: (0..self.instances).map(step).collect(),
             ledger,
             min_ready: self.instances - 1,
+            canary: Some(canary(elapsed_ms)),
         }
     }
 
@@ -254,6 +255,19 @@ impl World {
     }
 }
 
+/// Both generations, whose figures move.
+fn canary(elapsed_ms: u64) -> Canary {
+    let view = |generation, ready, moved: u64| GenerationView {
+        generation: Generation(generation),
+        ready,
+        milli_rps: 400_000 + moved % 9_000,
+        ended: 24_000 + moved % 900,
+        failed: 0,
+        p99_us: Some(81_000 + moved % 7_000),
+    };
+    Canary { old: view(41, 14, elapsed_ms), new: view(42, 1, elapsed_ms / 3) }
+}
+
 fn instance(service: usize, slot: u16, row: &ServiceRow, moments: Moments) -> InstanceView {
     let of = service as u64 * 64 + u64::from(slot);
     let state = row.pips[usize::from(slot)].state;
@@ -286,6 +300,7 @@ fn instance(service: usize, slot: u16, row: &ServiceRow, moments: Moments) -> In
         milli_rps: if drains { 0 } else { traffic.milli_rps },
         p50_us: traffic.p50_us,
         p99_us: traffic.p99_us,
+        errors_ppm: traffic.errors_ppm,
         up_ms: Some(12 * DAY + at * 100),
         failures: 0,
         retry_ms: None,

@@ -52,8 +52,13 @@ fn lines_of_help(stage: &mut Stage) -> Vec<String> {
         stage.press("?");
         assert!(stage.model.front.is_some(), "no help");
     }
-    let text = stage.text(80, 24);
+    // Whoever goes down sees the rest.
+    let mut text = stage.text(80, 24);
     if !asks {
+        for _ in 0..40 {
+            stage.write("j");
+            text += &stage.text(80, 24);
+        }
         stage.press("\u{1b}");
     }
     text.lines().map(str::to_owned).collect()
@@ -61,7 +66,8 @@ fn lines_of_help(stage: &mut Stage) -> Vec<String> {
 
 /// Whether the line has the key, and after it what it does.
 fn names(line: &str, key: &Key) -> bool {
-    line.split("   ").any(|part| part.trim().starts_with(key.shown)) && line.contains(key.help)
+    let begins = |part: &str| part.trim().trim_start_matches("▸ ").starts_with(key.shown);
+    line.split("   ").any(begins) && line.contains(key.help)
 }
 
 fn detail(stage: &mut Stage, detail: ServiceDetail) {
