@@ -10,7 +10,7 @@ use smoothtool::msg::Report;
 use crate::stage::{Stage, both};
 use crate::support::world;
 
-const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
+const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
 
 /// Brings a stage to a screen.
 type Way = fn(&mut Stage);
