@@ -8,7 +8,7 @@ use crossterm::event::{
 };
 
 use crate::model::clock::Moment;
-use crate::msg::{Msg, Turn};
+use crate::msg::{Msg, Paste, Turn};
 
 /// So many characters at once were pasted, on a terminal that does not mark a paste.
 const BURST: usize = 12;
@@ -120,8 +120,19 @@ pub struct NoKey;
 /// Tells keys from text that was pasted on a terminal that does not mark a paste.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Typing {
-    /// How much was pasted so far, and until when what comes still belongs to it.
-    paste: Option<(usize, Moment)>,
+    /// What came last that was too fast.
+    burst: Option<Burst>,
+}
+
+/// A paste that the terminal does not mark.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    /// Characters so far.
+    characters: usize,
+    /// Its first line is over.
+    has_line: bool,
+    /// What comes before this still belongs to it.
+    until: Moment,
 }
 
 impl Typing {
@@ -130,27 +141,52 @@ impl Typing {
     pub fn messages(&mut self, batch: &[Event], beyond: usize, now: Moment) -> Vec<Msg> {
         let characters = |event: &&Event| matches!(key(event), Some(Key::Char(_)));
         let typed = batch.iter().filter(characters).count() + beyond;
-        let before = self.paste.filter(|(_, until)| now < *until).map(|(pasted, _)| pasted);
-        let is_paste = typed >= BURST || typed > 0 && before.is_some();
+        let before = self.burst.filter(|burst| now < burst.until);
+        let has_key = typed > 0 || batch.iter().any(|event| key(event).is_some());
+        // A return that belongs to a paste must not run what was pasted.
+        let is_paste = typed >= BURST || has_key && before.is_some();
         let mut messages = Vec::with_capacity(batch.len());
         if is_paste {
-            let pasted = before.unwrap_or(0) + typed;
             // A key that is held down after a paste must not go on to be taken for it.
-            let until = match self.paste {
-                Some((_, until)) if typed < BURST => until,
+            let until = match self.burst {
+                Some(burst) if typed < BURST => burst.until,
                 Some(_) | None => now.plus(PAUSE),
             };
-            self.paste = Some((pasted, until));
-            messages.push(Msg::Paste(pasted));
+            let characters = before.map_or(0, |burst| burst.characters) + typed;
+            let had_line = before.is_some_and(|burst| burst.has_line);
+            let (line, ends) = if had_line { (String::new(), true) } else { first_line(batch) };
+            self.burst = Some(Burst { characters, has_line: ends || beyond > 0, until });
+            messages.push(Msg::Paste(Paste { characters, line }));
         }
         messages.extend(batch.iter().filter_map(|event| message(event, is_paste)));
         messages
     }
 }
 
+/// What was typed before the first return, and whether there was one.
+fn first_line(batch: &[Event]) -> (String, bool) {
+    let mut line = String::new();
+    for key in batch.iter().filter_map(key) {
+        match key {
+            Key::Char(c) => line.push(c),
+            Key::Enter => return (line, true),
+            _ => {}
+        }
+    }
+    (line, false)
+}
+
+/// A paste that the terminal marks. Its lines end as the terminal has it.
+fn pasted(text: &str) -> Paste {
+    let mut lines = text.split(['\n', '\r']);
+    let first = lines.find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let line = first.chars().filter(|c| !c.is_control()).collect();
+    Paste { characters: text.chars().count(), line }
+}
+
 fn message(event: &Event, is_paste: bool) -> Option<Msg> {
     match event {
-        Event::Paste(text) => Some(Msg::Paste(text.chars().count())),
+        Event::Paste(text) => Some(Msg::Paste(pasted(text))),
         Event::Resize(width, height) => Some(Msg::Resize { width: *width, height: *height }),
         Event::Key(_) => match key(event) {
             // Whatever else is in a burst may be pasted too; only leaving is never an accident.
@@ -219,10 +255,18 @@ mod tests {
         Typing::default().messages(batch, 0, Moment(0))
     }
 
+    /// How much was pasted, and what of its first line is told, if nothing else is.
+    fn told(messages: &[Msg]) -> Option<(usize, &str)> {
+        match messages {
+            [Msg::Paste(paste)] => Some((paste.characters, &paste.line)),
+            _ => None,
+        }
+    }
+
     #[test]
     fn what_comes_faster_than_anyone_types_is_no_key() {
-        let burst = messages(&typed(&"ry".repeat(2_000)));
-        assert!(matches!(burst[..], [Msg::Paste(4_000)]), "{burst:?}");
+        let text = "ry".repeat(2_000);
+        assert_eq!(told(&messages(&typed(&text))), Some((4_000, text.as_str())));
         assert!(matches!(messages(&typed("jr"))[..], [Msg::Key(_), Msg::Key(_)]));
     }
 
@@ -242,9 +286,10 @@ mod tests {
     fn the_rest_of_a_burst_is_no_key_either() {
         let mut typing = Typing::default();
         let first = typing.messages(&typed(&"ry".repeat(512)), 3_000, Moment(100));
-        assert!(matches!(first[..], [Msg::Paste(4_024)]), "{first:?}");
+        assert_eq!(told(&first).map(|(characters, _)| characters), Some(4_024));
         let rest = typing.messages(&typed("ry"), 0, Moment(120));
-        assert!(matches!(rest[..], [Msg::Paste(4_026)]), "{rest:?}");
+        // What was thrown away in between is missing: the line ends before it.
+        assert_eq!(told(&rest), Some((4_026, "")));
         let later = typing.messages(&typed("r"), 0, Moment(100 + PAUSE));
         assert!(matches!(later[..], [Msg::Key(Key::Char('r'))]), "{later:?}");
     }
@@ -253,12 +298,34 @@ mod tests {
     fn control_c_leaves_even_while_text_is_pasted() {
         let leave = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         let burst = [typed(&"ry".repeat(50)), vec![Event::Key(leave)]].concat();
-        assert!(matches!(messages(&burst)[..], [Msg::Paste(100), Msg::Key(Key::Ctrl('c'))]));
+        assert!(matches!(messages(&burst)[..], [Msg::Paste(_), Msg::Key(Key::Ctrl('c'))]));
     }
 
     #[test]
-    fn a_paste_is_no_key() {
-        let paste = messages(&[Event::Paste("ry".to_owned())]);
-        assert!(matches!(paste[..], [Msg::Paste(2)]), "{paste:?}");
+    fn a_paste_is_no_key_and_its_first_line_is_told() {
+        for (text, characters, line) in [
+            ("ry", 2, "ry"),
+            ("\r\nrestart api\rstop www", 22, "restart api"),
+            ("a\u{1b}[2J\tb\u{7}", 8, "a[2Jb"),
+            ("\n \n", 3, ""),
+        ] {
+            assert_eq!(told(&messages(&[Event::Paste(text.to_owned())])), Some((characters, line)));
+        }
+    }
+
+    #[test]
+    fn the_first_line_of_a_burst_ends_at_its_return() {
+        let mut typing = Typing::default();
+        let enter = || Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+        let first = typing.messages(&typed("restart the "), 0, Moment(100));
+        assert_eq!(told(&first), Some((12, "restart the ")));
+        assert_eq!(told(&typing.messages(&[enter()], 0, Moment(105))), Some((12, "")));
+        let mut typing = Typing::default();
+        typing.messages(&typed("restart the "), 0, Moment(100));
+        let batch = [typed("api"), vec![enter()], typed("stop")].concat();
+        assert_eq!(told(&typing.messages(&batch, 0, Moment(110))), Some((19, "api")));
+        assert_eq!(told(&typing.messages(&typed(" www"), 0, Moment(120))), Some((23, "")));
+        let later = typing.messages(&[enter()], 0, Moment(110 + PAUSE));
+        assert!(matches!(later[..], [Msg::Key(Key::Enter)]), "{later:?}");
     }
 }

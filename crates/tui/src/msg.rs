@@ -18,8 +18,8 @@ use crate::style::Background;
 pub enum Msg {
     /// A key was pressed.
     Key(Key),
-    /// Text was pasted, or arrived faster than anyone types; so many characters.
-    Paste(usize),
+    /// Text was pasted, or arrived faster than anyone types.
+    Paste(Paste),
     /// The terminal has this size now.
     Resize {
         /// Columns.
@@ -52,6 +52,15 @@ pub enum Msg {
     Counted(Stats),
     /// Time passed.
     Tick,
+}
+
+/// What was pasted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paste {
+    /// How many characters it has so far.
+    pub characters: usize,
+    /// Of its first line, what was not told before, without control characters.
+    pub line: String,
 }
 
 /// Which way the wheel was turned.

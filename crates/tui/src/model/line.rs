@@ -40,6 +40,14 @@ impl Line {
         self.0 = Input::new(head + after).with_cursor(cursor);
     }
 
+    /// Puts `text` in at the cursor, as much of it as the line still takes.
+    pub fn insert(&mut self, text: &str) {
+        let room = LONGEST.saturating_sub(self.text().chars().count());
+        for c in text.chars().take(room) {
+            self.0.handle(InputRequest::InsertChar(c));
+        }
+    }
+
     /// Does what `key` does in a line that is edited. Says whether it does anything there.
     pub fn edit(&mut self, key: Key) -> bool {
         let request = match key {
@@ -117,5 +125,9 @@ mod tests {
     #[test]
     fn a_line_has_an_end() {
         assert_eq!(typed(&"商".repeat(1_000)).text().chars().count(), LONGEST);
+        let mut line = typed("ab");
+        line.edit(Key::Left);
+        line.insert(&"商".repeat(1_000));
+        assert_eq!((line.text().chars().count(), line.after()), (LONGEST, "b"));
     }
 }

@@ -24,6 +24,13 @@ pub fn type_letter(model: &mut Model, key: Key) -> bool {
     true
 }
 
+/// Text that was pasted, behind what was typed.
+pub fn insert(model: &mut Model, text: &str) {
+    let Some(Front::Find(entry)) = &mut model.front else { return };
+    text.chars().for_each(|c| entry.push(c));
+    model.touch(Dirty::ByInput);
+}
+
 /// Takes what was typed. A pattern that is none stays, for the operator to mend it.
 pub fn take(model: &mut Model) {
     let Some(Front::Find(mut entry)) = model.front.take() else { return };

@@ -42,6 +42,14 @@ pub fn edit(model: &mut Model, key: Key) -> bool {
     true
 }
 
+/// Text that was pasted goes where the cursor is.
+pub fn insert(model: &mut Model, text: &str) {
+    let Some(Front::Help(help)) = &mut model.front else { return };
+    help.needle.insert(text);
+    help.row = 0;
+    model.touch(Dirty::ByInput);
+}
+
 /// Ends a search. Says whether there was one.
 pub fn show_all(model: &mut Model) -> bool {
     let Some(Front::Help(help)) = &mut model.front else { return false };

@@ -41,7 +41,7 @@ pub fn perform(model: &mut Model, action: Action) {
 
 /// A letter of the filter, which works as it is typed. Says whether `key` was one.
 pub fn type_filter(model: &mut Model, key: Key) -> bool {
-    let Some(Front::Filter { typed, from }) = &mut model.front else { return false };
+    let Some(Front::Filter { typed, .. }) = &mut model.front else { return false };
     match key {
         Key::Char(c) if typed.chars().count() < LONGEST => typed.push(c),
         Key::Char(_) => {}
@@ -50,6 +50,20 @@ pub fn type_filter(model: &mut Model, key: Key) -> bool {
         }
         _ => return false,
     }
+    apply_typed(model);
+    true
+}
+
+/// Text that was pasted, behind what was typed.
+pub fn insert(model: &mut Model, text: &str) {
+    let Some(Front::Filter { typed, .. }) = &mut model.front else { return };
+    let room = LONGEST.saturating_sub(typed.chars().count());
+    typed.extend(text.chars().take(room));
+    apply_typed(model);
+}
+
+fn apply_typed(model: &mut Model) {
+    let Some(Front::Filter { typed, from }) = &model.front else { return };
     model.list.set_filter(Filter::new(typed));
     model.selection = from.clone();
     arrange(model);
@@ -58,7 +72,6 @@ pub fn type_filter(model: &mut Model, key: Key) -> bool {
         model.selection.go(model.list.shown(), 0);
     }
     model.touch(Dirty::ByInput);
-    true
 }
 
 /// Shows all services again, with the cursor where it was before the filter was typed.

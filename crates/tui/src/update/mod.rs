@@ -14,6 +14,7 @@ pub mod ops;
 pub mod page;
 pub mod palette;
 pub mod past;
+pub mod paste;
 pub mod plan;
 pub mod sight;
 
@@ -36,8 +37,8 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
     let mut effects = match msg {
         Msg::Key(key) => press(model, key),
         Msg::Net(report) => net::report(model, *report),
-        Msg::Paste(characters) => {
-            model.say(format!("{characters} pasted characters ignored"), false);
+        Msg::Paste(pasted) => {
+            paste::take(model, &pasted);
             Vec::new()
         }
         Msg::Resize { width, height } => {

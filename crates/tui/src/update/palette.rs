@@ -38,6 +38,14 @@ pub fn edit(model: &mut Model, key: Key) -> bool {
     true
 }
 
+/// Text that was pasted goes where the cursor is.
+pub fn insert(model: &mut Model, text: &str) {
+    let Some(Front::Palette(palette)) = &mut model.front else { return };
+    palette.line.insert(text);
+    palette.problem = None;
+    look_up(model);
+}
+
 /// To the next word that fits, or the one before.
 pub fn complete(model: &mut Model, step: Step) {
     let Some(Front::Palette(palette)) = &mut model.front else { return };

@@ -10,7 +10,7 @@ use smoothtool::effect::{Effect, Order, Ticket};
 use smoothtool::input::Key;
 use smoothtool::keymap::Context;
 use smoothtool::model::{Front, Screen};
-use smoothtool::msg::{Msg, Report};
+use smoothtool::msg::{Msg, Paste, Report};
 
 use crate::stage::Stage;
 use crate::support::world;
@@ -235,8 +235,58 @@ fn a_command_waits_until_its_target_was_on_the_screen() {
 #[test]
 fn pasted_text_is_no_command() {
     let mut stage = Stage::live();
-    assert_eq!(acted(&stage.tell(Msg::Paste(4_096))).len(), 0);
+    let paste = Paste { characters: 4_096, line: "ru".repeat(2_048) };
+    assert_eq!(acted(&stage.tell(Msg::Paste(paste.clone()))).len(), 0);
     assert!(stage.text(80, 24).contains("4096 pasted characters ignored"));
+    stage.press("r");
+    assert_eq!(acted(&stage.tell(Msg::Paste(paste))).len(), 0);
+}
+
+#[test]
+fn pasted_text_is_text_where_text_is_typed() {
+    let paste = |line: &str| Msg::Paste(Paste { characters: 99, line: line.to_owned() });
+    for (keys, line, shown) in [
+        (":re", "start api", ":restart api"),
+        ("/st", "ate:re", "/state:re_"),
+        ("3/dr", "aining", "/draining_"),
+        ("3&^a", "pi", "&^api_"),
+        ("?/co", "py", "/copy_"),
+    ] {
+        let mut stage = Stage::live();
+        stage.press(keys);
+        assert_eq!(acted(&stage.tell(paste(line))).len(), 0, "{keys}");
+        let frame = stage.text(120, 40);
+        assert!(frame.contains(shown) && !frame.contains("ignored"), "{keys}: {frame}");
+    }
+    // As with keys: not before the question could be read, and only return confirms.
+    let mut stage = Stage::live();
+    stage.select("www");
+    stage.key(Key::Char('X'));
+    stage.tell(paste("www"));
+    stage.paint();
+    stage.pass(200);
+    assert_eq!(acted(&stage.press("\r")).len(), 0);
+    assert_eq!(acted(&stage.tell(paste("www"))).len(), 0);
+    stage.paint();
+    assert_eq!(acted(&stage.press("\r")), [&world::name("www")]);
+}
+
+#[test]
+fn a_paste_never_outgrows_a_line() {
+    for keys in [":", "/", "3/", "?/"] {
+        let mut stage = Stage::live();
+        stage.press(keys);
+        stage.tell(Msg::Paste(Paste { characters: 9_000, line: "商".repeat(9_000) }));
+        let typed = match &stage.model.front {
+            Some(Front::Palette(palette)) => palette.line.text(),
+            Some(Front::Filter { typed, .. }) => typed,
+            Some(Front::Find(entry)) => &entry.typed,
+            Some(Front::Help(help)) => help.needle.text(),
+            other => panic!("{other:?}"),
+        };
+        assert!((1..=400).contains(&typed.chars().count()), "{keys}");
+        stage.text(80, 24);
+    }
 }
 
 #[test]
