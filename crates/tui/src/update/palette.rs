@@ -11,6 +11,7 @@ use crate::cli::{Awaited, Printer, Selection};
 use crate::effect::Effect;
 use crate::input::Key;
 use crate::keys::listing;
+use crate::model::find::Pattern;
 use crate::model::logs::Filter;
 use crate::model::page::{Asked, Page};
 use crate::model::palette::{Palette, remember};
@@ -150,7 +151,9 @@ fn steered(model: &mut Model, what: &Awaited, guard: Option<OperationId>, steer:
 }
 
 /// What a service prints; a name that no service has may be the name of an instance.
-fn logs(model: &mut Model, printer: Printer, pattern: Option<String>) -> Result<(), String> {
+fn logs(model: &mut Model, printer: Printer, grep: Option<String>) -> Result<(), String> {
+    let pattern = grep.map(|typed| Pattern::new(&typed)).transpose();
+    let pattern = pattern.map_err(|why| format!("`--grep`: {why}"))?;
     let names: Vec<_> = model.world.rows().iter().map(|row| row.name.clone()).collect();
     let Printer { service, slot } = match printer.slot {
         None if !names.contains(&printer.service) => {
@@ -160,8 +163,7 @@ fn logs(model: &mut Model, printer: Printer, pattern: Option<String>) -> Result<
     };
     known(model, &service)?;
     nav::show_logs_of(model, service);
-    model.logs.set_filter(Filter { slot, ..Filter::default() });
-    model.logs.needle = pattern.unwrap_or_default();
+    model.logs.set_filter(Filter { slot, pattern, ..Filter::default() });
     Ok(())
 }
 

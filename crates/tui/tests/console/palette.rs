@@ -188,13 +188,23 @@ fn what_shows_something_goes_to_its_screen() {
 }
 
 #[test]
-fn logs_begin_with_the_instance_and_the_words_asked_for() {
-    for line in ["logs api/2 --grep export", "logs api-2 --grep export"] {
+fn logs_show_the_instance_and_the_lines_asked_for_alone() {
+    for line in ["logs api/2 --grep 'v1/.*t$'", "logs api-2 --grep 'v1/.*t$'"] {
         let mut stage = Stage::live();
         stage.give(line);
         assert_eq!(stage.model.logs.filter().slot, Some(Slot(1)), "{line}");
-        assert_eq!(stage.model.logs.needle, "export");
     }
+    let mut stage = Stage::live();
+    stage.give("logs api --grep 'GET|POST'");
+    stage.answer_logs(world::logs());
+    let frame = stage.text(120, 40);
+    assert!(frame.contains("POST /v1/cart") && !frame.contains("SIGTERM"), "{frame}");
+    assert!(frame.contains("& GET|POST"), "{frame}");
+
+    let mut stage = Stage::live();
+    stage.give("logs api --grep 'a(b'");
+    assert_eq!(problem(&stage), "`--grep`: unclosed group");
+    assert_eq!(stage.model.screen, Screen::Overview);
 }
 
 #[test]

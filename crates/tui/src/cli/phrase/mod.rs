@@ -53,7 +53,7 @@ pub(crate) enum Phrase {
     Events,
     /// Past restarts.
     History(Option<ServiceName>),
-    /// What a service or one of its instances prints, with this looked for.
+    /// What a service or one of its instances prints, of which only what matches this.
     Logs(Printer, Option<String>),
     /// How it goes.
     Watch(Awaited),
