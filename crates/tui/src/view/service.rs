@@ -13,7 +13,8 @@ use crate::style::Role;
 use crate::widgets::drain::bar;
 use crate::widgets::ledger::ledger;
 use crate::widgets::pips::{self, pips};
-use crate::widgets::rule::rule;
+use crate::widgets::rows::columns;
+use crate::widgets::rule::{heading_room, rule};
 use crate::widgets::spark::spark;
 use crate::widgets::{Canvas, Pen};
 use crate::words::{self, doing, instance_name, ready, service_state};
@@ -40,7 +41,8 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
         canvas.pen(body, 1).to(3).say(absence(model, name), Role::Quiet);
         return;
     };
-    rule(&mut canvas.pen(body, 0), &heading(detail, true), "esc back");
+    let cause = detail.operation.as_ref().map(|operation| words::cause(&operation.cause));
+    rule(&mut canvas.pen(body, 0), &heading(detail, cause, body.width), "esc back");
     summary(detail, &mut canvas.pen(body, 1));
     progress(detail, &mut canvas.pen(body, 2));
     let narrow = width == Width::Narrow;
@@ -181,7 +183,8 @@ pub fn peek(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, area: Re
         canvas.pen(area, 1).to(3).say(absence(model, name), Role::Quiet);
         return;
     };
-    rule(&mut canvas.pen(area, 0), &heading(detail, false), "enter opens");
+    let far = detail.operation.as_ref().map(how_far);
+    rule(&mut canvas.pen(area, 0), &heading(detail, far, area.width), "enter opens");
     ledger(canvas, area, 1, sum(detail), model.world.is_unaccounted());
     // One row stays blank above what comes next.
     let rest = Rect { height: area.height.saturating_sub(1), ..area };
@@ -205,7 +208,8 @@ fn sum(detail: &ServiceDetail) -> &smoothserve_protocol::snapshot::Ledger {
     detail.operation.as_ref().map_or(&detail.ledger, |operation| &operation.ledger)
 }
 
-fn heading(detail: &ServiceDetail, with_cause: bool) -> String {
+/// What the service does, and `more` about it where there is room for all of that.
+fn heading(detail: &ServiceDetail, more: Option<String>, width: u16) -> String {
     let name = &detail.row.name;
     let Some(operation) = &detail.operation else {
         let state = service_state(detail.row.state);
@@ -219,11 +223,9 @@ fn heading(detail: &ServiceDetail, with_cause: bool) -> String {
             words::operation_kind(kind).to_owned()
         }
     };
-    if with_cause {
-        format!("{name}   {what}, {}", words::cause(&operation.cause))
-    } else {
-        format!("{name}   {what}, {}", how_far(operation))
-    }
+    let what = format!("{name}   {what}");
+    let whole = more.map(|more| format!("{what}, {more}"));
+    whole.filter(|whole| columns(whole) <= heading_room(width)).unwrap_or(what)
 }
 
 fn how_far(operation: &OperationView) -> String {

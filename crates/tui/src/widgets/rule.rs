@@ -1,5 +1,7 @@
 //! The line between two sections, with a heading in it.
 
+use std::borrow::Cow;
+
 use super::Pen;
 use super::rows::columns;
 use crate::fmt::fit;
@@ -22,14 +24,18 @@ pub fn rule(pen: &mut Pen<'_>, heading: &str, note: &str) {
     let width = pen.room();
     pen.say(&glyph.repeat(usize::from(width)), Role::Quiet);
     if !heading.is_empty() {
-        // Two columns of rule and a blank on either side.
-        let heading: String = heading.chars().take(usize::from(width.saturating_sub(6))).collect();
+        let heading = shortened(heading, heading_room(width), pen.look().glyphs.cut);
         pen.to(2).say(" ", Role::Plain).say(&heading, Role::Strong).say(" ", Role::Plain);
     }
     let from = width.saturating_sub(4 + columns(note));
     if !note.is_empty() && from > columns(heading) + 4 {
         pen.to(from).say(" ", Role::Plain).say(note, Role::Quiet).say(" ", Role::Plain);
     }
+}
+
+/// Columns for a heading in a rule of `width`: two of rule and a blank are on either side.
+pub const fn heading_room(width: u16) -> u16 {
+    width.saturating_sub(6)
 }
 
 /// Draws a rule with a note of several parts: as many as there is room for.
@@ -45,13 +51,17 @@ pub fn rule_with(pen: &mut Pen<'_>, heading: &str, mut parts: Vec<(Weight, Strin
         parts.remove(lightest.unwrap_or(0));
     }
     let note = joined(&parts);
-    let note = match columns(&note) > room {
-        true => {
-            format!("{}{}", fit(&note, usize::from(room).saturating_sub(1)), pen.look().glyphs.cut)
-        }
-        false => note,
-    };
+    let note = shortened(&note, room, pen.look().glyphs.cut);
     rule(pen, heading, &note);
+}
+
+/// `text`, or what of it fits into so many columns before the sign that it is cut.
+fn shortened<'a>(text: &'a str, room: u16, cut: &str) -> Cow<'a, str> {
+    if columns(text) <= room {
+        return Cow::Borrowed(text);
+    }
+    let kept = fit(text, usize::from(room.saturating_sub(columns(cut))));
+    Cow::Owned(format!("{}{cut}", kept.trim_end()))
 }
 
 #[cfg(test)]

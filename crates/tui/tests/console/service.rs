@@ -65,3 +65,17 @@ fn the_other_instances_are_reached_by_scrolling() {
         "where all fit there is nothing to scroll"
     );
 }
+
+#[test]
+fn a_heading_without_room_leaves_out_what_it_can_do_without() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let heading = |stage: &mut Stage, width| {
+        let frame = stage.text(width, 12);
+        frame.lines().nth(2).unwrap().to_owned()
+    };
+    assert!(heading(&mut stage, 80).contains("g41 to g42, by ops@bastion"));
+    assert!(heading(&mut stage, 40).contains("api   rolling restart g41 to g42 ╌"));
+    assert!(heading(&mut stage, 30).contains("api   rolling restart g› ╌"));
+}
