@@ -27,6 +27,7 @@ use crate::model::conn::Freshness;
 use crate::model::entry::Purpose;
 use crate::model::{Dirty, Front, Model, Screen};
 use crate::msg::Msg;
+use crate::style::Background;
 
 /// Takes in `msg`, which came at `now`.
 pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
@@ -181,7 +182,7 @@ fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit if batch::warns_of_quit(model) => {}
         Action::Quit => return vec![Effect::Quit],
-        Action::Theme => next_theme(model),
+        Action::Theme => choose_theme(model, model.look.theme.next().chosen),
         Action::AcknowledgeLost => {
             model.lost_noted = model.world.lost();
             model.touch(Dirty::ByInput);
@@ -208,10 +209,10 @@ fn retry(model: &Model) -> Vec<Effect> {
     }
 }
 
-/// Colours for another background.
-fn next_theme(model: &mut Model) {
-    let theme = model.look.theme.next();
-    model.look.theme = theme;
+/// Colours for this background; none: for the one that the terminal has.
+fn choose_theme(model: &mut Model, chosen: Option<Background>) {
+    model.look.theme.chosen = chosen;
+    let theme = model.look.theme;
     let background = theme.background().name();
     let text = match theme.chosen {
         _ if !theme.colour => "theme: without colours, there is none to choose".to_owned(),

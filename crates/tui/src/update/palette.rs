@@ -112,6 +112,7 @@ fn perform(model: &mut Model, line: &str, phrase: Phrase) -> Outcome {
         Phrase::Say(text) => model.front = Some(Front::Page(Page::of_text(line, &text))),
         Phrase::Help => help::open(model),
         Phrase::Keys => model.front = Some(Front::Page(Page::of_text(line, &listing(&model.keys)))),
+        Phrase::Theme(chosen) => super::choose_theme(model, chosen),
         Phrase::Stats => return Ok(vec![Effect::Count]),
         Phrase::Quit => return Ok(vec![Effect::Quit]),
     }

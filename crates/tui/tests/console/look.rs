@@ -68,6 +68,16 @@ fn without_colours_there_is_no_theme_to_choose() {
 }
 
 #[test]
+fn a_theme_is_chosen_by_its_name_too() {
+    let mut stage = light();
+    for (name, yellow) in [("dark", true), ("light", false), ("auto", false)] {
+        stage.give(&format!("theme {name}"));
+        assert!(stage.text(80, 24).contains(&format!("theme: {name}")), "{name}");
+        assert_eq!(has(&mut stage, Color::Yellow), yellow, "{name}");
+    }
+}
+
+#[test]
 fn fewer_frames_are_told_where_there_is_room() {
     let mut stage = Stage::live();
     stage.tell(Msg::Pace(Some(2)));

@@ -138,6 +138,7 @@ mod tests {
             ("logs api -", "--follow --grep"),
             ("drain api --e", "--extend"),
             ("why www --", ""),
+            ("theme ", "auto dark light"),
             ("tu", ""),
             ("reboot x", ""),
         ] {

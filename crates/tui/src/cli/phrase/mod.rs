@@ -7,7 +7,7 @@ mod complaint;
 mod complete;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 use smoothserve_protocol::id::{OperationId, ServiceName};
 use smoothserve_protocol::message::Steer;
 
@@ -16,6 +16,7 @@ use super::restart::milliseconds;
 use super::values::{Awaited, Printer, Selection};
 use crate::model::page::Asked;
 use crate::model::question::Terms;
+use crate::style::Background;
 
 pub(crate) use complete::{Known, complete};
 
@@ -63,6 +64,8 @@ pub(crate) enum Phrase {
     Help,
     /// The keys in effect everywhere.
     Keys,
+    /// Colours for this background; none: as the terminal says.
+    Theme(Option<Background>),
     /// What the console itself does.
     Stats,
     /// Leave.
@@ -88,6 +91,7 @@ pub(crate) fn parse(line: &str) -> Result<Phrase, String> {
     };
     match matches.subcommand_name() {
         Some("help") => return Ok(Phrase::Help),
+        Some("theme") => return Ok(Phrase::Theme(theme(&matches))),
         Some("stats") => return Ok(Phrase::Stats),
         Some("quit") => return Ok(Phrase::Quit),
         _ => {}
@@ -110,9 +114,18 @@ fn command() -> Command {
     let verbs = here(Args::command()).mut_subcommands(here).after_help(None::<&str>);
     verbs.term_width(76).subcommands([
         own("help", "List the keys that work here"),
+        own("theme", "Choose colours for the background of the terminal")
+            .arg(Arg::new("background").required(true).value_parser(["auto", "dark", "light"])),
         own("stats", "Show what the console itself sends and takes"),
         own("quit", "Leave the console; the daemon runs on"),
     ])
+}
+
+/// The background that is named; none: the one that the terminal has.
+fn theme(matches: &ArgMatches) -> Option<Background> {
+    let (_, given) = matches.subcommand()?;
+    let named = given.get_one::<String>("background")?;
+    [Background::Dark, Background::Light].into_iter().find(|one| one.name() == named)
 }
 
 /// A verb, or all of them, as the console takes it.
@@ -247,6 +260,8 @@ mod tests {
             ("events -f", Phrase::Events),
             ("history api", Phrase::History(Some(service("api")))),
             ("wait api", Phrase::Watch(Awaited::Service(service("api")))),
+            ("theme light", Phrase::Theme(Some(Background::Light))),
+            ("theme auto", Phrase::Theme(None)),
             ("quit", Phrase::Quit),
             ("  stats ", Phrase::Stats),
         ] {
@@ -287,6 +302,8 @@ mod tests {
             "why 'api",
             "--version",
             "reload now",
+            "theme",
+            "theme blue",
         ];
         let told = lines.map(|line| format!("{line:36} {}\n", parse(line).unwrap_err()));
         insta::assert_snapshot!(told.concat());
