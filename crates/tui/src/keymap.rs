@@ -289,8 +289,8 @@ pub const TABLE: &[Binding<'static>] = &[
     ),
     key(&[Char('1')], A::ShowOverview, SCREENS, Group::Move, None, "overview"),
     key(&[Char('2')], A::ShowService, SCREENS, Group::Move, None, "service"),
-    // The overview says it where it shows the newest.
-    key(&[Char('3')], A::ShowEvents, &[Overview], Group::Move, None, "events"),
+    // While there is a daemon, the overview says it where it shows the newest.
+    key(&[Char('3')], A::ShowEvents, &[Overview], Group::Move, Some("events"), "events"),
     key(&[Char('3')], A::ShowEvents, &[Service, Logs, History], Group::Move, None, "all events"),
     key(&[Char('e')], A::ShowEventsOf, &[Overview], Group::Move, None, "events of this"),
     key(

@@ -127,22 +127,24 @@ pub fn lost_figure(model: &Model) -> (String, Role) {
 /// How old what is shown is, why, and when the next try comes.
 pub fn age(model: &Model, pen: &mut Pen<'_>) {
     let width = pen.room();
-    let gap = if width >= 110 { 8 } else { 3 };
+    let (gap, is_brief) = (if width >= 110 { 8 } else { 3 }, width < super::NORMAL_FROM);
     pen.say(&" ".repeat(usize::from(width)), Role::Plain).to(1);
     let from = model.connection.last_heard().map(|heard| {
         let age = model.clock.now.since(heard);
         let then = model.clock.text(model.clock.unix_ms().saturating_sub(age));
-        format!("data from {then}, {} old", duration(age))
+        let old = format!("{} old", duration(age));
+        if is_brief { old } else { format!("data from {then}, {old}") }
     });
     pen.say(from.as_deref().unwrap_or("no data yet"), Role::Plain).skip(gap);
     let Freshness::Down { retry_in, failures, why, announced, .. } = model.freshness() else {
         return;
     };
     let number = failures.saturating_add(1);
-    let next = match retry_in {
-        Some(millis) => {
-            format!("next try in {}, number {number}", duration(millis.div_ceil(1_000) * 1_000))
-        }
+    let in_time = retry_in.map(|millis| duration(millis.div_ceil(1_000) * 1_000));
+    let next = match in_time {
+        Some(time) if is_brief => format!("try {number} in {time}"),
+        Some(time) => format!("next try in {time}, number {number}"),
+        None if is_brief => format!("try {number} now"),
         None => format!("trying now, number {number}"),
     };
     pen.say(&next, Role::Plain).skip(gap);

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::Width;
 use crate::action::Action;
 use crate::keymap::Binding;
+use crate::model::conn::Freshness;
 use crate::model::entry::Purpose;
 use crate::model::filter::GRAMMAR;
 use crate::model::question::Verb;
@@ -38,7 +39,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
             return;
         }
     }
-    keys(model, &mut canvas.pen(area, last));
+    keys(model, &mut canvas.pen(area, last), width);
 }
 
 /// How far a batch is: `restarting 2 of 5: api, 1 of 4`.
@@ -80,8 +81,8 @@ fn prompt(model: &Model) -> Option<(String, &str, Role)> {
     }
 }
 
-fn keys(model: &Model, pen: &mut Pen<'_>) {
-    let why = held(model).or_else(|| reason(model));
+fn keys(model: &Model, pen: &mut Pen<'_>, width: Width) {
+    let why = held(model).or_else(|| reason(model, width));
     pen.to(1);
     // Why something does not work comes before what else does.
     let taken = why.as_ref().map_or(0, |why| columns(why) + 2);
@@ -93,25 +94,33 @@ fn keys(model: &Model, pen: &mut Pen<'_>) {
     }
 }
 
-/// The hints that fit into `room`; the ways to the help and out are the last ones to go.
+/// The hints that fit into `room`; the ways to the help and out are the last ones to go. Where there
+/// is no help, as in a question, that is the way back.
 fn fitting(model: &Model, room: u16) -> Vec<(String, &'static str)> {
     let mut hints: Vec<_> = hinted(model)
         .map(|binding| (binding.action, hinted_key(&binding), label(model, &binding)))
         .collect();
     let width = |(_, key, label): &(Action, String, &str)| columns(key) + columns(label) + 3;
     while hints.iter().map(width).sum::<u16>() > room + 2 {
-        let may_go = |action: Action| !matches!(action, Action::Help | Action::Quit);
-        let last = hints.iter().rposition(|(action, ..)| may_go(*action));
-        hints.remove(last.unwrap_or(0));
+        let has_help = hints.iter().any(|(action, ..)| *action == Action::Help);
+        let back = hints.iter().rposition(|(action, ..)| *action == Action::Back);
+        let back = back.filter(|_| !has_help);
+        let may_go = |(index, (action, ..)): (usize, &(Action, String, &str))| {
+            !matches!(action, Action::Help | Action::Quit) && back != Some(index)
+        };
+        let last = hints.iter().enumerate().rev().find(|(index, hint)| may_go((*index, *hint)));
+        hints.remove(last.map_or(0, |(index, _)| index));
     }
     hints.into_iter().map(|(_, key, label)| (key, label)).collect()
 }
 
 /// Why commands are not among the hints, if they are not.
-fn reason(model: &Model) -> Option<String> {
+fn reason(model: &Model, width: Width) -> Option<String> {
     let context = model.context();
     let command = model.keys.bindings(context).find(|binding| binding.action.is_command())?;
     match unavailable(model, command.action)? {
+        // How to get it back matters more than the whole sentence.
+        Unavailable::NotLive if width == Width::Narrow => Some("actions off".to_owned()),
         why @ (Unavailable::ReadOnly | Unavailable::NotLive) => Some(why.to_string()),
         // The screen says so itself.
         _ => None,
@@ -159,9 +168,10 @@ pub fn hinted(model: &Model) -> impl Iterator<Item = Binding<'_>> {
 
 fn is_useful(model: &Model, action: Action) -> bool {
     match action {
-        Action::RetryNow => {
-            matches!(model.freshness(), crate::model::conn::Freshness::Down { .. })
-        }
+        Action::RetryNow => is_down(model),
+        // What was is still read; there is little to do with it but to see how it came to that.
+        Action::ShowEvents => is_down(model),
+        Action::Filter | Action::Mark | Action::Command => !is_down(model),
         Action::Open if matches!(model.screen, Screen::History(_)) => {
             model.past.open.is_none() && model.past.selected().is_some()
         }
@@ -179,6 +189,10 @@ fn is_useful(model: &Model, action: Action) -> bool {
         }
         _ => unavailable(model, action).is_none(),
     }
+}
+
+fn is_down(model: &Model) -> bool {
+    matches!(model.freshness(), Freshness::Down { .. })
 }
 
 /// What is looked for on the screen.

@@ -43,12 +43,15 @@ pub enum Width {
 /// Frames of so many rows have room for a second pane.
 const TALL: u16 = 36;
 
+/// Frames of so many columns have the usual ones.
+pub const NORMAL_FROM: u16 = 72;
+
 /// The size class of a frame.
 pub const fn width_of(area: Rect) -> Width {
     match (area.width, area.height) {
         (0..20, _) | (_, 0..5) => Width::Line,
-        (20..72, _) => Width::Narrow,
-        (72..110, _) => Width::Normal,
+        (20..NORMAL_FROM, _) => Width::Narrow,
+        (NORMAL_FROM..110, _) => Width::Normal,
         (110.., _) => Width::Wide,
     }
 }

@@ -138,6 +138,19 @@ fn hints_are_keys_that_work_here() {
 }
 
 #[test]
+fn the_way_back_is_hinted_at_in_the_narrowest_question() {
+    for (key, hint) in [("r", "esc cancel"), ("X", "esc cancel"), ("?", "esc close")] {
+        let mut stage = Stage::live();
+        stage.select("search");
+        stage.press(key);
+        for width in [20, 40, 80] {
+            let frame = stage.text(width, 12);
+            assert!(frame.lines().last().unwrap().contains(hint), "{key} {width}: {frame}");
+        }
+    }
+}
+
+#[test]
 fn a_key_of_ones_own_does_what_it_is_named_for() {
     let mut stage = Stage::live();
     stage.model.keys = from_file("overview: {B: restart}").unwrap();

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::style::Color;
 use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::message::Push;
+use smoothtool::console::text;
 use smoothtool::input::Key;
 use smoothtool::msg::Report;
 
@@ -233,35 +236,85 @@ fn the_smallest_frame_is_one_line() {
     assert_eq!(stage.text(30, 3).lines().next(), Some("21/23 lost 0 api 2/4"));
 }
 
+/// Every screen of a console that begins as `stage`, in every size, a single line too: live, held
+/// still, and without the daemon.
+fn every_frame(stage: &Stage) -> impl Iterator<Item = (String, Buffer)> {
+    let sizes = SIZES.into_iter().chain([(30, 3)]);
+    let places =
+        SCREENS.iter().flat_map(move |screen| sizes.clone().map(move |size| (screen, size)));
+    places.flat_map(|(&(screen, way), (width, height))| {
+        let mut stage = Stage { model: stage.model.clone(), now: stage.now };
+        way(&mut stage);
+        let live = stage.frame(width, height);
+        let mut held = Stage { model: stage.model.clone(), now: stage.now };
+        held.press("z");
+        let held = held.frame(width, height);
+        lose(&mut stage);
+        let stale = stage.frame(width, height);
+        [("live", live), ("held still", held), ("stale", stale)]
+            .map(|(how, frame)| (format!("{screen}, {width}x{height}, {how}"), frame))
+    })
+}
+
 #[test]
 fn no_screen_has_a_character_of_ambiguous_width() {
-    for (screen, way) in SCREENS.iter().copied() {
-        let mut stage = Stage::live();
-        way(&mut stage);
-        for c in stage.text(120, 40).chars() {
-            use unicode_width::UnicodeWidthChar;
-            assert_eq!(c.width(), if c == '\n' { None } else { Some(1) }, "{screen}: {c:?}");
-            assert_eq!(c.width(), c.width_cjk(), "{screen}: {c:?}");
+    use unicode_width::UnicodeWidthChar;
+    let [(_, unicode), ..] = looks();
+    for (place, frame) in every_frame(&unicode) {
+        for c in text(&frame).chars().filter(|c| *c != '\n') {
+            assert_eq!((c.width(), c.width_cjk()), (Some(1), Some(1)), "{place}: {c:?}");
         }
     }
 }
 
 #[test]
 fn ascii_is_all_there_is_without_unicode() {
-    for (screen, way) in SCREENS.iter().copied() {
-        let [_, (_, mut stage), _] = looks();
-        way(&mut stage);
-        for (width, height) in SIZES {
-            assert!(stage.text(width, height).is_ascii(), "{screen}");
-        }
+    let [_, (_, ascii), _] = looks();
+    for (place, frame) in every_frame(&ascii) {
+        assert!(text(&frame).is_ascii(), "{place}");
     }
+}
+
+#[test]
+fn no_screen_has_a_colour_without_colours() {
+    let [.., (_, plain)] = looks();
+    for (place, frame) in every_frame(&plain) {
+        let is_plain = |cell: &Cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset);
+        assert!(frame.content.iter().all(is_plain), "{place}");
+    }
+}
+
+#[test]
+fn nothing_that_is_secondary_is_in_a_colour_that_backgrounds_have() {
+    let [(_, unicode), ..] = looks();
+    for (place, frame) in every_frame(&unicode) {
+        // The log has the colours of who printed it.
+        if place.starts_with("logs") || place.starts_with("service") {
+            continue;
+        }
+        let wrong = [Color::DarkGray, Color::Black, Color::White, Color::Gray, Color::Blue];
+        let is_readable = |cell: &Cell| !wrong.contains(&cell.fg) && cell.bg == Color::Reset;
+        assert!(frame.content.iter().all(is_readable), "{place}");
+    }
+}
+
+#[test]
+fn a_picture_that_is_held_still_says_so_in_every_size() {
+    let frames = SIZES.map(|(width, height)| {
+        let mut stage = Stage::live();
+        stage.text(width, height);
+        stage.press("z");
+        stage.pass(5_000);
+        format!("{width}x{height}\n{}", both(&stage.frame(width, height)))
+    });
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("frozen_unicode", frames.join("\n"));
+    });
 }
 
 #[test]
 fn states_are_told_apart_without_colour() {
     let [_, _, (_, mut stage)] = looks();
-    let frame = stage.frame(80, 24);
-    assert!(frame.content.iter().all(|cell| cell.fg == ratatui::style::Color::Reset));
     let live = stage.text(80, 24);
     lose(&mut stage);
     let stale = stage.text(80, 24);
