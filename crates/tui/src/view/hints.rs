@@ -84,13 +84,14 @@ fn prompt(model: &Model) -> Option<(String, &str, Role)> {
 fn keys(model: &Model, pen: &mut Pen<'_>, width: Width) {
     let why = held(model).or_else(|| reason(model, width));
     pen.to(1);
-    // Why something does not work comes before what else does.
-    let taken = why.as_ref().map_or(0, |why| columns(why) + 2);
-    for (keys, label) in fitting(model, pen.room().saturating_sub(taken)) {
-        pen.say(&keys, Role::Plain).say(" ", Role::Plain).say(label, Role::Quiet).skip(2);
-    }
+    let room = pen.room();
+    // Why something does not work comes before what else does, and keeps two columns clear.
+    let taken = why.as_ref().map_or(0, |why| columns(why) + 3);
     if let Some(why) = why {
-        pen.ending(1, &why, Role::Moving);
+        pen.ending(1, &why, Role::Moving).to(1);
+    }
+    for (keys, label) in fitting(model, room.saturating_sub(taken)) {
+        pen.say(&keys, Role::Plain).say(" ", Role::Plain).say(label, Role::Quiet).skip(2);
     }
 }
 

@@ -151,6 +151,29 @@ fn the_way_back_is_hinted_at_in_the_narrowest_question() {
 }
 
 #[test]
+fn why_commands_are_off_is_told_in_every_width() {
+    let silent: fn() -> Stage = || {
+        let mut stage = Stage::live();
+        stage.pass(3_000);
+        stage
+    };
+    let read_only: fn() -> Stage = || Stage::with(&[("LANG", "C.UTF-8")], true).connected();
+    for (stage, why) in [(silent, "actions off"), (read_only, "read-only")] {
+        for way in ["", "\r"] {
+            let mut stage = stage();
+            stage.select("api");
+            stage.press(way);
+            for width in 40..=200 {
+                let frame = stage.text(width, 24);
+                let bar = frame.lines().last().unwrap();
+                let (hints, _) = bar.split_once(why).unwrap_or_else(|| panic!("{width}: {bar}"));
+                assert!(hints.ends_with("  "), "{width}: {bar}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_key_of_ones_own_does_what_it_is_named_for() {
     let mut stage = Stage::live();
     stage.model.keys = from_file("overview: {B: restart}").unwrap();
