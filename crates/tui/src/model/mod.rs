@@ -4,6 +4,7 @@ pub mod batch;
 pub mod clock;
 pub mod conn;
 pub mod entry;
+pub mod eta;
 pub mod events;
 pub mod filter;
 pub mod find;

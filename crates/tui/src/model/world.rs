@@ -7,6 +7,7 @@ use smoothserve_protocol::snapshot::{
     DaemonView, OperationKind, OperationView, Overview, ServiceDetail, ServiceRow,
 };
 
+use super::eta::{Eta, Rise};
 use super::question::Seen;
 
 /// After so many details that do not add up, the console says so.
@@ -23,6 +24,8 @@ pub struct World {
     detail: Option<Box<ServiceDetail>>,
     /// Details in a row whose ledger did not add up.
     unaccounted: u32,
+    /// The guesses of the operation in the detail; none: there was none.
+    eta: Option<Eta>,
 }
 
 impl World {
@@ -49,7 +52,7 @@ impl World {
     /// Takes the place of what was known about the focused service.
     pub fn apply_detail(&mut self, detail: Option<Box<ServiceDetail>>) {
         self.detail = detail;
-        self.add_up();
+        self.look_at_detail();
     }
 
     /// Takes over what moved in it since.
@@ -58,11 +61,13 @@ impl World {
         let same = |detail: &&mut Box<ServiceDetail>| detail.row.name == moved.row.name;
         if let Some(detail) = self.detail.as_mut().filter(same) {
             detail.take(moved);
-            self.add_up();
+            self.look_at_detail();
         }
     }
 
-    fn add_up(&mut self) {
+    fn look_at_detail(&mut self) {
+        let operation = self.detail.as_ref().and_then(|detail| detail.operation.as_ref());
+        self.eta = operation.and_then(|operation| Eta::next(self.eta, operation));
         let adds_up = self.detail.as_ref().is_none_or(|detail| {
             let ledger = detail.operation.as_ref().map_or(&detail.ledger, |o| &o.ledger);
             ledger.unaccounted() == 0
@@ -113,6 +118,11 @@ impl World {
     /// Whether the ledger was off for so long that it is no matter of timing.
     pub const fn is_unaccounted(&self) -> bool {
         self.unaccounted >= UNACCOUNTED_AFTER
+    }
+
+    /// Why the guess of the time still to go for `name` is higher than it ever was, while it is.
+    pub fn eta_rise(&self, name: &ServiceName) -> Option<Rise> {
+        self.detail(name).and(self.eta)?.rise()
     }
 
     /// Requests lost or cut since the daemon started.

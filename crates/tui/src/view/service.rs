@@ -6,8 +6,9 @@ use smoothserve_protocol::id::{ServiceName, Slot};
 use smoothserve_protocol::snapshot::{OperationKind, OperationView, ServiceDetail};
 
 use super::{Width, canary, instances, logs, steps, waits};
-use crate::fmt::{count, duration, latency, rate, share};
+use crate::fmt::{count, duration, latency, rate, share, took};
 use crate::model::Model;
+use crate::model::eta::Rise;
 use crate::model::series::Figure;
 use crate::style::Role;
 use crate::widgets::drain::bar;
@@ -46,7 +47,8 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     summary(detail, &mut canvas.pen(body, 1));
     progress(detail, &mut canvas.pen(body, 2));
     let narrow = width == Width::Narrow;
-    notice(detail, narrow, &mut canvas.pen(body, 3));
+    let rise = model.world.eta_rise(name);
+    notice(detail, rise, narrow, &mut canvas.pen(body, 3));
     let counted = ledger(canvas, body, 4, sum(detail), model.world.is_unaccounted());
     if generation_rows(detail, body, width) > 0 {
         canary::draw(detail, canvas, from(body, 4 + counted), margin(width));
@@ -284,8 +286,8 @@ fn progress(detail: &ServiceDetail, pen: &mut Pen<'_>) {
 
 /// What an operator should know before all else: what is wrong with its file, when the former
 /// configuration runs; who changed the course of its restart; on a narrow frame, what a drain waits
-/// for.
-fn notice(detail: &ServiceDetail, narrow: bool, pen: &mut Pen<'_>) {
+/// for; why it takes longer than was said.
+fn notice(detail: &ServiceDetail, rise: Option<Rise>, narrow: bool, pen: &mut Pen<'_>) {
     pen.to(1);
     if let Some(problem) = &detail.config_problem {
         pen.say("! config: ", Role::Bad).say(&words::problem_line(problem), Role::Plain);
@@ -301,6 +303,14 @@ fn notice(detail: &ServiceDetail, narrow: bool, pen: &mut Pen<'_>) {
         pen.say("no further turn begins", Role::Plain);
     } else if let (true, Some(waits)) = (narrow, waits::oldest(detail)) {
         pen.say(&waits, Role::Moving);
+    } else if let Some(rise) = rise {
+        let longest = rise.longest.map_or_else(
+            || "more to do than there was".to_owned(),
+            |(slot, ms)| format!("{} took {}", instance_name(&detail.row, slot), took(ms)),
+        );
+        let from = duration(rise.from_ms);
+        pen.say("! longer than said: ", Role::Moving);
+        pen.say(&format!("eta was {from}, {longest}"), Role::Plain);
     }
 }
 

@@ -1,6 +1,6 @@
 //! One service with more instances than fit: which of them are on the screen.
 
-use smoothserve_protocol::id::Slot;
+use smoothserve_protocol::id::{OperationId, Slot};
 use smoothserve_protocol::message::Push;
 use smoothserve_protocol::snapshot::{InstanceState, Pip, StepPhase, StepView};
 use smoothtool::msg::Report;
@@ -78,4 +78,47 @@ fn a_heading_without_room_leaves_out_what_it_can_do_without() {
     assert!(heading(&mut stage, 80).contains("g41 to g42, by ops@bastion"));
     assert!(heading(&mut stage, 40).contains("api   rolling restart g41 to g42 ╌"));
     assert!(heading(&mut stage, 30).contains("api   rolling restart g› ╌"));
+}
+
+#[test]
+fn a_guess_that_rises_above_all_before_says_why() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let mut said = |eta_ms: Option<u64>, done: usize| {
+        let mut detail = world::api();
+        let operation = detail.operation.as_mut().unwrap();
+        operation.eta_ms = eta_ms;
+        for (index, step) in operation.steps.iter_mut().enumerate() {
+            step.phase = if index < done { StepPhase::Done } else { StepPhase::Waiting };
+        }
+        stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+        let frame = stage.text(80, 24);
+        let line = frame.lines().find(|line| line.contains("longer than said"));
+        line.map(|line| line.trim().to_owned())
+    };
+    assert_eq!(said(None, 0), None);
+    assert_eq!(said(Some(25_000), 1), None);
+    assert_eq!(said(Some(10_000), 1), None);
+    assert_eq!(said(Some(25_900), 1), None, "it rises by what it fell");
+    let longer = "! longer than said: eta was 25s, api-2 took 14s";
+    assert_eq!(said(Some(31_000), 2).as_deref(), Some(longer));
+    assert_eq!(said(Some(24_000), 2), None);
+    assert_eq!(
+        said(Some(26_000), 0).as_deref().map(|line| line.contains("more to do")),
+        Some(true)
+    );
+}
+
+#[test]
+fn another_restart_has_guesses_of_its_own() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let mut detail = world::api();
+    let operation = detail.operation.as_mut().unwrap();
+    (operation.summary.id, operation.eta_ms) = (OperationId(18), Some(90_000));
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("eta 1m30") && !frame.contains("longer than said"), "{frame}");
 }
