@@ -1,6 +1,6 @@
 //! The connection task: keeps a connection to the daemon for as long as the console runs.
 //!
-//! Between connections it waits 0.25, 0.5 and then 0.8 s, each give or take a fifth, so that consoles
+//! Between connections it waits 0.25, 0.5 and then 0.7 s, each give or take a fifth, so that consoles
 //! do not come back all at once. No longer: the daemon is on this machine, a try costs next to nothing,
 //! and whoever looks at the console of a daemon that is back wants to see it within a second. It
 //! decides nothing else; what to ask is told to it.
@@ -19,7 +19,7 @@ use crate::effect::{Order, Ticket};
 use crate::msg::Report;
 
 /// Waits between tries, in milliseconds; the last one for ever.
-const WAITS: [u64; 3] = [250, 500, 800];
+const WAITS: [u64; 3] = [250, 500, 700];
 
 /// What a question was for.
 enum Asked {
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn waits_grow_and_stay_below_a_second() {
-        for (failures, base) in [(0, 250), (1, 500), (2, 800), (1_000, 800)] {
+        for (failures, base) in [(0, 250), (1, 500), (2, 700), (1_000, 700)] {
             let wait = wait(failures).as_millis();
             assert!((base * 4 / 5..=base * 6 / 5).contains(&wait), "{failures}: {wait}");
         }

@@ -187,6 +187,37 @@ async fn the_daemon_may_go_and_come_back() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_listens_again_is_seen_within_a_second() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]);
+    console.shows("▪ live").await;
+    fake.pause().await;
+    // It has failed so often that it waits as long as it ever does.
+    console.shows("number 5").await;
+    let began = Instant::now();
+    fake.resume().await;
+    console.shows("▪ live").await;
+    assert!(began.elapsed() <= Duration::from_secs(1), "{:?}", began.elapsed());
+    console.press("q").await;
+    console.ends().await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_says_nothing_is_told_so_three_seconds_later() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]);
+    console.shows("▪ live").await;
+    let began = Instant::now();
+    fake.hush();
+    console.shows("◌ no data 3s").await;
+    assert!(began.elapsed() <= Duration::from_millis(3_100), "{:?}", began.elapsed());
+    console.shows("lost ?").await;
+    console.shows("actions off until it is back").await;
+    console.press("q").await;
+    console.ends().await;
+}
+
+#[tokio::test]
 async fn without_colour_and_unicode_neither_is_sent() {
     let fake = Fake::start().await;
     let env = [("NO_COLOR", "1"), ("LC_ALL", "C")];

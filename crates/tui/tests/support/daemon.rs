@@ -79,6 +79,11 @@ impl Fake {
         addr
     }
 
+    /// Says nothing more by itself; every connection stays open.
+    pub(crate) fn hush(&self) {
+        self.story.is_silent.store(true, Ordering::SeqCst);
+    }
+
     /// From now on something happens ten times a second.
     pub(crate) fn tell_events(&self) {
         self.story.goes_on.store(true, Ordering::SeqCst);
@@ -193,8 +198,11 @@ async fn session(
                 Ok(None) | Err(_) => return,
             },
             _ = ticks.tick() => {
+                if story.is_silent.load(Ordering::SeqCst) {
+                    continue;
+                }
                 age += 1;
-                                let mut pushes: Vec<_> =
+                let mut pushes: Vec<_> =
                     pushes(focus.as_ref(), age - 1).into_iter().map(|push| told.moved(push)).collect();
                 pushes.extend(story.next());
                 pushes
@@ -211,6 +219,7 @@ async fn session(
 /// What happens after the events of the fixed world.
 #[derive(Default)]
 struct Story {
+    is_silent: AtomicBool,
     goes_on: AtomicBool,
     told: AtomicU64,
 }
