@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::exchange::Exchange;
+use super::forward;
 use super::link::Link;
 
 /// A body as hyper's server takes it.
@@ -62,9 +63,14 @@ impl GuardedBody {
     /// Accounts for what came out of the body.
     fn pass_on(
         &mut self,
-        frame: Option<Result<Frame<Bytes>, hyper::Error>>,
+        mut frame: Option<Result<Frame<Bytes>, hyper::Error>>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            forward::trailers(trailers);
+        }
         match &frame {
             // hyper does not ask again after trailers, or after the last frame of a body of known
             // length.

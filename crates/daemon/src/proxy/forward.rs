@@ -4,9 +4,11 @@
 //! Everything is edited in place and nothing is formatted: this runs for every request.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -14,6 +16,7 @@ const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -47,6 +50,50 @@ pub(crate) fn request(headers: &mut HeaderMap, peer: &HeaderValue) {
 pub(crate) fn response(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
     headers.remove(TRANSFER_ENCODING);
+}
+
+/// Adds who passes a message on, and in which version it came (RFC 9110 7.6.3).
+pub(crate) fn via(headers: &mut HeaderMap, version: Version) {
+    let by = match version {
+        Version::HTTP_2 => "2.0 smoothserve",
+        Version::HTTP_10 => "1.0 smoothserve",
+        _ => "1.1 smoothserve",
+    };
+    headers.append(VIA, HeaderValue::from_static(by));
+}
+
+/// Leaves of trailers what may come after a body. Whoever merges them into the headers (RFC 9110
+/// 6.5.1 allows it) must not find another framing, another host, or another client there.
+pub(crate) fn trailers(trailers: &mut HeaderMap) {
+    const EARLY: [HeaderName; 19] = [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        CONTENT_LENGTH,
+        HOST,
+        EXPECT,
+        AUTHORIZATION,
+        PROXY_AUTHORIZATION,
+        WWW_AUTHENTICATE,
+        PROXY_AUTHENTICATE,
+        COOKIE,
+        SET_COOKIE,
+        FORWARDED,
+        VIA,
+        X_REAL_IP,
+    ];
+    for name in EARLY {
+        trailers.remove(name);
+    }
+    let is_forwarded = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
+    let forwarded: Vec<HeaderName> = trailers.keys().filter(is_forwarded).cloned().collect();
+    for name in forwarded {
+        trailers.remove(name);
+    }
 }
 
 /// Says that the connection ends with this answer.
@@ -201,6 +248,33 @@ mod tests {
         assert_eq!(found[X_FORWARDED_FOR], "192.0.2.1");
         assert_eq!(found[X_FORWARDED_PROTO], "http");
         assert_eq!(found[X_FORWARDED_HOST], "shop:80");
+    }
+
+    #[test]
+    fn trailers_frame_nothing_and_name_nobody() {
+        let mut found = headers(&[
+            ("x-sum", "1"),
+            ("content-length", "3"),
+            ("transfer-encoding", "chunked"),
+            ("host", "b"),
+            ("authorization", "basic x"),
+            ("cookie", "a=b"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-anything", "1"),
+            ("connection", "x-sum"),
+            ("server-timing", "a"),
+        ]);
+        trailers(&mut found);
+        assert_eq!(found, headers(&[("x-sum", "1"), ("server-timing", "a")]));
+    }
+
+    #[test]
+    fn via_is_added_to_what_others_said() {
+        let mut found = headers(&[("via", "1.1 edge")]);
+        via(&mut found, Version::HTTP_11);
+        via(&mut found, Version::HTTP_10);
+        let by: Vec<_> = found.get_all(VIA).iter().collect();
+        assert_eq!(by, ["1.1 edge", "1.1 smoothserve", "1.0 smoothserve"]);
     }
 
     #[test]

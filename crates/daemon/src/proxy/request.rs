@@ -98,6 +98,7 @@ fn route(client: &Client, head: &http::request::Parts) -> Result<Arc<ServiceProx
 
 fn edit(head: &mut http::request::Parts, client: &Client, upgrade: Option<&HeaderValue>) {
     forward::request(&mut head.headers, client.peer());
+    forward::via(&mut head.headers, head.version);
     if let Some(protocol) = upgrade {
         forward::upgrade(&mut head.headers, protocol.clone());
     }
@@ -244,6 +245,7 @@ async fn pass_on(answer: Response<Incoming>, link: Link, exchange: Exchange) -> 
         _ => None,
     };
     forward::response(&mut head.headers);
+    forward::via(&mut head.headers, head.version);
     // hyper answers a client of HTTP/1.0 in HTTP/1.0, whatever stands here.
     head.version = Version::HTTP_11;
     let mut body = GuardedBody::new(incoming, link, exchange);

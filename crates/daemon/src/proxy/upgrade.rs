@@ -57,6 +57,7 @@ pub(crate) fn switch(
         Some(_) | None => Speaks::SomethingElse,
     };
     forward::response(&mut head.headers);
+    forward::via(&mut head.headers, head.version);
     if let Some(protocol) = protocol {
         forward::upgrade(&mut head.headers, protocol);
     }

@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::expect::Expectation;
+use super::forward;
 
 /// How much of a body is kept for another try.
 pub(crate) const REPLAY_WINDOW: usize = 64 * 1024;
@@ -129,8 +130,9 @@ impl Source {
         }
     }
 
-    fn keep(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        if let Some(trailers) = frame.trailers_ref() {
+    fn keep(&mut self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(trailers) = frame.trailers_mut() {
+            forward::trailers(trailers);
             self.ended = true;
             self.trailers = Some(trailers.clone());
         }

@@ -6,6 +6,8 @@ use crate::proxy::{Epoch, Inside};
 const ASK: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\n\
                    upgrade: chat\r\nsec-websocket-key: x\r\n\r\n";
 
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
 /// Switches protocols and sends back whatever comes.
 async fn echo() -> Backend {
     Backend::new(|_, mut peer| async move {
@@ -136,11 +138,34 @@ async fn h2c_and_an_upgrade_that_connection_does_not_name_are_not_forwarded() {
     for asked in [
         "connection: upgrade, http2-settings, close\r\nupgrade: h2c\r\nhttp2-settings: x\r\n",
         "connection: close\r\nupgrade: websocket\r\n",
+        // With a body, even an empty one that is yet to be read.
+        "connection: close, upgrade\r\nupgrade: websocket\r\ntransfer-encoding: chunked\r\n",
     ] {
-        let answer = house.ask(&format!("GET / HTTP/1.1\r\nhost: a\r\n{asked}\r\n")).await;
+        let body = if asked.contains("chunked") { "0\r\n\r\n" } else { "" };
+        let request = format!("GET / HTTP/1.1\r\nhost: a\r\n{asked}\r\n{body}");
+        let answer = house.ask(&request).await;
         let (_, received) = answer.split_once("\r\n\r\n").unwrap();
         for gone in ["upgrade", "connection", "http2-settings"] {
             assert_eq!(header(received, gone), None, "{received}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_client_says_too_early_is_for_the_protocol_it_gets() {
+    let house = House::new().await;
+    let backend = echo().await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    // No HTTP, and not looked at as such.
+    client.write(&format!("{ASK}\u{1}\n\r\u{2}")).await;
+    assert!(client.read_head().await.unwrap().starts_with("HTTP/1.1 101 "));
+    assert_eq!(client.read_exactly(9).await, "hello\u{1}\n\r\u{2}");
+    assert_eq!(house.proxy.rejected(), 0);
+
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    let next = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let answers = house.ask(&format!("{ASK}{next}")).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{answers}");
 }
