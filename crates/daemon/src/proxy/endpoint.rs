@@ -226,7 +226,9 @@ impl Pass {
         };
         let (seat, link) = self.endpoint.pool.sit(visit, now, oldest);
         self.seat = Some(seat);
-        if let (Some(link), Age::Recent) = (&link, age) {
+        if let Some(link) = &link
+            && (age == Age::Recent || link.is_doubtful())
+        {
             link.suspect();
         }
         link

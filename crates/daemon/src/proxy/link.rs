@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
@@ -48,6 +48,9 @@ struct Ends {
     suspicion: Suspicion,
     /// It has carried a request before.
     is_kept: bool,
+    /// Its last answer had no body, whatever its head said. An instance that sent one all the same
+    /// may not have sent it yet when the answer was complete.
+    was_bodiless: bool,
     /// The connection's future has resolved and must not be polled again.
     over: bool,
 }
@@ -64,13 +67,25 @@ impl Link {
         let wire = Wire::new(stream, suspicion.clone());
         let (sender, connection) = CLIENT.handshake(wire).await.map_err(io::Error::other)?;
         let connection = Some(connection);
-        Ok(Self(Box::new(Ends { sender, connection, suspicion, is_kept: false, over: false })))
+        Ok(Self(Box::new(Ends {
+            sender,
+            connection,
+            suspicion,
+            is_kept: false,
+            was_bodiless: false,
+            over: false,
+        })))
     }
 
-    /// Has [`send`](Self::send) make sure that the instance has not closed, at the price of one
-    /// more call to the kernel.
+    /// Has [`send`](Self::send) make sure that the instance has neither closed nor sent anything
+    /// since its last answer, at the price of one more call to the kernel.
     pub(crate) fn suspect(&self) {
         self.0.suspicion.raise();
+    }
+
+    /// What may still come after its last answer is no answer to the next request.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.0.was_bodiless
     }
 
     /// It was kept from an earlier request, which was answered.
@@ -86,6 +101,7 @@ impl Link {
         &mut self,
         request: Request<Upload>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Upload>>> {
+        let is_head = request.method() == Method::HEAD;
         // The answer comes out of a channel that only our own polling of the connection fills. So
         // it is asked right after that, and with a waker that does nothing: a real one would wake
         // this very task, once per request, for something it is about to see anyway. The channel
@@ -106,7 +122,11 @@ impl Link {
             answer.as_mut().poll(&mut deaf)
         })
         .await;
-        ends.is_kept |= answered.is_ok();
+        if let Ok(answer) = &answered {
+            ends.is_kept = true;
+            ends.was_bodiless = is_head
+                || matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        }
         answered
     }
 

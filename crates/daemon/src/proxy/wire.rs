@@ -1,7 +1,8 @@
 //! The socket to an instance, with a second look before something irreplaceable is written.
 //!
-//! tokio learns that a peer has closed when its driver next asks the kernel. Under load that may
-//! be after the next request was written. A request that may be sent only once asks by itself.
+//! tokio learns that a peer has closed, or has sent what nobody asked for, when its driver next asks
+//! the kernel. Under load that may be after the next request was written: it would be lost, or its
+//! answer would be somebody else's. A request that may be sent only once asks by itself.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -26,7 +27,7 @@ pub(crate) struct Wire {
 pub(crate) struct Suspicion(Arc<AtomicBool>);
 
 impl Suspicion {
-    /// Has the next read ask the kernel whether the peer has closed.
+    /// Has the next read ask the kernel whether the peer has closed or sent anything.
     pub(crate) fn raise(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -46,9 +47,10 @@ impl Wire {
         self.io.into_inner()
     }
 
-    fn has_ended(&self) -> bool {
+    /// Its last answer is complete, so whatever comes now belongs to nobody.
+    fn is_spoilt(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
-        matches!(SockRef::from(self.io.inner()).peek(&mut byte), Ok(0))
+        SockRef::from(self.io.inner()).peek(&mut byte).is_ok()
     }
 }
 
@@ -58,7 +60,7 @@ impl Read for Wire {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.suspicious.take() && self.has_ended() {
+        if self.suspicious.take() && self.is_spoilt() {
             // Ready with nothing: the end of the stream.
             return Poll::Ready(Ok(()));
         }
@@ -81,5 +83,46 @@ impl Write for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::task::Waker;
+
+    use hyper::rt::ReadBuf;
+
+    use super::*;
+
+    /// What a read gives that comes before the runtime has heard of anything.
+    async fn first_read(
+        suspects: bool,
+        act: impl FnOnce(std::net::TcpStream),
+    ) -> Poll<io::Result<usize>> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        let suspicion = Suspicion::default();
+        let mut wire = Wire::new(stream, suspicion.clone());
+        act(peer.try_clone().unwrap());
+        if suspects {
+            suspicion.raise();
+        }
+        let mut bytes = [0; 8];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let mut cx = Context::from_waker(Waker::noop());
+        let read = Pin::new(&mut wire).poll_read(&mut cx, buffer.unfilled());
+        read.map_ok(|()| buffer.filled().len())
+    }
+
+    #[tokio::test]
+    async fn who_suspects_sees_the_end_and_takes_stray_bytes_for_it() {
+        let stray = |mut peer: std::net::TcpStream| peer.write_all(b"stray").unwrap();
+        let end = |peer: std::net::TcpStream| peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(matches!(first_read(true, stray).await, Poll::Ready(Ok(0))));
+        assert!(matches!(first_read(true, end).await, Poll::Ready(Ok(0))));
+        assert!(first_read(true, drop).await.is_pending());
+        assert!(first_read(false, stray).await.is_pending());
     }
 }
