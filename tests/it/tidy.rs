@@ -162,9 +162,10 @@ fn nobody_is_signalled_by_a_number_that_may_be_anothers() {
     assert_none("signals go through a descriptor, or to a group in group.rs", &found);
 }
 
-/// How many tests a page names, and those of them that do not exist.
-fn named_tests(page: &str) -> (usize, Vec<String>) {
-    let named = page.split('`').filter_map(|word| {
+/// Reads a page of rows, of which each test that it names must exist; gives it, and how many.
+fn page_of_rows(path: &str) -> (String, usize) {
+    let rows = fs::read_to_string(workspace().join(path)).expect("the page is there");
+    let named = rows.split('`').filter_map(|word| {
         let (path, name) = word.split_once("::")?;
         path.ends_with(".rs").then_some((path, name))
     });
@@ -176,34 +177,38 @@ fn named_tests(page: &str) -> (usize, Vec<String>) {
             missing.push(format!("{path}::{name}"));
         }
     }
-    (count, missing)
+    assert_none("a row names tests that exist", &missing);
+    (rows, count)
 }
 
-/// Which of these numbers begin no line of a table.
-fn rows_without_a_line(page: &str, numbers: impl Iterator<Item = u32>) -> Vec<u32> {
-    let has_line =
-        |number: &u32| page.lines().any(|line| line.starts_with(&format!("| {number} |")));
-    numbers.filter(|number| !has_line(number)).collect()
+fn assert_has_rows(page: &str, mut numbers: impl Iterator<Item = u32>) {
+    let is_missing =
+        |number: &u32| !page.lines().any(|line| line.starts_with(&format!("| {number} |")));
+    let forgotten = numbers.find(is_missing);
+    assert!(forgotten.is_none(), "no line for row {forgotten:?}");
 }
 
 #[test]
 fn every_test_that_the_rows_name_exists() {
-    let rows = fs::read_to_string(workspace().join("tests/ROWS.md")).unwrap();
-    let (count, missing) = named_tests(&rows);
+    let (rows, count) = page_of_rows("tests/ROWS.md");
     assert!(count > 100, "only {count} tests were found in it");
-    assert_none("a row names tests that exist", &missing);
-    let forgotten = rows_without_a_line(&rows, (10..=28).chain(37..=52));
-    assert!(forgotten.is_empty(), "rows without a line: {forgotten:?}");
+    assert_has_rows(&rows, (10..=28).chain(37..=52));
+}
+
+#[test]
+fn every_row_of_http_has_its_tests() {
+    let (rows, count) = page_of_rows("tests/HTTP.md");
+    assert!(count > 50, "only {count} tests were found in it");
+    let (requests, answers) = rows.split_once("## Answers").unwrap();
+    assert_has_rows(requests, 1..=17);
+    assert_has_rows(answers, 1..=10);
 }
 
 #[test]
 fn every_test_that_the_page_of_the_console_names_exists() {
-    let page = fs::read_to_string(workspace().join("docs/console.md")).unwrap();
-    let (count, missing) = named_tests(&page);
+    let (page, count) = page_of_rows("docs/console.md");
     assert!(count > 20, "only {count} tests were found in it");
-    assert_none("a row names tests that exist", &missing);
-    let forgotten = rows_without_a_line(&page, 1..=29);
-    assert!(forgotten.is_empty(), "rows without a line: {forgotten:?}");
+    assert_has_rows(&page, 1..=29);
 }
 
 #[test]
