@@ -12,7 +12,7 @@ use smoothtool::input::Key;
 use smoothtool::keymap::TABLE;
 use smoothtool::model::question::Level;
 use smoothtool::model::{Front, Screen};
-use smoothtool::msg::{Msg, Report};
+use smoothtool::msg::{Msg, Paste, Report};
 use smoothtool::view::view;
 
 use crate::behaviour::acted;
@@ -155,6 +155,10 @@ fn news(what: u64, random: &mut Random, stage: &mut Stage) -> Vec<Effect> {
             Vec::new()
         }
         3 if random.one_in(3) => stage.net(Report::Connected),
+        3 if random.one_in(3) => {
+            let line = *random.pick(&["ruy", "api", "restart www", "商\u{200b}é"]);
+            stage.tell(Msg::Paste(Paste { characters: 99, line: line.to_owned() }))
+        }
         _ => print(random, stage),
     }
 }

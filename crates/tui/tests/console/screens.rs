@@ -8,7 +8,8 @@ use smoothserve_protocol::event::Cause;
 use smoothserve_protocol::message::Push;
 use smoothtool::console::text;
 use smoothtool::input::Key;
-use smoothtool::msg::Report;
+use smoothtool::msg::{Msg, Report};
+use smoothtool::style::Background;
 
 use crate::stage::{Stage, both};
 use crate::support::world;
@@ -281,6 +282,24 @@ fn no_screen_has_a_colour_without_colours() {
     for (place, frame) in every_frame(&plain) {
         let is_plain = |cell: &Cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset);
         assert!(frame.content.iter().all(is_plain), "{place}");
+    }
+}
+
+#[test]
+fn on_light_every_screen_is_the_same_but_for_yellow() {
+    let [(_, dark), ..] = looks();
+    let mut light = Stage { model: dark.model.clone(), now: dark.now };
+    light.tell(Msg::Background(Background::Light));
+    for ((place, dark), (_, light)) in every_frame(&dark).zip(every_frame(&light)) {
+        let same = |dark: &Cell, light: &Cell| {
+            let wanted = if dark.fg == Color::Yellow { Color::Magenta } else { dark.fg };
+            // What an application printed in yellow is its own matter.
+            let is_printed = place.starts_with("logs") || place.contains("service");
+            let is_same = light.fg == wanted || light.fg == dark.fg && is_printed;
+            is_same && (dark.symbol(), dark.modifier) == (light.symbol(), light.modifier)
+        };
+        let mut cells = dark.content.iter().zip(&light.content);
+        assert!(cells.all(|(dark, light)| same(dark, light)), "{place}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! One service with more instances than fit: which of them are on the screen.
 
+use ratatui::style::Color;
 use smoothserve_protocol::id::{OperationId, Slot};
 use smoothserve_protocol::message::Push;
 use smoothserve_protocol::snapshot::{InstanceState, Pip, StepPhase, StepView};
+use smoothtool::console::text;
 use smoothtool::msg::Report;
 
 use crate::stage::Stage;
@@ -121,4 +123,28 @@ fn another_restart_has_guesses_of_its_own() {
     stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
     let frame = stage.text(80, 24);
     assert!(frame.contains("eta 1m30") && !frame.contains("longer than said"), "{frame}");
+}
+
+#[test]
+fn a_drain_is_yellow_at_half_of_its_limit_and_red_at_four_fifths() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    for (since_ms, colour) in [
+        (14_999, Color::Reset),
+        (15_000, Color::Yellow),
+        (23_999, Color::Yellow),
+        (24_000, Color::Red),
+    ] {
+        let mut detail = world::api();
+        detail.instances[2].drain.as_mut().unwrap().since_ms = since_ms;
+        stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+        let frame = stage.frame(80, 24);
+        let text = text(&frame);
+        let (row, line) =
+            (0..).zip(text.lines()).find(|(_, line)| line.contains("of 30s")).unwrap();
+        let before = line.split(" of 30s").next().unwrap();
+        let column = u16::try_from(before.chars().count()).unwrap() - 1;
+        assert_eq!(frame[(column, row)].fg, colour, "{since_ms}");
+    }
 }
