@@ -7,6 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use smoothtool::client::Target;
 use smoothtool::console::{self, ConsoleOptions};
 use tokio::time::timeout;
 
@@ -32,6 +33,28 @@ async fn one_frame_needs_no_terminal() {
     let frame = console::once(&target, ConsoleOptions::default(), 120, 40);
     let frame = timeout(PATIENCE, frame).await.unwrap().unwrap();
     assert!(frame.contains("accepted 1 204 118"), "{frame}");
+}
+
+#[tokio::test]
+async fn a_script_gets_one_frame_of_the_size_it_asks_for() {
+    let fake = Fake::start().await;
+    let Target { addr, token_file, .. } = fake.target();
+    let run = || {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_smoothtool"));
+        command.args(["tui", "--once", "--size", "40x12", "--addr", &addr, "--token-file"]);
+        command.arg(&token_file).env("LC_ALL", "C.UTF-8").env("HOME", "/nonexistent");
+        timeout(PATIENCE, command.output())
+    };
+    let output = run().await.unwrap().unwrap();
+    let frame = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && frame.contains("▪ live"), "{frame}");
+    assert_eq!(frame.lines().count(), 12, "{frame}");
+    assert!(frame.lines().all(|line| line.chars().count() <= 40), "{frame}");
+    assert!(!frame.contains('\u{1b}'), "{frame:?}");
+
+    fake.pause().await;
+    let output = run().await.unwrap().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(7), 0));
 }
 
 #[tokio::test]
