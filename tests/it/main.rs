@@ -2,6 +2,7 @@
 //! sleeps to let something happen.
 
 mod account;
+mod address;
 mod agree;
 mod apps;
 mod attached;

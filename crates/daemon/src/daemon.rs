@@ -111,6 +111,7 @@ impl Daemon {
             .collect();
         let places = client_places(&config.services);
         let proxy = Proxy::new(RouteTable::new(services.clone()), places);
+        proxy.trust(config.trust.clone());
         let proxies = services.iter().map(|(c, proxy)| (c.name.clone(), Arc::clone(proxy)));
         let proxies = proxies.collect();
         let fixed = Fixed {

@@ -74,6 +74,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         command,
         state_dir,
         shutdown_timeout,
+        trust,
         log,
         output,
         services_dir: _,
@@ -93,6 +94,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         let [old, new] = [shutdown_timeout, &next.shutdown_timeout].map(shown_duration);
         lines.push(format!("shutdown_timeout {old} -> {new}"));
     }
+    lines.extend(difference::of_trust(trust, &next.trust));
     if *log != next.log {
         lines.push(format!("log changed, {later}"));
     }

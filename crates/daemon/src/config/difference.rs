@@ -10,7 +10,7 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::error::printable;
 use super::quantity::{shown_duration, shown_size};
-use super::{Limits, Liveness, Readiness, Resources, RunAs, ServiceConfig, StopSignal};
+use super::{Limits, Liveness, Readiness, Resources, RunAs, ServiceConfig, StopSignal, Trust};
 
 /// The heaviest thing that the way from `old` to `new` needs, and a line for each difference; none
 /// if nothing differs.
@@ -99,6 +99,15 @@ pub(super) fn between(
     let all = [restart, scale, live];
     let heaviest = all.iter().find(|lines| !lines.lines.is_empty())?.kind;
     Some((heaviest, all.into_iter().flat_map(|lines| lines.lines).collect()))
+}
+
+/// What differs in whose word counts; all of it is in force for the next request.
+pub(super) fn of_trust(old: &Trust, new: &Trust) -> Vec<String> {
+    let Trust { proxies, forwarded } = old;
+    let mut live = Lines::new(ChangeKind::Live);
+    live.add("trusted_proxies", proxies, &new.proxies, |proxies| list(proxies));
+    live.plain("forwarded", forwarded, &new.forwarded);
+    live.lines
 }
 
 /// Differences that need the same.

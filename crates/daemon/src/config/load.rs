@@ -90,6 +90,7 @@ pub(super) fn assemble(
         ),
         state_dir: main.state_dir,
         shutdown_timeout: main.shutdown_timeout,
+        trust: main.trust,
         log: main.log,
         output: main.output,
         services_dir: main.services.0,

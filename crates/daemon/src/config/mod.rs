@@ -25,6 +25,7 @@ mod scalar;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod yaml;
 
 use std::fmt;
@@ -42,6 +43,7 @@ pub use change::{Changes, changes};
 pub use error::{Colour, ConfigErrors, Problem};
 pub use load::{check, load};
 pub use reload::{Rejected, Reloaded, reload};
+pub use trust::{Network, Trust};
 
 /// One daemon's whole configuration.
 #[derive(Clone, Debug)]
@@ -54,6 +56,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// How long a shutdown may wait for requests.
     pub shutdown_timeout: Duration,
+    /// Whose word about clients counts.
+    pub trust: Trust,
     /// The daemon's own log file; none: stderr alone.
     pub log: Option<LogConfig>,
     /// Where the output of instances is kept; none: only the last lines, in memory.

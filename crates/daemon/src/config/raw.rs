@@ -13,7 +13,7 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::account::Account;
 use super::table::{Spot, Switch, Table};
-use super::{Liveness, Readiness, Route, StopSignal, probes, scalar};
+use super::{Liveness, Network, Readiness, Route, StopSignal, probes, scalar};
 
 /// `smoothserve.yaml`.
 pub(super) struct RawMain {
@@ -23,6 +23,8 @@ pub(super) struct RawMain {
     pub(super) sub_config_dir: Option<Spot<PathBuf>>,
     pub(super) state_dir: Option<Spot<PathBuf>>,
     pub(super) shutdown_timeout: Option<Spot<Duration>>,
+    pub(super) trusted_proxies: Option<Vec<Spot<Network>>>,
+    pub(super) forwarded: Option<Spot<bool>>,
     pub(super) log: Option<RawLog>,
     pub(super) instance_log: Option<Switch<RawOutput>>,
 }
@@ -101,6 +103,8 @@ impl RawMain {
             sub_config_dir: table.take("SubConfigDir", &scalar::PATH),
             state_dir: table.take("StateDir", &scalar::PATH),
             shutdown_timeout: table.take("shutdown_timeout", &scalar::DURATION),
+            trusted_proxies: table.take_list("trusted_proxies", &scalar::NETWORK),
+            forwarded: table.take("forwarded", &scalar::FLAG),
             log: table.take_table("log", RawLog::read).map(|log| log.value),
             instance_log: table.take_switch("instance_log", RawOutput::read),
         }

@@ -11,7 +11,8 @@ use super::raw::{RawMain, RawService};
 use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
-    Limits, LogConfig, OutputConfig, Readiness, Resources, RunAs, ServiceConfig, StopSignal, logs,
+    Limits, LogConfig, OutputConfig, Readiness, Resources, RunAs, ServiceConfig, StopSignal, Trust,
+    logs, trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -24,6 +25,7 @@ pub(super) struct Main {
     pub(super) services: (PathBuf, Option<Site>),
     pub(super) state_dir: PathBuf,
     pub(super) shutdown_timeout: Duration,
+    pub(super) trust: Trust,
     pub(super) log: Option<LogConfig>,
     pub(super) output: Option<OutputConfig>,
     /// The folder of `smoothserve.yaml`.
@@ -54,11 +56,12 @@ impl Main {
     /// `file` is absolute; `state_dir` is that of a daemon that names none.
     pub(super) fn new(
         file: &Path,
-        raw: RawMain,
+        mut raw: RawMain,
         state_dir: Option<PathBuf>,
         problems: &mut Vec<Problem>,
     ) -> Self {
         let dir = file.parent().unwrap_or(file).to_owned();
+        let trust = trust::trust(&mut raw);
         let site = raw.sub_config_dir.as_ref().map(|spot| spot.site.clone());
         let named_state_dir = raw.state_dir.map(|spot| absolute(&dir, &spot.value));
         let state_dir = named_state_dir.or(state_dir).unwrap_or_else(|| dir.clone());
@@ -69,6 +72,7 @@ impl Main {
             proxy_port: raw.proxy_port.map(|port| port.value),
             services: (absolute(&dir, &services), site),
             shutdown_timeout: value_or(raw.shutdown_timeout, Duration::from_secs(60)),
+            trust,
             log: raw.log.and_then(|log| logs::log(&dir, log)),
             output: logs::output(&dir, &state_dir, raw.instance_log, problems),
             state_dir,

@@ -14,7 +14,7 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 use super::account::Account;
 use super::host;
 use super::quantity::{duration, size};
-use super::{Pattern, Route, StopSignal};
+use super::{Network, Pattern, Route, StopSignal};
 
 /// A kind of value: how it is read, and what an operator may write.
 pub(super) struct Kind<T> {
@@ -57,6 +57,11 @@ pub(super) const HOSTS: Kind<Vec<Route>> = Kind {
 
 pub(super) const ADDRESS: Kind<IpAddr> =
     Kind { allowed: "an IP address such as 127.0.0.1 or ::1", parse: address };
+
+pub(super) const NETWORK: Kind<Network> = Kind {
+    allowed: "an address or a network such as 10.0.0.0/8 or ::1",
+    parse: |text| Ok(text.parse()?),
+};
 
 /// A port to listen on.
 pub(super) const PORT: Kind<u16> =

@@ -111,6 +111,8 @@ fn every_key_has_its_effect() {
     let folder = config.source.parent().unwrap();
     assert_eq!(config.state_dir, folder.join("state"));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(90));
+    let proxies = ["10.0.0.0/8", "192.0.2.7", "::1"].map(|network| network.parse().unwrap());
+    assert_eq!(config.trust, Trust { proxies: proxies.into(), forwarded: true });
     let [service] = &config.services[..] else { panic!("one service") };
     assert_eq!(service.routes[0].host, Host::Wildcard(".shop.example".into()));
     assert_eq!(service.routes[0].prefix, "/admin");
@@ -208,6 +210,7 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     let full = load(&copy.path().join("smoothserve.yaml")).unwrap_or_else(|e| panic!("{e}"));
     let (shown_hello, hello) = (&shown.services[0], &full.services[0]);
     assert_eq!(full.shutdown_timeout, shown.shutdown_timeout);
+    assert_eq!((&full.trust, &shown.trust), (&Trust::default(), &Trust::default()));
     assert_eq!((full.command, hello.listen), (shown.command, shown_hello.listen));
     let limits = Limits { hold_timeout: None, ..hello.limits.clone() };
     assert_eq!((&limits, &hello.ready), (&shown_hello.limits, &shown_hello.ready));

@@ -107,6 +107,7 @@ fn config(root: &Path) -> crate::config::Config {
         command: ([127, 0, 0, 1], 0).into(),
         state_dir: root.to_owned(),
         shutdown_timeout: Duration::ZERO,
+        trust: crate::config::Trust::default(),
         log: Some(crate::config::LogConfig {
             file: root.join("log/daemon.log"),
             max_size: size,

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit as Place;
 
+use super::forwarded::Peer;
 use super::guard::{MAX_FIELD_COUNT, Noted};
 use super::linger::Lingering;
 use super::{Proxy, request};
@@ -130,8 +131,8 @@ impl Client {
         self.addr
     }
 
-    pub(crate) fn peer(&self) -> &HeaderValue {
-        &self.peer
+    pub(crate) fn peer(&self) -> Peer<'_> {
+        Peer { addr: self.addr.ip(), text: &self.peer }
     }
 
     /// It is to leave after the request it has.

@@ -3,6 +3,7 @@
 //! An [`Exchange`] ends exactly once, as exactly one thing, and whatever it holds is released with
 //! it: by a call that says how it ended, or by being dropped, in a panic too.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +19,8 @@ use super::visit::{RequestLine, Visit};
 pub(crate) struct Exchange {
     service: Arc<ServiceProxy>,
     client: Arc<Client>,
+    /// Who asks, if the client asks for somebody else.
+    behind: Option<IpAddr>,
     began: Instant,
     /// The run that works on it; none while it is held or between two tries.
     pass: Option<Pass>,
@@ -29,11 +32,17 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Counts a request of `client` as accepted.
-    pub(crate) fn begin(service: Arc<ServiceProxy>, client: Arc<Client>, began: Instant) -> Self {
+    pub(crate) fn begin(
+        service: Arc<ServiceProxy>,
+        client: Arc<Client>,
+        behind: Option<IpAddr>,
+        began: Instant,
+    ) -> Self {
         service.counts().begin();
         Self {
             service,
             client,
+            behind,
             began,
             pass: None,
             // What it is if nobody says otherwise: hyper drops a request whose client is gone.
@@ -68,7 +77,7 @@ impl Exchange {
         age: Age,
     ) -> std::io::Result<Link> {
         let pass = self.pass.insert(pass);
-        let visit = Visit::new(Arc::clone(&self.client), line, self.began);
+        let visit = Visit::new(Arc::clone(&self.client), self.behind, line, self.began);
         if let Some(link) = pass.sit(visit, now, age) {
             return Ok(link);
         }
@@ -157,6 +166,7 @@ impl Exchange {
         self.service.traffic().add(took, failed);
         tracing::debug!(
             service = %self.service.name(),
+            client = %self.behind.unwrap_or_else(|| self.client.addr().ip()),
             run = ?self.pass.as_ref().map(Pass::run),
             ?outcome,
             ?took,

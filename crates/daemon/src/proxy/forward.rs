@@ -1,6 +1,7 @@
 //! What changes in the headers on the way through: pure functions on a header map.
 //!
-//! Hop-by-hop fields end here, both ways (RFC 9110 7.6.1); who the client is, is said anew.
+//! Hop-by-hop fields end here, both ways (RFC 9110 7.6.1). Who asks is told in
+//! [`forwarded`](super::forwarded).
 //! Everything is edited in place and nothing is formatted: this runs for every request.
 
 use http::header::{
@@ -10,25 +11,22 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
+use super::forwarded::FORWARDED;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-const HTTP: HeaderValue = HeaderValue::from_static("http");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const TE_OPTION: HeaderValue = HeaderValue::from_static("te");
 const UPGRADE_OPTION: HeaderValue = HeaderValue::from_static("upgrade");
 
-/// Prepares a request for an instance. `peer` is the client's address.
+/// Prepares a request for an instance.
 ///
 /// Framing stays as it came: a lone `Transfer-Encoding: chunked` is what makes hyper's client
 /// forward the body of a GET at all, and `Trailer` what makes it forward trailers.
-pub(crate) fn request(headers: &mut HeaderMap, peer: &HeaderValue) {
+pub(crate) fn request(headers: &mut HeaderMap) {
     let trailers = accepts_trailers(headers);
     remove_hop_by_hop(headers);
     if trailers {
@@ -36,14 +34,6 @@ pub(crate) fn request(headers: &mut HeaderMap, peer: &HeaderValue) {
         // RFC 9110 10.1.4: whoever sends TE says so in Connection.
         headers.insert(CONNECTION, TE_OPTION);
     }
-    // The peer is not trusted: what it says of itself is replaced.
-    headers.remove(FORWARDED);
-    headers.insert(X_FORWARDED_FOR, peer.clone());
-    headers.insert(X_FORWARDED_PROTO, HTTP);
-    match headers.get(HOST).cloned() {
-        Some(host) => headers.insert(X_FORWARDED_HOST, host),
-        None => headers.remove(X_FORWARDED_HOST),
-    };
 }
 
 /// Prepares an answer for the client.
@@ -183,7 +173,8 @@ fn remove_named(headers: &mut HeaderMap) {
 /// Fields that must arrive whatever Connection says: without them a request would be another one,
 /// or would seem to come from somebody else.
 fn is_end_to_end(option: &[u8]) -> bool {
-    const PROTECTED: [HeaderName; 5] = [HOST, CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING, TRAILER];
+    const PROTECTED: [HeaderName; 6] =
+        [HOST, CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING, TRAILER, FORWARDED];
     PROTECTED.iter().any(|name| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
         || option.get(..12).is_some_and(|start| start.eq_ignore_ascii_case(b"x-forwarded-"))
 }
@@ -206,10 +197,7 @@ mod tests {
 
     fn check(before: &[(&'static str, &'static str)], after: &[(&'static str, &'static str)]) {
         let mut found = headers(before);
-        request(&mut found, &HeaderValue::from_static("192.0.2.1"));
-        for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST] {
-            found.remove(name);
-        }
+        request(&mut found);
         assert_eq!(found, headers(after), "{before:?}");
     }
 
@@ -223,7 +211,7 @@ mod tests {
             &[("connection", "keep-alive"), ("keep-alive", "timeout=5"), ("proxy-connection", "x")],
             &[],
         );
-        check(&[("upgrade", "websocket"), ("forwarded", "for=1.2.3.4")], &[]);
+        check(&[("upgrade", "websocket")], &[]);
     }
 
     #[test]
@@ -232,22 +220,16 @@ mod tests {
             &[("connection", "host, Cookie, content-length"), ("host", "a"), ("cookie", "b")],
             &[("host", "a"), ("cookie", "b")],
         );
+        check(
+            &[("connection", "Forwarded, x-forwarded-for"), ("forwarded", "for=192.0.2.1")],
+            &[("forwarded", "for=192.0.2.1")],
+        );
     }
 
     #[test]
     fn only_trailers_is_kept_of_te() {
         check(&[("te", "gzip, trailers")], &[("te", "trailers"), ("connection", "te")]);
         check(&[("te", "gzip")], &[]);
-    }
-
-    #[test]
-    fn what_the_client_says_of_itself_is_replaced() {
-        let mut found = headers(&[("x-forwarded-for", "10.0.0.1"), ("host", "shop:80")]);
-        request(&mut found, &HeaderValue::from_static("192.0.2.1"));
-        assert_eq!(found.get_all(X_FORWARDED_FOR).iter().count(), 1);
-        assert_eq!(found[X_FORWARDED_FOR], "192.0.2.1");
-        assert_eq!(found[X_FORWARDED_PROTO], "http");
-        assert_eq!(found[X_FORWARDED_HOST], "shop:80");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod endpoint;
 mod exchange;
 mod expect;
 mod forward;
+mod forwarded;
 pub mod gate;
 pub mod guard;
 mod hold;
@@ -63,12 +64,14 @@ pub use self::refusal::Refusal;
 pub use self::route::RouteTable;
 pub use self::service::{Choice, ServiceProxy, WhenNone};
 pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};
+use crate::config::Trust;
 
 /// Serves every listener of a daemon from one route table.
 pub struct Proxy {
     table: ArcSwap<RouteTable>,
     doors: Doors,
     rejected: AtomicU64,
+    trust: ArcSwap<Trust>,
     /// Where clients come in.
     entrances: Mutex<HashMap<SocketAddr, (Arc<Entrance>, CancellationToken)>>,
     /// Accept loops, client connections and tunnels.
@@ -91,6 +94,7 @@ impl Proxy {
             table: ArcSwap::from_pointee(table),
             doors: Doors::new(),
             rejected: AtomicU64::new(0),
+            trust: ArcSwap::default(),
             entrances: Mutex::default(),
             tasks: TaskTracker::new(),
             end_of_tunnels: CancellationToken::new(),
@@ -105,6 +109,11 @@ impl Proxy {
         let old = self.table.load();
         let table = left.iter().fold(table, |table, listen| table.keeping(&old, *listen));
         self.table.store(Arc::new(table));
+    }
+
+    /// Believes these from now on, and nobody else; at first, nobody.
+    pub fn trust(&self, trust: Trust) {
+        self.trust.store(Arc::new(trust));
     }
 
     /// Serves clients of `listener` by the routes of `listen`, the address as configured, until
@@ -159,6 +168,10 @@ impl Proxy {
 
     fn table(&self) -> arc_swap::Guard<Arc<RouteTable>> {
         self.table.load()
+    }
+
+    fn trusted(&self) -> arc_swap::Guard<Arc<Trust>> {
+        self.trust.load()
     }
 
     fn doors(&self) -> &Doors {

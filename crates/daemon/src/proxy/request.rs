@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -24,7 +25,7 @@ use super::service::{ServiceProxy, WhenNone};
 use super::tries::{Head, Tries};
 use super::upload::{Upload, Uploading};
 use super::visit::RequestLine;
-use super::{forward, hold, target, upgrade};
+use super::{forward, forwarded, hold, target, upgrade};
 
 /// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
 const NO_HOST: HeaderValue = HeaderValue::from_static("localhost");
@@ -57,6 +58,8 @@ struct Prepared {
     uploading: Uploading,
     asked: Asked,
     tries: Tries,
+    /// Who asks, if the client asks for somebody else.
+    behind: Option<IpAddr>,
     /// The client's side of a protocol switch it asked for.
     upgrade: Option<OnUpgrade>,
 }
@@ -80,12 +83,12 @@ fn prepare(client: &Client, request: Request<Incoming>) -> Result<Prepared, Refu
     let (asked, expectation) = expect::read(&mut head, &body)?;
     let upgrade = upgrade::wanted(&mut head, &body);
     let length = forward::content_length(&head.headers);
-    edit(&mut head, client, upgrade.as_ref().map(|(protocol, _)| protocol));
+    let behind = edit(&mut head, client, upgrade.as_ref().map(|(protocol, _)| protocol));
     let uploading = Uploading::new(body, expectation);
     let tries = Tries::new(&head.method, length, &uploading);
     let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
-    Ok(Prepared { service, request, uploading, asked, tries, upgrade })
+    Ok(Prepared { service, request, uploading, asked, tries, behind, upgrade })
 }
 
 fn route(client: &Client, head: &http::request::Parts) -> Result<Arc<ServiceProxy>, Refusal> {
@@ -96,14 +99,21 @@ fn route(client: &Client, head: &http::request::Parts) -> Result<Arc<ServiceProx
     service.cloned().ok_or_else(|| Refusal::no_route(host))
 }
 
-fn edit(head: &mut http::request::Parts, client: &Client, upgrade: Option<&HeaderValue>) {
-    forward::request(&mut head.headers, client.peer());
+/// Makes of the head what an instance is to see, and gives who asks behind the client, if anybody.
+fn edit(
+    head: &mut http::request::Parts,
+    client: &Client,
+    upgrade: Option<&HeaderValue>,
+) -> Option<IpAddr> {
+    forward::request(&mut head.headers);
     forward::via(&mut head.headers, head.version);
+    let behind = forwarded::tell(&mut head.headers, &client.peer(), &client.proxy().trusted());
     if let Some(protocol) = upgrade {
         forward::upgrade(&mut head.headers, protocol.clone());
     }
     head.headers.entry(header::HOST).or_insert(NO_HOST);
     head.version = Version::HTTP_11;
+    behind
 }
 
 impl Prepared {
@@ -112,9 +122,9 @@ impl Prepared {
         client: &Arc<Client>,
         began: Instant,
     ) -> Result<Response<Download>, Refusal> {
-        let Self { service, request, uploading, asked, mut tries, upgrade } = self;
+        let Self { service, request, uploading, asked, mut tries, behind, upgrade } = self;
         let first = admit(&service)?;
-        let mut exchange = Exchange::begin(service, Arc::clone(client), began);
+        let mut exchange = Exchange::begin(service, Arc::clone(client), behind, began);
         let body = Body { uploading: &uploading, asked: &asked, switches: upgrade.is_some() };
         let sent = send(request, &body, &mut exchange, &mut tries, first).await;
         let (answer, link) = match sent {

@@ -1,5 +1,6 @@
 //! The data plane against raw sockets: a client that writes bytes, instances that follow a script.
 
+mod address;
 mod answers;
 mod drain;
 mod faults;

@@ -3,6 +3,7 @@
 //! Noted for every request, and shown only while a run drains. So noting copies nothing (the target
 //! shares the memory of the request's head), and text is made of those alone that are shown.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +27,8 @@ pub(crate) struct RequestLine {
 #[derive(Clone)]
 pub(crate) struct Visit {
     client: Arc<Client>,
+    /// Who asks, if the client asks for somebody else.
+    behind: Option<IpAddr>,
     line: RequestLine,
     /// When the request was accepted.
     began: Instant,
@@ -46,8 +49,13 @@ impl RequestLine {
 }
 
 impl Visit {
-    pub(crate) fn new(client: Arc<Client>, line: RequestLine, began: Instant) -> Self {
-        Self { client, line, began, is_tunnel: false }
+    pub(crate) fn new(
+        client: Arc<Client>,
+        behind: Option<IpAddr>,
+        line: RequestLine,
+        began: Instant,
+    ) -> Self {
+        Self { client, behind, line, began, is_tunnel: false }
     }
 
     pub(crate) fn began(&self) -> Instant {
@@ -75,7 +83,10 @@ impl Visit {
             method: self.line.method.to_string(),
             path: self.line.path().to_owned(),
             age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            client: self.client.addr().to_string(),
+            client: match self.behind {
+                Some(addr) => addr.to_string(),
+                None => self.client.addr().to_string(),
+            },
             tunnel: self.is_tunnel,
         }
     }

@@ -203,6 +203,7 @@ impl Reloader {
             addresses(&self.config).into_iter().filter(|a| !now_listening.contains(a)).collect();
         let proxies = self.dress(&next);
         self.proxy.swap(RouteTable::new(proxies.clone()), &left);
+        self.proxy.trust(next.trust.clone());
         for (addr, listener) in bound.listeners {
             self.proxy.serve(addr, listener);
         }

@@ -89,6 +89,7 @@ mod tests {
             command: ([127, 0, 0, 1], 0).into(),
             state_dir: "/var/lib/smoothserve".into(),
             shutdown_timeout: Duration::ZERO,
+            trust: crate::config::Trust::default(),
             log: None,
             output: None,
             services_dir: "/etc/services".into(),

@@ -250,7 +250,7 @@ pub(super) fn is_control(byte: u8) -> bool {
 }
 
 /// A `tchar` (RFC 9110 5.6.2).
-pub(super) fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     const TOKEN: [bool; 256] = {
         let mut table = [false; 256];
         let mut byte = 0_u8;

@@ -145,7 +145,7 @@ async fn a_task_that_panics_leaves_nobody_behind() {
     let task = tokio::spawn(async move {
         let line = RequestLine::of(&http::Request::new(()));
         let now = Instant::now();
-        assert!(pass.sit(Visit::new(client, line, now), now, Age::Any).is_none());
+        assert!(pass.sit(Visit::new(client, None, line, now), now, Age::Any).is_none());
         sat.send(()).unwrap();
         tokio::task::yield_now().await;
         panic!("on purpose");
