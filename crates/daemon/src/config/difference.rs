@@ -103,10 +103,11 @@ pub(super) fn between(
 
 /// What differs in whose word counts; all of it is in force for the next request.
 pub(super) fn of_trust(old: &Trust, new: &Trust) -> Vec<String> {
-    let Trust { proxies, forwarded } = old;
+    let Trust { proxies, forwarded, request_id } = old;
     let mut live = Lines::new(ChangeKind::Live);
     live.add("trusted_proxies", proxies, &new.proxies, |proxies| list(proxies));
     live.plain("forwarded", forwarded, &new.forwarded);
+    live.plain("request_id", request_id, &new.request_id);
     live.lines
 }
 

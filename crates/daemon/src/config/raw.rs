@@ -25,6 +25,7 @@ pub(super) struct RawMain {
     pub(super) shutdown_timeout: Option<Spot<Duration>>,
     pub(super) trusted_proxies: Option<Vec<Spot<Network>>>,
     pub(super) forwarded: Option<Spot<bool>>,
+    pub(super) request_id: Option<Spot<bool>>,
     pub(super) log: Option<RawLog>,
     pub(super) instance_log: Option<Switch<RawOutput>>,
 }
@@ -105,6 +106,7 @@ impl RawMain {
             shutdown_timeout: table.take("shutdown_timeout", &scalar::DURATION),
             trusted_proxies: table.take_list("trusted_proxies", &scalar::NETWORK),
             forwarded: table.take("forwarded", &scalar::FLAG),
+            request_id: table.take("request_id", &scalar::FLAG),
             log: table.take_table("log", RawLog::read).map(|log| log.value),
             instance_log: table.take_switch("instance_log", RawOutput::read),
         }

@@ -1,4 +1,4 @@
-//! Whose word about clients counts: the proxies in front, and what is told on their word.
+//! Whose word about clients counts: the proxies in front, and what instances are told on it.
 //!
 //! The only file that knows the library for networks.
 
@@ -20,6 +20,9 @@ pub struct Trust {
     /// `Forwarded` (RFC 7239) is believed before `X-Forwarded-For`, and always sent to instances.
     /// Otherwise it is the other way round, and it is sent where a trusted proxy sent it.
     pub forwarded: bool,
+    /// Each request has a name, in `X-Request-Id` to the instance and back to the client, and in log
+    /// lines. Trusted proxies name theirs.
+    pub request_id: bool,
 }
 
 impl Trust {
@@ -34,6 +37,7 @@ pub(super) fn trust(raw: &mut RawMain) -> Trust {
     Trust {
         proxies: proxies.into_iter().map(|spot: Spot<Network>| spot.value).collect(),
         forwarded: raw.forwarded.as_ref().is_some_and(|spot| spot.value),
+        request_id: raw.request_id.as_ref().is_some_and(|spot| spot.value),
     }
 }
 

@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderValue;
+
 use super::client::Client;
 use super::endpoint::{Age, Pass};
 use super::ledger::Outcome;
@@ -19,8 +21,7 @@ use super::visit::{RequestLine, Visit};
 pub(crate) struct Exchange {
     service: Arc<ServiceProxy>,
     client: Arc<Client>,
-    /// Who asks, if the client asks for somebody else.
-    behind: Option<IpAddr>,
+    asker: Asker,
     began: Instant,
     /// The run that works on it; none while it is held or between two tries.
     pass: Option<Pass>,
@@ -30,19 +31,27 @@ pub(crate) struct Exchange {
     retried: bool,
 }
 
+/// What is known of who sent a request, beyond the client's connection.
+pub(crate) struct Asker {
+    /// Who asks, if the client asks for somebody else.
+    pub(crate) behind: Option<IpAddr>,
+    /// The name of the request, if requests have one.
+    pub(crate) id: Option<HeaderValue>,
+}
+
 impl Exchange {
     /// Counts a request of `client` as accepted.
     pub(crate) fn begin(
         service: Arc<ServiceProxy>,
         client: Arc<Client>,
-        behind: Option<IpAddr>,
+        asker: Asker,
         began: Instant,
     ) -> Self {
         service.counts().begin();
         Self {
             service,
             client,
-            behind,
+            asker,
             began,
             pass: None,
             // What it is if nobody says otherwise: hyper drops a request whose client is gone.
@@ -77,7 +86,7 @@ impl Exchange {
         age: Age,
     ) -> std::io::Result<Link> {
         let pass = self.pass.insert(pass);
-        let visit = Visit::new(Arc::clone(&self.client), self.behind, line, self.began);
+        let visit = Visit::new(Arc::clone(&self.client), self.asker.behind, line, self.began);
         if let Some(link) = pass.sit(visit, now, age) {
             return Ok(link);
         }
@@ -166,7 +175,8 @@ impl Exchange {
         self.service.traffic().add(took, failed);
         tracing::debug!(
             service = %self.service.name(),
-            client = %self.behind.unwrap_or_else(|| self.client.addr().ip()),
+            client = %self.asker.behind.unwrap_or_else(|| self.client.addr().ip()),
+            request_id = self.asker.id.as_ref().and_then(|id| id.to_str().ok()),
             run = ?self.pass.as_ref().map(Pass::run),
             ?outcome,
             ?took,

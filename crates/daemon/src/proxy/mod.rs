@@ -29,6 +29,7 @@ mod losses;
 mod pool;
 mod refusal;
 mod request;
+mod request_id;
 mod route;
 mod service;
 mod slots;

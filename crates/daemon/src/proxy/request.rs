@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -17,7 +16,7 @@ use hyper::upgrade::OnUpgrade;
 use super::body::{Download, GuardedBody};
 use super::client::Client;
 use super::endpoint::{Age, Pass};
-use super::exchange::Exchange;
+use super::exchange::{Asker, Exchange};
 use super::expect::{self, Asked};
 use super::link::Link;
 use super::refusal::Refusal;
@@ -25,7 +24,8 @@ use super::service::{ServiceProxy, WhenNone};
 use super::tries::{Head, Tries};
 use super::upload::{Upload, Uploading};
 use super::visit::RequestLine;
-use super::{forward, forwarded, hold, target, upgrade};
+use super::{forward, forwarded, hold, request_id, target, upgrade};
+use crate::config::Trust;
 
 /// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
 const NO_HOST: HeaderValue = HeaderValue::from_static("localhost");
@@ -36,7 +36,12 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Download>, Infallible> {
     let began = Instant::now();
-    let answered = match prepare(&client, request) {
+    let (prepared, id) = {
+        let trust = client.proxy().trusted();
+        let id = request_id::of(request.headers(), client.peer().addr, &trust);
+        (prepare(&client, request, &trust, id.as_ref()), id)
+    };
+    let answered = match prepared {
         Ok(prepared) => prepared.forward(&client, began).await,
         Err(refusal) => {
             client.proxy().reject();
@@ -48,6 +53,9 @@ pub(crate) async fn answer(
     if stays_http && client.is_leaving() {
         forward::close(response.headers_mut());
     }
+    if let Some(id) = id {
+        request_id::tell(response.headers_mut(), &id);
+    }
     Ok(response)
 }
 
@@ -58,8 +66,7 @@ struct Prepared {
     uploading: Uploading,
     asked: Asked,
     tries: Tries,
-    /// Who asks, if the client asks for somebody else.
-    behind: Option<IpAddr>,
+    asker: Asker,
     /// The client's side of a protocol switch it asked for.
     upgrade: Option<OnUpgrade>,
 }
@@ -73,7 +80,12 @@ enum Failure {
 }
 
 /// Everything that depends on the request alone.
-fn prepare(client: &Client, request: Request<Incoming>) -> Result<Prepared, Refusal> {
+fn prepare(
+    client: &Client,
+    request: Request<Incoming>,
+    trust: &Trust,
+    id: Option<&HeaderValue>,
+) -> Result<Prepared, Refusal> {
     if let Some(refusal) = client.noted().get() {
         return Err(refusal.clone());
     }
@@ -83,12 +95,18 @@ fn prepare(client: &Client, request: Request<Incoming>) -> Result<Prepared, Refu
     let (asked, expectation) = expect::read(&mut head, &body)?;
     let upgrade = upgrade::wanted(&mut head, &body);
     let length = forward::content_length(&head.headers);
-    let behind = edit(&mut head, client, upgrade.as_ref().map(|(protocol, _)| protocol));
+    edit(&mut head, upgrade.as_ref().map(|(protocol, _)| protocol));
+    let behind = forwarded::tell(&mut head.headers, &client.peer(), trust);
+    head.headers.entry(header::HOST).or_insert(NO_HOST);
+    if let Some(id) = id {
+        request_id::tell(&mut head.headers, id);
+    }
+    let asker = Asker { behind, id: id.cloned() };
     let uploading = Uploading::new(body, expectation);
     let tries = Tries::new(&head.method, length, &uploading);
     let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
-    Ok(Prepared { service, request, uploading, asked, tries, behind, upgrade })
+    Ok(Prepared { service, request, uploading, asked, tries, asker, upgrade })
 }
 
 fn route(client: &Client, head: &http::request::Parts) -> Result<Arc<ServiceProxy>, Refusal> {
@@ -99,21 +117,13 @@ fn route(client: &Client, head: &http::request::Parts) -> Result<Arc<ServiceProx
     service.cloned().ok_or_else(|| Refusal::no_route(host))
 }
 
-/// Makes of the head what an instance is to see, and gives who asks behind the client, if anybody.
-fn edit(
-    head: &mut http::request::Parts,
-    client: &Client,
-    upgrade: Option<&HeaderValue>,
-) -> Option<IpAddr> {
+fn edit(head: &mut http::request::Parts, upgrade: Option<&HeaderValue>) {
     forward::request(&mut head.headers);
     forward::via(&mut head.headers, head.version);
-    let behind = forwarded::tell(&mut head.headers, &client.peer(), &client.proxy().trusted());
     if let Some(protocol) = upgrade {
         forward::upgrade(&mut head.headers, protocol.clone());
     }
-    head.headers.entry(header::HOST).or_insert(NO_HOST);
     head.version = Version::HTTP_11;
-    behind
 }
 
 impl Prepared {
@@ -122,9 +132,9 @@ impl Prepared {
         client: &Arc<Client>,
         began: Instant,
     ) -> Result<Response<Download>, Refusal> {
-        let Self { service, request, uploading, asked, mut tries, behind, upgrade } = self;
+        let Self { service, request, uploading, asked, mut tries, asker, upgrade } = self;
         let first = admit(&service)?;
-        let mut exchange = Exchange::begin(service, Arc::clone(client), behind, began);
+        let mut exchange = Exchange::begin(service, Arc::clone(client), asker, began);
         let body = Body { uploading: &uploading, asked: &asked, switches: upgrade.is_some() };
         let sent = send(request, &body, &mut exchange, &mut tries, first).await;
         let (answer, link) = match sent {

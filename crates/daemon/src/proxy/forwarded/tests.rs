@@ -8,7 +8,7 @@ use super::*;
 
 fn trust(networks: &[&str], forwarded: bool) -> Trust {
     let parse = |text: &&str| text.parse().unwrap();
-    Trust { proxies: networks.iter().map(parse).collect(), forwarded }
+    Trust { proxies: networks.iter().map(parse).collect(), forwarded, ..Trust::default() }
 }
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {

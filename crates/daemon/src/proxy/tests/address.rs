@@ -73,3 +73,48 @@ async fn an_operator_is_shown_who_asks_behind_a_trusted_proxy() {
     until(|| !endpoint.blockers(Instant::now(), 1).is_empty()).await;
     assert_eq!(endpoint.blockers(Instant::now(), 1)[0].client, "192.0.2.1");
 }
+
+#[tokio::test]
+async fn a_request_has_one_name_to_the_instance_and_to_the_client() {
+    let house = House::new().await;
+    let backend = Backend::echoing().await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    let ask = "GET / HTTP/1.1\r\nhost: shop\r\nconnection: x-request-id\r\n\
+               x-request-id: mine\r\n\r\n";
+    let mut names = Vec::new();
+    for trust in [Trust::default(), loopback_is_trusted()] {
+        house.proxy.trust(Trust { request_id: true, ..trust });
+        client.write(ask).await;
+        let answer = client.read_message().await.unwrap();
+        let request = String::from_utf8(answer.body).unwrap();
+        let name = header(&answer.head, "x-request-id").unwrap();
+        assert_eq!(header(&request, "x-request-id"), Some(name), "{request}");
+        names.push(name.to_owned());
+    }
+    assert_ne!(names[0], "mine");
+    assert_eq!(names[1], "mine");
+}
+
+#[tokio::test]
+async fn a_refusal_has_a_name_too() {
+    let house = House::new().await;
+    house.proxy.trust(Trust { request_id: true, ..Trust::default() });
+    for request in ["GET / HTTP/1.1\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n"] {
+        let answer = house.ask(request).await;
+        assert_eq!(header(&answer, "x-request-id").map(str::len), Some(32), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_key_a_request_id_is_a_header_as_any_other() {
+    let house = House::new().await;
+    let backend = Backend::echoing().await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    let request = seen(&mut client, "x-request-id: mine\r\n").await;
+    assert_eq!(header(&request, "x-request-id"), Some("mine"));
+    let answer = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let (head, request) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!((header(head, "x-request-id"), header(request, "x-request-id")), (None, None));
+}
