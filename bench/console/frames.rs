@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use smoothserve_protocol::message::Push;
+use smoothserve_protocol::snapshot::Overview;
 use smoothtool::client::Target;
 use smoothtool::input::Key;
 use smoothtool::model::Model;
@@ -29,6 +30,8 @@ struct Desk {
     model: Model,
     painter: Painter<io::Sink>,
     now: u64,
+    /// The overview as it was last told.
+    told: Option<Overview>,
 }
 
 impl Desk {
@@ -43,7 +46,7 @@ impl Desk {
             read_only: false,
         };
         let model = runtime::new_model(&target, look);
-        let mut desk = Self { model, painter: Painter::new(view, io::sink()), now: 0 };
+        let mut desk = Self { model, painter: Painter::new(view, io::sink()), now: 0, told: None };
         desk.tell(Msg::Resize { width, height });
         desk.net(Report::Connected);
         for at in 0..60 {
@@ -67,10 +70,12 @@ impl Desk {
     /// Takes in all that the daemon says at this moment, and says how long that took.
     fn hear(&mut self, at: Tenth) -> Duration {
         let overview = LARGE.overview(Mood::Everything, at);
+        let moved = self.told.as_ref().and_then(|told| overview.moved_since(told));
+        self.told = Some(overview.clone());
         let focus = self.model.focus.clone();
         let detail = focus.map(|name| LARGE.detail(name.as_str(), Mood::Everything, at));
         let began = thread_time();
-        self.net(Report::Push(Push::Overview(overview)));
+        self.net(Report::Push(moved.map_or(Push::Overview(overview), Push::OverviewMoved)));
         if let Some(detail) = detail {
             self.net(Report::Push(Push::Service(detail)));
         }
@@ -134,6 +139,7 @@ fn filter(table: &mut Table, extent: &Extent) -> anyhow::Result<()> {
         for key in "/service-49".chars() {
             slowest = slowest.max(desk.key(Key::Char(key))?);
         }
+        anyhow::ensure!(desk.model.list.shown().len() == 10, "nothing is filtered");
         desk.key(Key::Esc)?;
     }
     table.time((11, "500x16: a key of the filter, longest"), slowest, FILTER_BAR);
