@@ -101,13 +101,15 @@ pub(super) fn between(
     Some((heaviest, all.into_iter().flat_map(|lines| lines.lines).collect()))
 }
 
-/// What differs in whose word counts; all of it is in force for the next request.
+/// What differs in whose word counts; all of it is in force for the next request
+/// or connection.
 pub(super) fn of_trust(old: &Trust, new: &Trust) -> Vec<String> {
-    let Trust { proxies, forwarded, request_id } = old;
+    let Trust { proxies, forwarded, request_id, proxy_protocol } = old;
     let mut live = Lines::new(ChangeKind::Live);
     live.add("trusted_proxies", proxies, &new.proxies, |proxies| list(proxies));
     live.plain("forwarded", forwarded, &new.forwarded);
     live.plain("request_id", request_id, &new.request_id);
+    live.add("proxy_protocol", proxy_protocol, &new.proxy_protocol, |ports| list(ports));
     live.lines
 }
 

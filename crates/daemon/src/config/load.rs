@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::{Colour, ConfigErrors, Problem, printable};
 use super::resolve::{Main, Service};
-use super::{Config, ServiceConfig, clash, read};
+use super::{Config, ServiceConfig, clash, read, trust};
 
 /// Reads `main_file` and the services it names.
 ///
@@ -82,6 +82,9 @@ pub(super) fn assemble(
     if services.is_empty() {
         warnings.push(format!("{} holds no service (*.yaml)", main.services.0.display()));
     }
+    let listening: Vec<u16> = services.iter().map(|service| service.listen.port()).collect();
+    let of_trust = trust::warnings(&main.trust, &listening);
+    warnings.extend(of_trust.into_iter().map(|text| format!("{}: {text}", source.display())));
     Config {
         source,
         command: SocketAddr::new(

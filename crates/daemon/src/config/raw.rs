@@ -26,6 +26,7 @@ pub(super) struct RawMain {
     pub(super) trusted_proxies: Option<Vec<Spot<Network>>>,
     pub(super) forwarded: Option<Spot<bool>>,
     pub(super) request_id: Option<Spot<bool>>,
+    pub(super) proxy_protocol: Option<Vec<Spot<u16>>>,
     pub(super) log: Option<RawLog>,
     pub(super) instance_log: Option<Switch<RawOutput>>,
 }
@@ -107,6 +108,7 @@ impl RawMain {
             trusted_proxies: table.take_list("trusted_proxies", &scalar::NETWORK),
             forwarded: table.take("forwarded", &scalar::FLAG),
             request_id: table.take("request_id", &scalar::FLAG),
+            proxy_protocol: table.take_list("proxy_protocol", &scalar::PORT),
             log: table.take_table("log", RawLog::read).map(|log| log.value),
             instance_log: table.take_switch("instance_log", RawOutput::read),
         }

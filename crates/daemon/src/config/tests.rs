@@ -112,7 +112,13 @@ fn every_key_has_its_effect() {
     assert_eq!(config.state_dir, folder.join("state"));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(90));
     let proxies = ["10.0.0.0/8", "192.0.2.7", "::1"].map(|network| network.parse().unwrap());
-    assert_eq!(config.trust, Trust { proxies: proxies.into(), forwarded: true, request_id: true });
+    let trust = Trust {
+        proxies: proxies.into(),
+        forwarded: true,
+        request_id: true,
+        proxy_protocol: vec![80, 443],
+    };
+    assert_eq!(config.trust, trust);
     let [service] = &config.services[..] else { panic!("one service") };
     assert_eq!(service.routes[0].host, Host::Wildcard(".shop.example".into()));
     assert_eq!(service.routes[0].prefix, "/admin");

@@ -23,6 +23,9 @@ pub struct Trust {
     /// Each request has a name, in `X-Request-Id` to the instance and back to the client, and in log
     /// lines. Trusted proxies name theirs.
     pub request_id: bool,
+    /// Ports of listeners where each connection begins with a header of the PROXY protocol, from one
+    /// of `proxies` unless that is empty.
+    pub proxy_protocol: Vec<u16>,
 }
 
 impl Trust {
@@ -34,11 +37,30 @@ impl Trust {
 
 pub(super) fn trust(raw: &mut RawMain) -> Trust {
     let proxies = raw.trusted_proxies.take().unwrap_or_default();
+    let mut ports: Vec<u16> = raw.proxy_protocol.iter().flatten().map(|spot| spot.value).collect();
+    ports.sort_unstable();
+    ports.dedup();
     Trust {
         proxies: proxies.into_iter().map(|spot: Spot<Network>| spot.value).collect(),
         forwarded: raw.forwarded.as_ref().is_some_and(|spot| spot.value),
         request_id: raw.request_id.as_ref().is_some_and(|spot| spot.value),
+        proxy_protocol: ports,
     }
+}
+
+/// What an operator should know of `trust`, when there are listeners on these ports.
+pub(super) fn warnings(trust: &Trust, listening: &[u16]) -> Vec<String> {
+    let ports = &trust.proxy_protocol;
+    let mut warnings: Vec<String> = ports
+        .iter()
+        .filter(|port| !listening.contains(port))
+        .map(|port| format!("`proxy_protocol` names port {port}, where no service listens"))
+        .collect();
+    if !ports.is_empty() && trust.proxies.is_empty() {
+        let text = "`proxy_protocol` without `trusted_proxies` believes whoever connects";
+        warnings.push(text.to_owned());
+    }
+    warnings
 }
 
 /// Addresses that begin alike, perhaps a single one.

@@ -64,9 +64,9 @@ impl Drop for Held<'_> {
 }
 
 /// A head must be complete in this time, and this is how long a connection may be idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// When the doors close, an idle client may have a request under way: so long is it listened to.
-const LAST_REQUEST: Duration = Duration::from_secs(1);
+pub(super) const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// All headers of a request together.
 pub(super) const MAX_FIELDS: usize = 64 * 1024;
 /// Request line and headers together: more than the guard lets through.

@@ -56,11 +56,22 @@ impl Noted {
     pub(crate) fn get(&self) -> Option<&Refusal> {
         self.0.get()
     }
+
+    pub(crate) fn set(&self, refusal: Refusal) {
+        // It cannot fail: nothing is looked at after the first.
+        let _ = self.0.set(refusal);
+    }
 }
 
 impl<S> Guarded<S> {
+    /// If something is noted already, nothing is read, and that is what the client is told.
     pub(crate) fn new(io: S, max_fields: usize, noted: Noted) -> Self {
-        Self { io, framer: Framer::new(max_fields), held: BytesMut::new(), cleared: 0, noted }
+        let framer = Framer::new(max_fields);
+        let mut guarded = Self { io, framer, held: BytesMut::new(), cleared: 0, noted };
+        if guarded.noted.get().is_some() {
+            guarded.stand_in(STAND_IN);
+        }
+        guarded
     }
 
     pub(crate) fn get_ref(&self) -> &S {
@@ -113,10 +124,13 @@ impl<S> Guarded<S> {
 
     /// Without a stand-in, hyper sees the body break off.
     fn refuse(&mut self, refusal: Refusal, stand_in: &'static [u8]) {
-        self.held = stand_in.into();
-        self.cleared = stand_in.len();
-        // It cannot fail: nothing is looked at after the first.
-        let _ = self.noted.0.set(refusal);
+        self.stand_in(stand_in);
+        self.noted.set(refusal);
+    }
+
+    fn stand_in(&mut self, head: &'static [u8]) {
+        self.held = head.into();
+        self.cleared = head.len();
     }
 
     /// Gives hyper what was cleared of what is held.

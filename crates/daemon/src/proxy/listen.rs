@@ -10,8 +10,8 @@ use tokio::sync::OwnedSemaphorePermit as Place;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Proxy;
 use super::client::{self, Client, Entrance};
+use super::{Proxy, proxy_protocol};
 
 /// When there are no descriptors left, waiting for one beats asking for one in a circle.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -72,6 +72,12 @@ fn admit(
     peer: SocketAddr,
     place: Option<Place>,
 ) {
+    if proxy.trusted().proxy_protocol.contains(&entrance.listen.port()) {
+        let (proxy, entrance) = (Arc::clone(proxy), Arc::clone(entrance));
+        let tasks = proxy.tasks().clone();
+        tasks.spawn(proxy_protocol::serve(proxy, entrance, stream, peer, place));
+        return;
+    }
     let client = Client::new(Arc::clone(proxy), Arc::clone(entrance), peer, place);
     proxy.tasks().spawn(client::serve(client, stream));
 }

@@ -27,6 +27,7 @@ mod link;
 mod listen;
 mod losses;
 mod pool;
+mod proxy_protocol;
 mod refusal;
 mod request;
 mod request_id;

@@ -32,6 +32,10 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, reason: reason.into(), closes: true }
     }
 
+    pub(crate) fn forbidden(reason: &'static str) -> Self {
+        Self { status: StatusCode::FORBIDDEN, reason: reason.into(), closes: true }
+    }
+
     pub(crate) fn method(method: &http::Method) -> Self {
         let reason = format!("method {method} is not allowed");
         Self { status: StatusCode::METHOD_NOT_ALLOWED, reason: reason.into(), closes: true }

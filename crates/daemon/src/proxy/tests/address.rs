@@ -2,6 +2,10 @@
 
 use std::time::Instant;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::harness::PATIENCE;
 use super::*;
 use crate::config::Trust;
 
@@ -117,4 +121,129 @@ async fn without_the_key_a_request_id_is_a_header_as_any_other() {
     let answer = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     let (head, request) = answer.split_once("\r\n\r\n").unwrap();
     assert_eq!((header(head, "x-request-id"), header(request, "x-request-id")), (None, None));
+}
+
+/// A house that demands the PROXY protocol, and an instance that says what it received.
+async fn introducing(proxies: &[&str]) -> (House, Backend) {
+    let house = House::new().await;
+    // The port as configured.
+    let proxies = proxies.iter().map(|network| network.parse().unwrap()).collect();
+    house.proxy.trust(Trust { proxies, proxy_protocol: vec![0], ..Trust::default() });
+    let backend = Backend::echoing().await;
+    house.serve(&backend);
+    (house, backend)
+}
+
+const LAST_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+
+/// Sends each part by itself, and gives all that comes back.
+async fn answer_to(house: &House, parts: impl IntoIterator<Item = &[u8]>) -> String {
+    let mut stream = TcpStream::connect(house.addr).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    for part in parts {
+        stream.write_all(part).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let mut answer = String::new();
+    let reading = stream.read_to_string(&mut answer);
+    tokio::time::timeout(PATIENCE, reading).await.expect("no end came").unwrap();
+    answer
+}
+
+fn binary(command: u8, source: [u8; 4]) -> Vec<u8> {
+    let addresses = [&source[..], &[10, 0, 0, 1], &[0x12, 0x34], &[0, 80]].concat();
+    let extra = [&[0xee, 0, 30][..], &[b'\n'; 30]].concat();
+    let length = [0, u8::try_from(addresses.len() + extra.len()).unwrap()];
+    [b"\r\n\r\n\0\r\nQUIT\n", &[command, 0x11][..], &length, &addresses, &extra].concat()
+}
+
+#[tokio::test]
+async fn a_load_balancer_introduces_its_client_in_either_version() {
+    let (house, _backend) = introducing(&[]).await;
+    for (header_of_proxy, client) in [
+        (b"PROXY TCP4 192.0.2.1 10.0.0.1 4660 80\r\n".to_vec(), "192.0.2.1"),
+        (b"PROXY TCP6 2001:db8::1 ::1 4660 80\r\n".to_vec(), "2001:db8::1"),
+        (b"PROXY TCP6 ::ffff:192.0.2.1 ::1 4660 80\r\n".to_vec(), "192.0.2.1"),
+        (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
+        (binary(0x21, [192, 0, 2, 1]), "192.0.2.1"),
+        (binary(0x20, [192, 0, 2, 1]), "127.0.0.1"),
+    ] {
+        let whole = [&header_of_proxy, LAST_REQUEST].concat();
+        for parts in [1, 5, 40, whole.len()] {
+            let answer = answer_to(&house, whole.chunks(parts)).await;
+            assert_eq!(header(&answer, "x-forwarded-for"), Some(client), "{answer}");
+        }
+    }
+    assert_eq!(house.proxy.rejected(), 0);
+    assert_eq!(house.settled().await.completed, 24);
+}
+
+#[tokio::test]
+async fn nothing_of_a_first_pipeline_is_lost_behind_the_header() {
+    let (house, _backend) = introducing(&[]).await;
+    let pipeline = b"POST /1 HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc";
+    let whole = [&binary(0x21, [192, 0, 2, 1])[..], pipeline, LAST_REQUEST].concat();
+    let answer = answer_to(&house, [&whole[..]]).await;
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
+    assert!(answer.contains("\r\n\r\nabcHTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_introduced_is_told_why_it_is_refused() {
+    let (house, backend) = introducing(&[]).await;
+    for (refused, start) in (1..).zip(["", "PROXY TCP4 1.1.1.1\r\n", "\r\n\r\nGET / HTTP/1.1\r\n"])
+    {
+        let answer = answer_to(&house, [start.as_bytes(), LAST_REQUEST]).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{start:?}: {answer}");
+        assert!(answer.contains("the PROXY protocol"), "{answer}");
+        assert_eq!(header(&answer, "connection"), Some("close"));
+        assert_eq!(house.proxy.rejected(), refused);
+    }
+    assert_eq!((backend.connections(), house.service.ledger().accepted), (0, 0));
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_introduces_clients_if_there_are_any() {
+    let (house, backend) = introducing(&["10.0.0.0/8"]).await;
+    let answer = answer_to(&house, [&binary(0x21, [10, 0, 0, 9])[..], LAST_REQUEST]).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert_eq!((backend.connections(), house.proxy.rejected()), (0, 1));
+
+    let (house, _backend) = introducing(&["127.0.0.0/8"]).await;
+    let answer = answer_to(&house, [&binary(0x21, [192, 0, 2, 1])[..], LAST_REQUEST]).await;
+    assert_eq!(header(&answer, "x-forwarded-for"), Some("192.0.2.1"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_introduced_client_is_the_one_whose_word_counts_or_not() {
+    let (house, _backend) = introducing(&["127.0.0.0/8", "10.0.0.0/8"]).await;
+    let ask = b"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 6.6.6.6\r\nconnection: close\r\n\r\n";
+    for (source, list) in [([192, 0, 2, 1], "192.0.2.1"), ([10, 0, 0, 9], "6.6.6.6, 10.0.0.9")] {
+        let answer = answer_to(&house, [&binary(0x21, source)[..], ask]).await;
+        assert_eq!(header(&answer, "x-forwarded-for"), Some(list), "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_introduce_anybody_is_not_waited_for() {
+    let (house, _backend) = introducing(&[]).await;
+    let mut silent = TcpStream::connect(house.addr).await.unwrap();
+    silent.write_all(b"PROXY TCP4 1").await.unwrap();
+    let began = tokio::time::Instant::now();
+    assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
+    assert!(began.elapsed() >= std::time::Duration::from_secs(30));
+    assert_eq!(house.proxy.rejected(), 0);
+}
+
+#[tokio::test]
+async fn the_doors_close_on_who_has_not_introduced_anybody() {
+    let (house, _backend) = introducing(&[]).await;
+    let mut late = TcpStream::connect(house.addr).await.unwrap();
+    let _silent = TcpStream::connect(house.addr).await.unwrap();
+    house.proxy.close_doors();
+    late.write_all(&[&binary(0x21, [192, 0, 2, 1])[..], LAST_REQUEST].concat()).await.unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    tokio::time::timeout(PATIENCE, house.proxy.closed()).await.expect("somebody stays");
 }
