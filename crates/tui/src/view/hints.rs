@@ -42,6 +42,11 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
     keys(model, &mut canvas.pen(area, last), width);
 }
 
+/// Whether the row above the keys says something.
+pub fn has_line(model: &Model, width: Width) -> bool {
+    prompt(model).is_some() || model.toast.is_some() || progress(model, width).is_some()
+}
+
 /// How far a batch is: `restarting 2 of 5: api, 1 of 4`.
 fn progress(model: &Model, width: Width) -> Option<String> {
     let batch = model.batch.as_ref()?;

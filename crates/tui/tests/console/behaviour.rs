@@ -183,6 +183,16 @@ fn a_service_that_is_gone_is_no_longer_asked_about() {
 }
 
 #[test]
+fn what_is_typed_is_seen_however_old_the_data_are() {
+    let mut stage = Stage::live();
+    stage.press("3");
+    stage.pass(8_000);
+    stage.press("/drain");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains(" /drain_") && frame.contains("data from 14:02:07"), "{frame}");
+}
+
+#[test]
 fn old_data_refuses_commands_and_says_why() {
     let mut stage = Stage::live();
     stage.select("worker-ui");
