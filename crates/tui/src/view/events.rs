@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::Width;
-use crate::fmt::{count, pieces, took};
+use crate::fmt::{count, took, wrapped};
 use crate::model::Model;
 use crate::model::events::Line;
 use crate::style::Role;
@@ -140,12 +140,15 @@ fn whole(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     };
     let margin = if area.width < 72 { 1 } else { 2 };
     let room = usize::from(area.width.saturating_sub(margin).max(1));
-    let mut rest = text.as_str();
-    for (row, piece) in (1..area.height).zip(pieces(&text, room)) {
-        // What does not fit into the last row is cut there.
-        let shown = if row + 1 == area.height { rest } else { piece };
-        found::say(canvas.pen(area, row).to(margin), shown, &model.events.needle, Role::Plain);
-        rest = &rest[piece.len()..];
+    let mut lines = wrapped(&text, room, 0);
+    // What does not fit into the last row is cut there.
+    let last = usize::from(area.height - 1).max(1);
+    if lines.len() > last {
+        let rest = lines.split_off(last - 1).join(" ");
+        lines.push(rest);
+    }
+    for (row, line) in (1..area.height).zip(&lines) {
+        found::say(canvas.pen(area, row).to(margin), line, &model.events.needle, Role::Plain);
     }
 }
 

@@ -150,6 +150,21 @@ fn the_whole_line_is_told_below_the_list() {
 }
 
 #[test]
+fn the_whole_line_is_broken_between_words() {
+    let mut stage = reading();
+    let mut long = event(20, "billing");
+    let text = "exited with code 3 after 132ms, before it was ready; last output: fatal";
+    long.kind = EventKind::Warning { text: text.to_owned() };
+    stage.net(Report::Push(Push::Events(EventBatch { missed: 0, events: vec![long] })));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("\n  billing exited with"), "{frame}");
+    assert!(frame.contains("last output:\n  fatal"), "{frame}");
+    let tiny = stage.text(40, 12);
+    let cut = tiny.lines().filter(|line| line.ends_with('›')).count();
+    assert!(cut >= 1 && tiny.contains(" billing exited with code 3 after 132ms,\n"), "{tiny}");
+}
+
+#[test]
 fn who_asked_and_how_long_it_took_have_columns_where_there_is_room() {
     let mut stage = reading();
     let frame = stage.text(120, 40);
