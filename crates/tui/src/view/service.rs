@@ -1,9 +1,11 @@
 //! One service: how its restart goes, where every request is, its instances, its last minute.
 
+use std::collections::BTreeMap;
+
 use ratatui::layout::Rect;
 use smoothserve_protocol::failure::Failure;
 use smoothserve_protocol::id::{ServiceName, Slot};
-use smoothserve_protocol::snapshot::{OperationKind, OperationView, ServiceDetail};
+use smoothserve_protocol::snapshot::{InstanceState, OperationKind, OperationView, ServiceDetail};
 
 use super::{Width, canary, instances, logs, steps, waits};
 use crate::fmt::{count, duration, latency, rate, share, took};
@@ -214,8 +216,7 @@ fn sum(detail: &ServiceDetail) -> &smoothserve_protocol::snapshot::Ledger {
 fn heading(detail: &ServiceDetail, more: Option<String>, width: u16) -> String {
     let name = &detail.row.name;
     let Some(operation) = &detail.operation else {
-        let state = service_state(detail.row.state);
-        return format!("{name}   {state} on {}", detail.row.generation);
+        return format!("{name}   {}", standing(detail));
     };
     let what = match operation.summary.kind {
         OperationKind::Restart => {
@@ -228,6 +229,22 @@ fn heading(detail: &ServiceDetail, more: Option<String>, width: u16) -> String {
     let what = format!("{name}   {what}");
     let whole = more.map(|more| format!("{what}, {more}"));
     whole.filter(|whole| columns(whole) <= heading_room(width)).unwrap_or(what)
+}
+
+/// The state, and what runs: `ready on g5`; after a restart that ended half-way,
+/// `ready, 1 on g2 and 3 on g1`.
+fn standing(detail: &ServiceDetail) -> String {
+    let state = service_state(detail.row.state);
+    let mut by_generation = BTreeMap::new();
+    for one in detail.instances.iter().filter(|one| one.state != InstanceState::Stopped) {
+        *by_generation.entry(one.generation).or_insert(0_u32) += 1;
+    }
+    if by_generation.len() < 2 {
+        return format!("{state} on {}", detail.row.generation);
+    }
+    let newest_first = by_generation.iter().rev();
+    let parts: Vec<_> = newest_first.map(|(of, number)| format!("{number} on {of}")).collect();
+    format!("{state}, {}", parts.join(" and "))
 }
 
 fn how_far(operation: &OperationView) -> String {

@@ -3,7 +3,7 @@
 use ratatui::style::Color;
 use smoothserve_protocol::id::{OperationId, Slot};
 use smoothserve_protocol::message::Push;
-use smoothserve_protocol::snapshot::{InstanceState, Pip, StepPhase, StepView};
+use smoothserve_protocol::snapshot::{InstanceState, Pip, ServiceState, StepPhase, StepView};
 use smoothtool::console::text;
 use smoothtool::msg::Report;
 
@@ -46,6 +46,33 @@ fn what_happens_to_many_instances_is_in_sight_with_the_one_it_happens_to() {
     }
     let narrow = stage.text(40, 12);
     assert!(narrow.contains("api-11") && narrow.contains("+13"), "{narrow}");
+}
+
+#[test]
+fn a_restart_that_ended_half_way_leaves_both_generations_in_the_heading() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let mut detail = world::api();
+    detail.operation = None;
+    detail.row.operation = None;
+    detail.row.state = ServiceState::Ready;
+    for one in &mut detail.instances {
+        one.state = InstanceState::Ready;
+        one.drain = None;
+    }
+    let mut overview = world::overview();
+    overview.services[0] = detail.row.clone();
+    stage.overview(overview);
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail.clone())))));
+    assert!(stage.text(80, 24).contains("api   ready, 2 on g42 and 2 on g41 "));
+    detail.instances[3].state = InstanceState::Stopped;
+    for one in &mut detail.instances {
+        one.generation = detail.row.generation;
+    }
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("api   ready on g4"), "{frame}");
 }
 
 #[test]
