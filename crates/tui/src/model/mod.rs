@@ -112,6 +112,8 @@ pub struct Toast {
     /// It tells of something refused or failed.
     pub bad: bool,
     until: Moment,
+    /// It is about the last key, and the next one takes it away.
+    answers_key: bool,
 }
 
 /// What the terminal can show.
@@ -126,12 +128,10 @@ pub struct Look {
 /// A command without an answer yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// The verb, as on the command line.
-    pub verb: &'static str,
+    /// What is to be done.
+    pub verb: Verb,
     /// The service.
     pub service: ServiceName,
-    /// The change of course, if it is one.
-    pub steer: Option<Steer>,
 }
 
 /// A picture that is held still.
@@ -323,8 +323,24 @@ impl Model {
 
     /// Shows `text` for a while.
     pub fn say(&mut self, text: String, bad: bool) {
-        self.toast = Some(Toast { text, bad, until: self.clock.now.plus(TOAST) });
+        let until = self.clock.now.plus(TOAST);
+        self.toast = Some(Toast { text, bad, until, answers_key: false });
         self.touch(Dirty::ByInput);
+    }
+
+    /// What was said last is about the key that was pressed last.
+    pub fn toast_answers_key(&mut self) {
+        if let Some(toast) = &mut self.toast {
+            toast.answers_key = true;
+        }
+    }
+
+    /// Takes away what was said of the key before; answers of the daemon stay their time.
+    pub fn forget_last_key(&mut self) {
+        if self.toast.as_ref().is_some_and(|toast| toast.answers_key) {
+            self.toast = None;
+            self.touch(Dirty::ByInput);
+        }
     }
 
     /// Takes the toast away when its time is over.

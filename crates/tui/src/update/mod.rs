@@ -36,7 +36,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
     model.expire_toast();
     note_age(model, was_live);
     let mut effects = match msg {
-        Msg::Key(key) => press(model, key),
+        Msg::Key(key) => answer_key(model, key),
         Msg::Net(report) => net::report(model, *report),
         Msg::Paste(pasted) => {
             paste::take(model, &pasted);
@@ -94,6 +94,17 @@ pub fn update(model: &mut Model, msg: Msg, now: Moment) -> Vec<Effect> {
     effects.extend(logs::ask(model));
     effects.extend(past::ask(model));
     effects.extend(plan::ask(model));
+    effects
+}
+
+/// What `key` does. What it says is no longer true, or no longer of interest, with the next one.
+fn answer_key(model: &mut Model, key: Key) -> Vec<Effect> {
+    model.forget_last_key();
+    let before = model.toast.clone();
+    let effects = press(model, key);
+    if model.toast != before {
+        model.toast_answers_key();
+    }
     effects
 }
 

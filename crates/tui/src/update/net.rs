@@ -1,6 +1,7 @@
 //! What the connection reports: the mirror of the daemon, the age of it, the answers to commands.
 
 use smoothserve_protocol::event::EventBatch;
+use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::message::{Done, Push, Refusal};
 use smoothserve_protocol::moved::OverviewMoved;
 use smoothserve_protocol::snapshot::{DaemonView, Overview, ServiceDetail};
@@ -9,6 +10,7 @@ use super::{batch, list, logs, page, past, plan};
 use crate::effect::{Effect, Order, Ticket};
 use crate::fmt;
 use crate::model::conn::Freshness;
+use crate::model::question::Verb;
 use crate::model::{Dirty, Front, Model, Screen};
 use crate::msg::Report;
 use crate::view;
@@ -54,7 +56,7 @@ pub fn report(model: &mut Model, report: Report) -> Vec<Effect> {
         Report::Unanswered { ticket } => {
             page::unanswered(model, ticket);
             if let Some(asked) = model.pending.remove(&ticket) {
-                let (verb, service) = (asked.verb, asked.service);
+                let (verb, service) = (asked.verb.word(), asked.service);
                 model.say(format!("{verb} {service}: no answer; look before asking again"), true);
             }
         }
@@ -189,17 +191,31 @@ fn answered(model: &mut Model, ticket: Ticket, result: Result<Done, Refusal>) {
     let Some(asked) = model.pending.remove(&ticket) else {
         return page::answered(model, ticket, result);
     };
-    let (verb, service) = (asked.verb, &asked.service);
+    let (verb, service) = (asked.verb.word(), &asked.service);
     match result {
-        Ok(Done::AlreadySo) => model.say(format!("{verb} {service}: it is so already"), false),
+        Ok(Done::AlreadySo) => model.say(already(asked.verb, service), false),
         Ok(Done::Begun { operation }) => {
             model.say(format!("{verb} {service}: {operation} began"), false);
         }
         Ok(Done::Steered { operation }) => {
-            let course = asked.steer.map(|steer| words::course(operation, steer));
-            model.say(format!("{service}: {}", course.unwrap_or_default()), false);
+            let course = match asked.verb {
+                Verb::Steer(steer) => words::course(operation, steer),
+                Verb::Start | Verb::Restart | Verb::Stop | Verb::Kill => String::new(),
+            };
+            model.say(format!("{service}: {course}"), false);
         }
         Ok(_) => model.say(format!("{verb} {service}: done"), false),
         Err(refusal) => model.say(words::refusal(Some(service), &refusal).what, true),
     }
+}
+
+/// What was asked for is so: `api is running already`.
+fn already(verb: Verb, service: &ServiceName) -> String {
+    let state = match verb {
+        Verb::Start => "is running already",
+        Verb::Stop | Verb::Kill => "is stopped already",
+        Verb::Restart => "is being restarted already",
+        Verb::Steer(_) => "goes that way already",
+    };
+    format!("{service} {state}")
 }

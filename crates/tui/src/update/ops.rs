@@ -187,7 +187,7 @@ pub fn extend_by(
 ) -> Effect {
     let steer = Steer::Extend { by_ms };
     let request = Request::Steer { service: service.clone(), operation, steer };
-    act(model, "extend", service, Some(steer), request)
+    act(model, Verb::Steer(steer), service, request)
 }
 
 /// The services that `action` is about, in the order shown; none: it cannot be given, and the
@@ -272,12 +272,8 @@ pub fn confirm(model: &mut Model) -> Vec<Effect> {
 fn carry_out(model: &mut Model, verb: Verb, terms: Terms, subjects: Vec<Subject>) -> Vec<Effect> {
     match &subjects[..] {
         [subject] => {
-            let steer = match verb {
-                Verb::Steer(steer) => Some(steer),
-                Verb::Start | Verb::Restart | Verb::Stop | Verb::Kill => None,
-            };
             let request = request(verb, subject, terms, false);
-            vec![act(model, verb.word(), subject.service.clone(), steer, request)]
+            vec![act(model, verb, subject.service.clone(), request)]
         }
         _ => batch::begin(model, verb, terms, subjects),
     }
@@ -354,15 +350,9 @@ pub fn request(verb: Verb, subject: &Subject, terms: Terms, wait: bool) -> Reque
     }
 }
 
-fn act(
-    model: &mut Model,
-    verb: &'static str,
-    service: ServiceName,
-    steer: Option<Steer>,
-    request: Request,
-) -> Effect {
+fn act(model: &mut Model, verb: Verb, service: ServiceName, request: Request) -> Effect {
     model.last_ticket = Ticket(model.last_ticket.0 + 1);
     let ticket = model.last_ticket;
-    model.pending.insert(ticket, Pending { verb, service, steer });
+    model.pending.insert(ticket, Pending { verb, service });
     Order::Act { ticket, request }.into()
 }

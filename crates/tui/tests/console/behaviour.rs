@@ -316,6 +316,27 @@ fn a_refusal_is_shown_with_its_reason() {
 }
 
 #[test]
+fn what_is_said_of_a_key_is_gone_with_the_next_one() {
+    let mut stage = Stage::live();
+    stage.press("/zzz\r");
+    stage.press("r");
+    assert!(stage.text(80, 24).contains("no service selected"));
+    stage.press("\u{1b}j");
+    assert!(!stage.text(80, 24).contains("no service selected"));
+}
+
+#[test]
+fn what_the_daemon_says_stays_while_keys_are_pressed() {
+    let mut stage = Stage::live();
+    stage.select("worker-ui");
+    let effects = stage.press("u");
+    let [Effect::Order(Order::Act { ticket, .. })] = effects[..] else { panic!("{effects:?}") };
+    stage.net(Report::Answered { ticket, result: Ok(Done::AlreadySo) });
+    stage.press("k");
+    assert!(stage.text(80, 24).contains("worker-ui is running already"));
+}
+
+#[test]
 fn an_answer_is_shown_once() {
     let mut stage = Stage::live();
     stage.select("worker-ui");
