@@ -341,11 +341,24 @@ impl Rollout {
 
     /// A guess of the time still to go; `before` is the length of a turn last time.
     pub(super) fn eta(&self, now: Instant, before: Option<Duration>) -> Option<Duration> {
-        let turn = self.mean_turn().or(before)?;
+        let usual = self.mean_turn().or(before)?;
         let current = self.turns.iter().filter(|turn| self.current.contains(&turn.slot));
-        let left = current.map(|current| turn.saturating_sub(now.duration_since(current.began)));
+        let current: Vec<_> = current.map(|turn| now.duration_since(turn.began)).collect();
+        let left = current.iter().map(|so_far| usual.saturating_sub(*so_far)).max();
         let rounds = self.queue.len().div_ceil(self.width.max(1)) as u32;
-        Some(turn * rounds + left.max().unwrap_or_default())
+        Some(self.expected_turn(usual, &current) * rounds + left.unwrap_or_default())
+    }
+
+    /// How long the next turns may take when they have taken `usual` so far. One that is under way
+    /// and takes longer counts as if it had just ended, lest the guess stand still until it does and
+    /// leap then.
+    fn expected_turn(&self, usual: Duration, current: &[Duration]) -> Duration {
+        let late: Vec<_> = current.iter().filter(|so_far| **so_far > usual).collect();
+        let ended = u32::from(self.replaced());
+        match ended + late.len() as u32 {
+            0 => usual,
+            counted => (usual * ended + late.into_iter().sum::<Duration>()) / counted,
+        }
     }
 
     /// Every step, those begun first.

@@ -362,3 +362,18 @@ fn what_earlier_daemons_knew_is_gone_on_from() {
     let eta = operation.eta_ms.expect("a turn took 5 s in another life");
     assert!((9_000..=10_000).contains(&eta), "{eta}");
 }
+
+#[test]
+fn a_turn_that_takes_longer_than_the_last_ones_is_expected_of_the_next_ones_too() {
+    let mut world = World::new(vec![service("shop", 2)], 7);
+    world.core.recall(OperationId(17), [(name("shop"), Duration::from_secs(5))]);
+    world.settle_boot();
+    for _ in 0..2 {
+        assert!(world.request("shop", Duration::from_secs(30)));
+    }
+    world.restart("shop");
+    world.run_for(Duration::from_secs(20));
+    let operation = world.view("shop").operation.expect("it drains still");
+    let eta = operation.eta_ms.expect("a turn took 5 s in another life");
+    assert!((19_000..=20_000).contains(&eta), "{eta}");
+}
