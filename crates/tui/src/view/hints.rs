@@ -158,6 +158,7 @@ fn label(model: &Model, binding: &Binding<'_>) -> &'static str {
         Action::Restart if marked => "restart marked",
         Action::Stop if marked => "stop marked",
         Action::Start if marked => "start marked",
+        Action::Stop if !kills && model.front.is_none() => "abort",
         _ => binding.hint.unwrap_or_default(),
     }
 }
@@ -193,12 +194,19 @@ fn is_useful(model: &Model, action: Action) -> bool {
             let drains = |name| !model.world.draining(name).is_empty();
             unavailable(model, action).is_none() && model.target().is_some_and(drains)
         }
+        // It would be refused until what runs has ended.
+        Action::Restart | Action::Start if model.marks() == 0 && is_operated_on(model) => false,
         _ => unavailable(model, action).is_none(),
     }
 }
 
 fn is_down(model: &Model) -> bool {
     matches!(model.freshness(), Freshness::Down { .. })
+}
+
+/// Whether an operation runs on the service that a command would be about.
+fn is_operated_on(model: &Model) -> bool {
+    model.target().and_then(|name| model.world.row(name)).is_some_and(|row| row.operation.is_some())
 }
 
 /// What is looked for on the screen.

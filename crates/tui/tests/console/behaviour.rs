@@ -193,6 +193,22 @@ fn what_is_typed_is_seen_however_old_the_data_are() {
 }
 
 #[test]
+fn a_command_that_would_be_refused_is_no_hint() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    let last = |frame: String| frame.lines().last().map(str::to_owned).unwrap_or_default();
+    let overview = last(stage.text(80, 24));
+    assert!(overview.contains("x abort") && !overview.contains("r restart"), "{overview}");
+    stage.press("\r");
+    let service = last(stage.text(80, 24));
+    assert!(service.contains("x abort") && !service.contains("u start"), "{service}");
+    stage.press("1");
+    stage.select("www");
+    let ready = last(stage.text(80, 24));
+    assert!(ready.contains("r restart  x stop  u start"), "{ready}");
+}
+
+#[test]
 fn old_data_refuses_commands_and_says_why() {
     let mut stage = Stage::live();
     stage.select("worker-ui");
@@ -407,8 +423,7 @@ fn a_daemon_that_said_good_bye_is_not_an_alarm() {
 
 #[test]
 fn lost_requests_stay_red_until_they_are_noted() {
-    use smoothtool::style::Role;
-    use smoothtool::view::header::lost_figure;
+        use smoothtool::view::header::lost_figure;
     let mut stage = Stage::live();
     let mut overview = world::overview();
     overview.daemon.traffic.lost = 2;
