@@ -167,15 +167,24 @@ fn row(model: &Model, row: &ServiceRow, pen: &mut Pen<'_>, columns: &Columns) {
     pen.skip(1).left(columns.state, service_state(row.state), Role::of_service(row.state));
     pips(pen, &row.pips, columns.pips);
     let (ready, of) = (ready(row), row.pips.len());
-    let short = ready < of && row.state != ServiceState::Stopped;
-    let role = if short { Role::Moving } else { Role::Plain };
-    pen.skip(2).right(5, &format!("{ready}/{of}"), role);
+    pen.skip(2).right(5, &format!("{ready}/{of}"), readiness(row));
     figures(model, row, pen, columns);
     if columns.all {
         let minute = model.series.last_minute(&row.name, Figure::Rate);
         pen.skip(2);
         spark(pen, &minute, 12);
         pen.right(8, &age(row.since_ms), Role::Quiet);
+    }
+}
+
+/// How bad it is that no more instances are ready: a service of which none is, and of which nobody
+/// is about to change that, answers nothing.
+pub fn readiness(row: &ServiceRow) -> Role {
+    match (ready(row), row.state) {
+        (_, ServiceState::Stopped) => Role::Plain,
+        (0, ServiceState::Degraded | ServiceState::Failed) => Role::Bad,
+        (ready, _) if ready < row.pips.len() => Role::Moving,
+        _ => Role::Plain,
     }
 }
 

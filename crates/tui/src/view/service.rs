@@ -7,7 +7,7 @@ use smoothserve_protocol::failure::Failure;
 use smoothserve_protocol::id::{ServiceName, Slot};
 use smoothserve_protocol::snapshot::{InstanceState, OperationKind, OperationView, ServiceDetail};
 
-use super::{Width, canary, instances, logs, steps, waits};
+use super::{Width, canary, instances, logs, overview, steps, waits};
 use crate::fmt::{count, duration, latency, rate, share, took};
 use crate::model::Model;
 use crate::model::eta::Rise;
@@ -262,7 +262,7 @@ fn summary(detail: &ServiceDetail, pen: &mut Pen<'_>) {
     pen.skip(3);
     let Some(operation) = &detail.operation else {
         let (ready, of) = (ready(&detail.row), detail.row.pips.len());
-        pen.say(&format!("{ready} of {of} ready"), Role::Plain);
+        pen.say(&format!("{ready} of {of} ready"), overview::readiness(&detail.row));
         if let Some(cause) = &detail.stopped_by {
             pen.say(&format!("   stopped {}", words::cause(cause)), Role::Plain);
         }

@@ -11,6 +11,7 @@ use smoothtool::input::Key;
 use smoothtool::keymap::Context;
 use smoothtool::model::{Front, Screen};
 use smoothtool::msg::{Msg, Paste, Report};
+use smoothtool::style::Role;
 
 use crate::stage::Stage;
 use crate::support::world;
@@ -206,6 +207,24 @@ fn a_command_that_would_be_refused_is_no_hint() {
     stage.select("www");
     let ready = last(stage.text(80, 24));
     assert!(ready.contains("r restart  x stop  u start"), "{ready}");
+}
+
+#[test]
+fn a_service_of_which_nothing_is_ready_is_bad() {
+    let mut stage = Stage::live();
+    let mut overview = world::overview();
+    let billing = overview.services.iter_mut().find(|row| row.name == world::name("billing"));
+    for pip in &mut billing.unwrap().pips {
+        pip.state = InstanceState::Backoff;
+    }
+    stage.overview(overview);
+    let frame = stage.frame(80, 24);
+    let text = stage.text(80, 24);
+    let row = text.lines().position(|line| line.contains("billing")).unwrap();
+    let at = text.lines().nth(row).unwrap().split("0/2").next().unwrap().chars().count();
+    let (column, row) = (u16::try_from(at).unwrap(), u16::try_from(row).unwrap());
+    let bad = stage.model.look.theme.style(Role::Bad);
+    assert_eq!(frame[(column, row)].fg, bad.fg.unwrap());
 }
 
 #[test]
@@ -423,7 +442,8 @@ fn a_daemon_that_said_good_bye_is_not_an_alarm() {
 
 #[test]
 fn lost_requests_stay_red_until_they_are_noted() {
-        use smoothtool::view::header::lost_figure;
+    use smoothtool::style::Role;
+    use smoothtool::view::header::lost_figure;
     let mut stage = Stage::live();
     let mut overview = world::overview();
     overview.daemon.traffic.lost = 2;
