@@ -18,6 +18,7 @@ mod install;
 mod legacy;
 mod load;
 mod logs;
+mod observe;
 mod reload;
 mod restart;
 mod rows;

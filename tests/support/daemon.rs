@@ -76,6 +76,16 @@ impl TestDaemon {
         self.command
     }
 
+    /// Where it bound the metrics port, as it said when it was up.
+    ///
+    /// # Panics
+    /// When its configuration names none.
+    pub fn metrics(&self) -> SocketAddr {
+        let ready = read_ready(&self.folder.path().join("ready.json"));
+        let metrics = ready.and_then(|ready| ready["metrics"].as_str()?.parse().ok());
+        metrics.expect("the test configures a metrics port")
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -354,9 +364,11 @@ fn launch(folder: &Folder, arguments: &[&Path]) -> anyhow::Result<Command> {
 
 /// The command port in the ready file; none: it is not there, or not whole yet.
 fn read_command(ready_file: &Path) -> Option<SocketAddr> {
-    let text = fs::read_to_string(ready_file).ok()?;
-    let ready: serde_json::Value = serde_json::from_str(&text).ok()?;
-    ready["command"].as_str()?.parse().ok()
+    read_ready(ready_file)?["command"].as_str()?.parse().ok()
+}
+
+fn read_ready(ready_file: &Path) -> Option<serde_json::Value> {
+    serde_json::from_str(&fs::read_to_string(ready_file).ok()?).ok()
 }
 
 fn log(folder: &Folder) -> String {

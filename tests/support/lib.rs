@@ -14,6 +14,7 @@ pub mod load;
 pub mod look;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod record;
 pub mod setup;
 pub mod terminal;

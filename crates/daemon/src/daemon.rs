@@ -18,6 +18,7 @@ use crate::command::{CommandPort, TokenError, TokenFile};
 use crate::config::{Config, ServiceConfig};
 use crate::core::Input;
 use crate::files::{self, OwnFiles, Watcher};
+use crate::metrics::MetricsPort;
 use crate::proxy::{Proxy, RouteTable, ServiceProxy};
 use crate::reload::{Reloader, Reloads};
 use crate::signal;
@@ -41,9 +42,9 @@ pub enum BindError {
     Token(#[from] TokenError),
 }
 
-/// Descriptors for everything but clients and instances: the runtime, the log, the file watch, the
-/// command port and its sessions.
-const KEPT_DESCRIPTORS: u64 = 32;
+/// Descriptors for everything but clients and instances: the runtime, the logs, the file watch, the
+/// command port and its sessions, the metrics port and who reads there.
+const KEPT_DESCRIPTORS: u64 = 42;
 
 /// What runs beside the daemon's own work.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +61,7 @@ pub struct Daemon {
     lock: Lock,
     token: TokenFile,
     command: TcpListener,
+    metrics: Option<TcpListener>,
     listeners: BTreeMap<SocketAddr, TcpListener>,
 }
 
@@ -73,13 +75,14 @@ impl Daemon {
         let lock = Lock::take(&config.state_dir)?;
         let token = TokenFile::open(&config.state_dir)?;
         let command = listen("CommandPort", config.command)?;
+        let metrics = config.metrics.map(|addr| listen("metrics", addr)).transpose()?;
         let mut listeners = BTreeMap::new();
         for service in &config.services {
             if let Entry::Vacant(place) = listeners.entry(service.listen) {
                 place.insert(listen("port", service.listen)?);
             }
         }
-        Ok(Self { config, lock, token, command, listeners })
+        Ok(Self { config, lock, token, command, metrics, listeners })
     }
 
     /// Where things listen: the command port, and for each configured address the bound one.
@@ -90,6 +93,7 @@ impl Daemon {
         let bound = self.listeners.iter();
         Ok(Addresses {
             command: self.command.local_addr()?,
+            metrics: self.metrics.as_ref().map(TcpListener::local_addr).transpose()?,
             listeners: bound
                 .map(|(addr, l)| Ok((*addr, l.local_addr()?)))
                 .collect::<io::Result<_>>()?,
@@ -103,7 +107,7 @@ impl Daemon {
     pub async fn run(self, options: Options) -> io::Result<()> {
         let addresses = self.addresses()?;
         // The lock goes when everything else has.
-        let Self { config, lock: _lock, token, command, listeners } = self;
+        let Self { config, lock: _lock, token, command, metrics, listeners } = self;
         let services: Vec<(Arc<ServiceConfig>, Arc<ServiceProxy>)> = config
             .services
             .iter()
@@ -139,8 +143,16 @@ impl Daemon {
         let mut command_port = CommandPort::new(token, supervisor.clone(), reloads.clone());
         command_port.move_to(command);
         let command_end = command_port.end();
+        let mut metrics_port = MetricsPort::new(supervisor.clone(), Arc::clone(&proxy));
+        metrics_port.move_to(metrics);
+        let metrics_end = metrics_port.end();
         let signals = tokio::spawn(signal::pass_on(supervisor.clone(), reloads.clone()));
-        let ready = tokio::spawn(announce(supervisor.clone(), addresses, options.ready_file));
+        let ready = tokio::spawn(announce(
+            supervisor.clone(),
+            Arc::clone(&proxy),
+            addresses,
+            options.ready_file,
+        ));
         if options.exit_with_stdin {
             signal::watch_stdin(supervisor.clone());
         }
@@ -151,12 +163,14 @@ impl Daemon {
             proxies,
             supervisor,
             command: command_port,
+            metrics: metrics_port,
             watcher: Arc::clone(&watcher),
             handle: reloads,
         };
         let reloading = tokio::spawn(reloader.run(asks));
 
         driver.run().await;
+        drop(metrics_end);
         // A disk that does not answer must not keep the daemon.
         let _ = timeout(LAST_RECEIPTS, history_thread.end()).await;
         reloading.abort();
@@ -191,6 +205,8 @@ fn watch(config: &Config, own: &Arc<OwnFiles>, supervisor: &Handle) -> Watcher {
 pub struct Addresses {
     /// The command port.
     pub command: SocketAddr,
+    /// Where figures are read, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// By configured address: the one that was bound, which differs where port 0 was asked for.
     pub listeners: BTreeMap<SocketAddr, SocketAddr>,
 }
@@ -203,9 +219,11 @@ impl Addresses {
             .iter()
             .map(|(asked, bound)| format!("\"{asked}\":\"{bound}\""))
             .collect();
+        let metrics = self.metrics.map(|addr| format!("\"metrics\":\"{addr}\","));
         format!(
-            "{{\"command\":\"{}\",\"listeners\":{{{}}},\"pid\":{}}}\n",
+            "{{\"command\":\"{}\",{}\"listeners\":{{{}}},\"pid\":{}}}\n",
             self.command,
+            metrics.unwrap_or_default(),
             listeners.join(","),
             std::process::id()
         )
@@ -226,12 +244,18 @@ fn client_places(services: &[Arc<ServiceConfig>]) -> usize {
 }
 
 /// Tells systemd, and whoever waits for the file, when the first start of everything has ended.
-async fn announce(supervisor: Handle, addresses: Addresses, ready_file: Option<PathBuf>) {
+async fn announce(
+    supervisor: Handle,
+    proxy: Arc<Proxy>,
+    addresses: Addresses,
+    ready_file: Option<PathBuf>,
+) {
     let mut snapshots = supervisor.snapshots();
     if snapshots.wait_for(|snapshot| is_up(snapshot)).await.is_err() {
         return;
     }
     drop(snapshots);
+    proxy.welcome();
     tracing::info!("serving; command port {}", addresses.command);
     if let Some(path) = ready_file
         && let Err(error) = write_whole(&path, &addresses.to_json())

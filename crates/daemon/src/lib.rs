@@ -17,6 +17,7 @@ mod core;
 mod daemon;
 pub mod files;
 pub mod logfile;
+mod metrics;
 pub mod proxy;
 mod reload;
 mod rotation;

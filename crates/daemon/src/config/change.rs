@@ -75,6 +75,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         state_dir,
         shutdown_timeout,
         trust,
+        metrics,
         log,
         output,
         services_dir: _,
@@ -95,6 +96,10 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         lines.push(format!("shutdown_timeout {old} -> {new}"));
     }
     lines.extend(difference::of_trust(trust, &next.trust));
+    if *metrics != next.metrics {
+        let [old, new] = [metrics, &next.metrics].map(|addr| or_none(addr.as_ref()));
+        lines.push(format!("metrics {old} -> {new}"));
+    }
     if *log != next.log {
         lines.push(format!("log changed, {later}"));
     }
@@ -105,6 +110,10 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
     lines.extend(news.difference(&olds).map(|addr| format!("listens on {addr}")));
     lines.extend(olds.difference(&news).map(|addr| format!("no longer listens on {addr}")));
     lines
+}
+
+fn or_none(shown: Option<&impl ToString>) -> String {
+    shown.map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
 fn listeners(config: &Config) -> BTreeSet<SocketAddr> {

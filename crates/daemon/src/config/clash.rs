@@ -27,10 +27,10 @@ pub(super) fn set_defaults(services: &mut [&mut Service]) {
 
 /// Every clash, in the order of the services; of two that clash, it is mostly shown at the second.
 pub(super) fn find(main: &Main, services: &[&Service]) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems: Vec<Problem> = metrics_on_command_port(main).into_iter().collect();
     for (index, service) in services.iter().enumerate() {
-        if let Some(command) = &main.command_port {
-            problems.extend(with_command_port(command.value, &command.site, service));
+        for own in own_listeners(main) {
+            problems.extend(with_own_listener(&own, service));
         }
         problems.extend(own_ports(service));
         for earlier in &services[..index] {
@@ -44,19 +44,51 @@ pub(super) fn find(main: &Main, services: &[&Service]) -> Vec<Problem> {
     problems
 }
 
-fn with_command_port(port: u16, site: &Site, service: &Service) -> Option<Problem> {
-    let command = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-    if port == 0 {
-        return None;
-    }
-    if overlap(command, service.config.listen) {
-        let message = format!("port {port} is the command port");
+/// Where the daemon itself listens.
+struct OwnListener<'a> {
+    addr: SocketAddr,
+    key: &'static str,
+    what: &'static str,
+    site: &'a Site,
+}
+
+fn own_listeners(main: &Main) -> impl Iterator<Item = OwnListener<'_>> {
+    let command = main.command_port.as_ref().map(|port| OwnListener {
+        addr: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port.value),
+        key: "CommandPort",
+        what: "the command port",
+        site: &port.site,
+    });
+    let metrics = main.metrics.as_ref().map(|metrics| OwnListener {
+        addr: metrics.value,
+        key: "metrics",
+        what: "the metrics port",
+        site: &metrics.site,
+    });
+    command.into_iter().chain(metrics).filter(|own| own.addr.port() != 0)
+}
+
+fn metrics_on_command_port(main: &Main) -> Option<Problem> {
+    let mut own = own_listeners(main);
+    let (command, metrics) = (own.next()?, own.next()?);
+    overlap(command.addr, metrics.addr).then(|| {
+        let message = format!("port {} is the command port", command.addr.port());
+        Problem::at(metrics.site, message, "choose another port")
+            .see(command.site, "`CommandPort` is set here")
+    })
+}
+
+fn with_own_listener(own: &OwnListener<'_>, service: &Service) -> Option<Problem> {
+    let OwnListener { addr, key, what, site } = *own;
+    let (port, set) = (addr.port(), format!("`{key}` is set here"));
+    if overlap(addr, service.config.listen) {
+        let message = format!("port {port} is {what}");
         let problem = Problem::at(&service.sites.port, message, "choose another port");
-        return Some(problem.see(site, "`CommandPort` is set here"));
+        return Some(problem.see(site, set));
     }
-    claim_of(service, command).map(|claim| {
-        let message = format!("an instance would get port {port}, which is the command port");
-        Problem::at(claim.site, message, claim.told(None)).see(site, "`CommandPort` is set here")
+    claim_of(service, addr).map(|claim| {
+        let message = format!("an instance would get port {port}, which is {what}");
+        Problem::at(claim.site, message, claim.told(None)).see(site, set)
     })
 }
 

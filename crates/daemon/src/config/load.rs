@@ -1,6 +1,6 @@
 //! From the files to one configuration, or to all that is wrong in them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,6 +79,7 @@ pub(super) fn assemble(
 ) -> Config {
     services.sort_by(|one, other| one.name.cmp(&other.name));
     let mut warnings: Vec<_> = services.iter().flat_map(|service| missing_paths(service)).collect();
+    warnings.extend(main.metrics.as_ref().and_then(|addr| open_metrics(addr.value)));
     if services.is_empty() {
         warnings.push(format!("{} holds no service (*.yaml)", main.services.0.display()));
     }
@@ -94,12 +95,28 @@ pub(super) fn assemble(
         state_dir: main.state_dir,
         shutdown_timeout: main.shutdown_timeout,
         trust: main.trust,
+        metrics: main.metrics.map(|addr| addr.value),
         log: main.log,
         output: main.output,
         services_dir: main.services.0,
         services,
         warnings: warnings.iter().map(|warning| printable(warning)).collect(),
     }
+}
+
+/// Figures that others than this machine and its own network may read.
+fn open_metrics(addr: SocketAddr) -> Option<String> {
+    let is_near = match addr.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    };
+    (!is_near).then(|| {
+        format!(
+            "`metrics: {addr}`: whoever reaches this machine can read the figures, which ask for \
+             no password; 127.0.0.1:{} is reached from here alone",
+            addr.port()
+        )
+    })
 }
 
 /// What a service names and is not there; it may come later.

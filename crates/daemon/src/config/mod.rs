@@ -58,6 +58,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Whose word about clients counts.
     pub trust: Trust,
+    /// Where figures are read, with readiness for load balancers; none: nowhere. Port 0: any free one.
+    pub metrics: Option<SocketAddr>,
     /// The daemon's own log file; none: stderr alone.
     pub log: Option<LogConfig>,
     /// Where the output of instances is kept; none: only the last lines, in memory.

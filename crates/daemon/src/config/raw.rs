@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows a default, a path's folder or another key's value; that is `resolve`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub(super) struct RawMain {
     pub(super) forwarded: Option<Spot<bool>>,
     pub(super) request_id: Option<Spot<bool>>,
     pub(super) proxy_protocol: Option<Vec<Spot<u16>>>,
+    pub(super) metrics: Option<Spot<SocketAddr>>,
     pub(super) log: Option<RawLog>,
     pub(super) instance_log: Option<Switch<RawOutput>>,
 }
@@ -109,6 +110,7 @@ impl RawMain {
             forwarded: table.take("forwarded", &scalar::FLAG),
             request_id: table.take("request_id", &scalar::FLAG),
             proxy_protocol: table.take_list("proxy_protocol", &scalar::PORT),
+            metrics: table.take("metrics", &scalar::SOCKET),
             log: table.take_table("log", RawLog::read).map(|log| log.value),
             instance_log: table.take_switch("instance_log", RawOutput::read),
         }

@@ -26,6 +26,7 @@ pub(super) struct Main {
     pub(super) state_dir: PathBuf,
     pub(super) shutdown_timeout: Duration,
     pub(super) trust: Trust,
+    pub(super) metrics: Option<Spot<SocketAddr>>,
     pub(super) log: Option<LogConfig>,
     pub(super) output: Option<OutputConfig>,
     /// The folder of `smoothserve.yaml`.
@@ -73,6 +74,7 @@ impl Main {
             services: (absolute(&dir, &services), site),
             shutdown_timeout: value_or(raw.shutdown_timeout, Duration::from_secs(60)),
             trust,
+            metrics: raw.metrics,
             log: raw.log.and_then(|log| logs::log(&dir, log)),
             output: logs::output(&dir, &state_dir, raw.instance_log, problems),
             state_dir,

@@ -1,6 +1,6 @@
 //! What a single value may be: one constant per kind, with the words that tell an operator.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -61,6 +61,12 @@ pub(super) const ADDRESS: Kind<IpAddr> =
 pub(super) const NETWORK: Kind<Network> = Kind {
     allowed: "an address or a network such as 10.0.0.0/8 or ::1",
     parse: |text| Ok(text.parse()?),
+};
+
+/// An address and a port to listen on.
+pub(super) const SOCKET: Kind<SocketAddr> = Kind {
+    allowed: "an IP address with a port, such as 127.0.0.1:9100 or [::1]:9100",
+    parse: socket,
 };
 
 /// A port to listen on.
@@ -216,8 +222,18 @@ fn address(text: &str) -> Result<IpAddr, Hint> {
         return Ok(Ipv4Addr::LOCALHOST.into());
     }
     text.parse().map_err(|_| {
-        let has_port = text.parse::<std::net::SocketAddr>().is_ok();
+        let has_port = text.parse::<SocketAddr>().is_ok();
         Hint(has_port.then(|| "the port has a key of its own".to_owned()))
+    })
+}
+
+fn socket(text: &str) -> Result<SocketAddr, Hint> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), number(port)?));
+    }
+    text.parse().map_err(|_| {
+        let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+        Hint(port.ok().map(|port| format!("write `127.0.0.1:{port}`")))
     })
 }
 

@@ -108,6 +108,7 @@ fn config(root: &Path) -> crate::config::Config {
         state_dir: root.to_owned(),
         shutdown_timeout: Duration::ZERO,
         trust: crate::config::Trust::default(),
+        metrics: None,
         log: Some(crate::config::LogConfig {
             file: root.join("log/daemon.log"),
             max_size: size,

@@ -4,7 +4,7 @@
 //! is locked but when a client comes or goes.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,8 @@ use super::slots::Slots;
 pub(crate) struct Doors {
     state: AtomicU8,
     clients: Mutex<Slots<Arc<Client>>>,
+    /// Clients that ever came in.
+    came: AtomicU64,
     /// For those who wait for a next client.
     closing: CancellationToken,
 }
@@ -35,17 +37,24 @@ impl Doors {
         Self {
             state: AtomicU8::new(OPEN),
             clients: Mutex::new(Slots::new()),
+            came: AtomicU64::new(0),
             closing: CancellationToken::new(),
         }
     }
 
     pub(crate) fn register(&self, client: &Arc<Client>) -> Registered<'_> {
         let place = self.clients().insert(Arc::clone(client));
+        self.came.fetch_add(1, Ordering::Relaxed);
         // It may have come through just as everybody was cut.
         if self.state.load(Ordering::SeqCst) == CUT {
             client.cut();
         }
         Registered { doors: self, place }
+    }
+
+    /// Who is in, and who ever came in.
+    pub(crate) fn counts(&self) -> (usize, u64) {
+        (self.clients().len(), self.came.load(Ordering::Relaxed))
     }
 
     /// Nobody new comes in, and whoever is in is asked to leave.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use smoothserve_protocol::id::RunId;
+use smoothserve_protocol::id::{Generation, RunId, Slot};
 use smoothserve_protocol::snapshot::Blocker;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ type Ring = Box<dyn Fn(RunId, Epoch) + Send + Sync>;
 
 /// One launch of one instance.
 pub struct Endpoint {
-    run: RunId,
+    launch: Launched,
     addr: SocketAddr,
     idle_timeout: Duration,
     gate: Gate,
@@ -38,6 +38,17 @@ pub struct Endpoint {
     end_of_tunnels: Mutex<CancellationToken>,
 }
 
+/// Which launch, and of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Launched {
+    /// Its number, never given again.
+    pub run: RunId,
+    /// The instance's place.
+    pub slot: Slot,
+    /// The generation it belongs to.
+    pub generation: Generation,
+}
+
 /// Who is inside a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inside {
@@ -48,18 +59,18 @@ pub struct Inside {
 }
 
 impl Endpoint {
-    /// An open endpoint of `run`, which listens on `addr`.
+    /// An open endpoint of `launch`, which listens on `addr`.
     ///
     /// `ring` is called once per closing, when nobody is inside any more, on whatever thread that
     /// happens; it must not wait.
     pub fn new(
-        run: RunId,
+        launch: Launched,
         addr: SocketAddr,
         limits: &Limits,
         ring: impl Fn(RunId, Epoch) + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
-            run,
+            launch,
             addr,
             idle_timeout: limits.upstream_idle_timeout,
             gate: Gate::new(),
@@ -75,7 +86,12 @@ impl Endpoint {
 
     /// Which launch this is.
     pub fn run(&self) -> RunId {
-        self.run
+        self.launch.run
+    }
+
+    /// Which launch of which instance this is.
+    pub fn launched(&self) -> Launched {
+        self.launch
     }
 
     /// Admits nobody from now on, closes the idle connections, and says who is inside.
@@ -87,7 +103,7 @@ impl Endpoint {
         self.pool.close();
         let inside = self.split(closing.inside);
         if closing.rings {
-            (self.ring)(self.run, epoch);
+            (self.ring)(self.run(), epoch);
         }
         inside
     }
@@ -210,7 +226,7 @@ pub(crate) struct TunnelPass {
 
 impl Pass {
     pub(crate) fn run(&self) -> RunId {
-        self.endpoint.run
+        self.endpoint.run()
     }
 
     pub(crate) fn traffic(&self) -> &RunTraffic {
@@ -266,7 +282,7 @@ impl Drop for Pass {
             self.endpoint.pool.stand_up(seat);
         }
         if let Some(epoch) = self.endpoint.gate.leave() {
-            (self.endpoint.ring)(self.endpoint.run, epoch);
+            (self.endpoint.ring)(self.endpoint.run(), epoch);
         }
     }
 }

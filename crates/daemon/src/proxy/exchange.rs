@@ -170,9 +170,9 @@ impl Exchange {
         let failed = self.failed || matches!(outcome, Outcome::Lost);
         let took = now.saturating_duration_since(self.began);
         if let Some(pass) = &self.pass {
-            pass.traffic().add(took, failed);
+            pass.traffic().add(took, outcome, failed);
         }
-        self.service.traffic().add(took, failed);
+        self.service.traffic().add(took, outcome, failed);
         tracing::debug!(
             service = %self.service.name(),
             client = %self.asker.behind.unwrap_or_else(|| self.client.addr().ip()),

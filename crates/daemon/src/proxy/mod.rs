@@ -34,6 +34,7 @@ mod request_id;
 mod route;
 mod service;
 mod slots;
+mod standing;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -60,11 +61,14 @@ use tokio_util::task::TaskTracker;
 
 use self::client::Entrance;
 use self::doors::Doors;
-pub use self::endpoint::{Endpoint, Inside};
+pub use self::endpoint::{Endpoint, Inside, Launched};
 pub use self::gate::Epoch;
+#[cfg(test)]
+pub(crate) use self::ledger::Outcome;
 pub use self::refusal::Refusal;
 pub use self::route::RouteTable;
 pub use self::service::{Choice, ServiceProxy, WhenNone};
+pub use self::standing::Standing;
 pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};
 use crate::config::Trust;
 
@@ -74,6 +78,7 @@ pub struct Proxy {
     doors: Doors,
     rejected: AtomicU64,
     trust: ArcSwap<Trust>,
+    standing: standing::Announced,
     /// Where clients come in.
     entrances: Mutex<HashMap<SocketAddr, (Arc<Entrance>, CancellationToken)>>,
     /// Accept loops, client connections and tunnels.
@@ -97,6 +102,7 @@ impl Proxy {
             doors: Doors::new(),
             rejected: AtomicU64::new(0),
             trust: ArcSwap::default(),
+            standing: standing::Announced::default(),
             entrances: Mutex::default(),
             tasks: TaskTracker::new(),
             end_of_tunnels: CancellationToken::new(),
@@ -147,6 +153,7 @@ impl Proxy {
     /// Stops accepting, after those who already wait in a queue; answers say `Connection: close`
     /// from now on, and idle clients are listened to for a second more before they are closed.
     pub fn close_doors(&self) {
+        self.standing.leave();
         self.doors.close();
     }
 
@@ -161,6 +168,21 @@ impl Proxy {
     pub fn cut_all(&self) {
         self.doors.cut();
         self.end_of_tunnels.cancel();
+    }
+
+    /// Says that clients are welcome, unless it was said already that they no longer are.
+    pub fn welcome(&self) {
+        self.standing.serve();
+    }
+
+    /// Whether clients are welcome.
+    pub fn standing(&self) -> Standing {
+        self.standing.now()
+    }
+
+    /// Connections from clients that are open, and those there were in all.
+    pub fn connections(&self) -> (usize, u64) {
+        self.doors.counts()
     }
 
     /// Requests refused before they reached a service.

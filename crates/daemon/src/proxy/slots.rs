@@ -30,6 +30,11 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// How many places are taken.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
     pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut T> {
         self.places.get_mut(place)?.as_mut()
     }
@@ -52,5 +57,6 @@ mod tests {
         assert_eq!(slots.insert('c'), a);
         assert_eq!(slots.iter().copied().collect::<Vec<_>>(), ['c', 'b']);
         assert_ne!(a, b);
+        assert_eq!(slots.len(), 2);
     }
 }

@@ -7,9 +7,14 @@ use std::time::Duration;
 
 use histogram::AtomicHistogram;
 
+use super::ledger::Outcome;
+
 /// Figures of one run or of one service, since it began.
 pub struct Traffic {
-    ended: AtomicU64,
+    completed: AtomicU64,
+    client_aborted: AtomicU64,
+    cut: AtomicU64,
+    lost: AtomicU64,
     errors: AtomicU64,
     latency: AtomicHistogram,
 }
@@ -28,7 +33,10 @@ const MAX_VALUE_POWER: u8 = 32;
 impl Traffic {
     pub(crate) fn new() -> Self {
         Self {
-            ended: AtomicU64::new(0),
+            completed: AtomicU64::new(0),
+            client_aborted: AtomicU64::new(0),
+            cut: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             latency: AtomicHistogram::new(GROUPING_POWER, MAX_VALUE_POWER)
                 .expect("the powers are constants that fit each other"),
@@ -37,7 +45,18 @@ impl Traffic {
 
     /// Requests that ended, however they did.
     pub fn ended(&self) -> u64 {
-        self.ended.load(Ordering::Relaxed)
+        self.by_outcome().into_iter().map(|(_, count)| count).sum()
+    }
+
+    /// The same, by how they ended, in the words of the ledger.
+    pub fn by_outcome(&self) -> [(&'static str, u64); 4] {
+        [
+            ("completed", &self.completed),
+            ("client_aborted", &self.client_aborted),
+            ("cut", &self.cut),
+            ("lost", &self.lost),
+        ]
+        .map(|(outcome, count)| (outcome, count.load(Ordering::Relaxed)))
     }
 
     /// Answers with status 500 and above, and requests lost.
@@ -51,8 +70,15 @@ impl Traffic {
     }
 
     /// Adds one request.
-    pub(crate) fn add(&self, took: Duration, failed: bool) {
-        self.ended.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn add(&self, took: Duration, outcome: Outcome, failed: bool) {
+        let count = match outcome {
+            Outcome::Completed => &self.completed,
+            Outcome::ClientAborted => &self.client_aborted,
+            Outcome::Cut => &self.cut,
+            Outcome::Lost => &self.lost,
+            Outcome::Ended => return,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
         if failed {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }

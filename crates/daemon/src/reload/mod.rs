@@ -24,6 +24,7 @@ use crate::command::CommandPort;
 use crate::config::{self, Changes, Colour, Config, Reloaded, ServiceConfig};
 use crate::core::Reconfigure;
 use crate::files::{self, ConfigWatcher, OwnFiles, Watcher};
+use crate::metrics::MetricsPort;
 use crate::proxy::{Choice, Proxy, RouteTable, ServiceProxy, WhenNone};
 use crate::supervisor::{Configuration, Handle, Problems};
 
@@ -81,6 +82,7 @@ pub(crate) struct Reloader {
     pub proxies: BTreeMap<ServiceName, Arc<ServiceProxy>>,
     pub supervisor: Handle,
     pub command: CommandPort,
+    pub metrics: MetricsPort,
     pub watcher: Arc<Watcher>,
     pub handle: Reloads,
 }
@@ -91,6 +93,8 @@ type Place = (PathBuf, PathBuf);
 /// Sockets that are bound and not in use yet.
 struct Bound {
     command: Option<TcpListener>,
+    /// Where the metrics port moves, if it does; there may be none any more.
+    metrics: Option<Option<TcpListener>>,
     listeners: Vec<(SocketAddr, TcpListener)>,
 }
 
@@ -191,10 +195,15 @@ impl Reloader {
         } else {
             Some(listen("CommandPort", next.command)?)
         };
+        let metrics = if next.metrics == self.config.metrics {
+            None
+        } else {
+            Some(next.metrics.map(|addr| listen("metrics", addr)).transpose()?)
+        };
         let old = addresses(&self.config);
         let new = addresses(next).into_iter().filter(|addr| !old.contains(addr));
         let listeners = new.map(|addr| Ok((addr, listen("port", addr)?)));
-        Ok(Bound { command, listeners: listeners.collect::<Result<_, _>>()? })
+        Ok(Bound { command, metrics, listeners: listeners.collect::<Result<_, _>>()? })
     }
 
     async fn apply(&mut self, next: Config, changes: Changes, bound: Bound, problems: Problems) {
@@ -221,6 +230,9 @@ impl Reloader {
         }
         if let Some(listener) = bound.command {
             self.command.move_to(listener);
+        }
+        if let Some(listener) = bound.metrics {
+            self.metrics.move_to(listener);
         }
         let (watcher, services) = (Arc::clone(&self.watcher), next.services.clone());
         self.config = next;

@@ -90,6 +90,7 @@ mod tests {
             state_dir: "/var/lib/smoothserve".into(),
             shutdown_timeout: Duration::ZERO,
             trust: crate::config::Trust::default(),
+            metrics: None,
             log: None,
             output: None,
             services_dir: "/etc/services".into(),

@@ -57,7 +57,7 @@ mod tests {
 
     use super::super::meter::SAMPLE;
     use super::*;
-    use crate::proxy::Traffic;
+    use crate::proxy::{Outcome, Traffic};
 
     fn instance(slot: u16, state: InstanceState, generation: u64) -> InstanceView {
         InstanceView {
@@ -88,9 +88,11 @@ mod tests {
         let (mut meter, traffic, began) = (Meter::default(), Traffic::new(), Instant::now());
         meter.sample(began, &traffic);
         for (count, millis) in answers {
-            (0..*count).for_each(|_| traffic.add(Duration::from_millis(*millis), false));
+            (0..*count).for_each(|_| {
+                traffic.add(Duration::from_millis(*millis), Outcome::Completed, false)
+            });
         }
-        (0..failed).for_each(|_| traffic.add(Duration::from_millis(1), true));
+        (0..failed).for_each(|_| traffic.add(Duration::from_millis(1), Outcome::Completed, true));
         meter.sample(began + SAMPLE, &traffic);
         meter
     }

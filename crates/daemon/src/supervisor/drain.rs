@@ -73,11 +73,11 @@ impl WaitedFor {
 #[cfg(test)]
 mod tests {
     use smoothserve_protocol::event::Cause;
-    use smoothserve_protocol::id::RunId;
+    use smoothserve_protocol::id::{Generation, RunId, Slot};
 
     use super::*;
     use crate::config::Limits;
-    use crate::proxy::Epoch;
+    use crate::proxy::{Epoch, Launched};
 
     fn blocker(path: &str) -> Blocker {
         let (method, client) = ("GET".to_owned(), "127.0.0.1:4000".to_owned());
@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn a_reopened_door_remembers_whom_its_drain_waited_for() {
         let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-        let endpoint = Endpoint::new(RunId(1), addr, &Limits::default(), |_, _| {});
+        let launch = Launched { run: RunId(1), slot: Slot(0), generation: Generation(1) };
+        let endpoint = Endpoint::new(launch, addr, &Limits::default(), |_, _| {});
         assert_eq!(Door::Open.waited_for(&endpoint), None);
         endpoint.close(Epoch(1));
         assert_eq!(Door::Closed.waited_for(&endpoint), Some(WaitedFor::default()));

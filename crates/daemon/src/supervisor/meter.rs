@@ -150,13 +150,16 @@ fn middle(histogram: &SparseHistogram, quantile: f64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::Outcome;
 
     #[test]
     fn figures_are_of_the_last_minute_and_nothing_before_it() {
         let (mut meter, traffic) = (Meter::default(), Traffic::new());
         let began = Instant::now();
         let answer = |millis, count, failed| {
-            (0..count).for_each(|_| traffic.add(Duration::from_millis(millis), failed));
+            (0..count).for_each(|_| {
+                traffic.add(Duration::from_millis(millis), Outcome::Completed, failed)
+            });
         };
         let about = |figure: Option<u64>, millis: u64| {
             figure.is_some_and(|micros| micros.abs_diff(millis * 1000) <= millis * 1000 / 30)

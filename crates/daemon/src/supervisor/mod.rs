@@ -6,8 +6,10 @@
 //! says who holds a port, [`usage`] what runs use, [`inspect`] whether files hold what runs. [`lock`]
 //! keeps a second daemon away, [`records`] are for the one after this, and [`leftover`] is what that
 //! does with them. [`output`] is what instances print, [`drain`] says whom a drain waits for,
-//! [`publish`] adds the traffic figures and tells consoles, [`canary`] compares generations, [`remarks`] says what an application
-//! makes harder, [`history`] keeps receipts on disk. [`configuration`] is a new one on its way.
+//! [`publish`] adds the traffic figures and tells consoles, [`canary`] compares generations,
+//! [`measures`] hands the counters to those who read them themselves, [`remarks`] says what an
+//! application makes harder, [`history`] keeps receipts on disk. [`configuration`] is a new one on its
+//! way.
 
 mod canary;
 mod configuration;
@@ -22,6 +24,7 @@ mod inspect;
 mod journal;
 mod leftover;
 mod lock;
+mod measures;
 mod meter;
 mod output;
 mod ports;
@@ -59,6 +62,9 @@ pub(crate) use self::inspect::Inspector;
 use self::journal::Journal;
 pub(crate) use self::lock::Lock;
 pub use self::lock::LockError;
+pub(crate) use self::measures::{Measures, ServiceMeasures};
+#[cfg(test)]
+pub(crate) use self::measures::{RunMeasures, Turns};
 use self::output::Outputs;
 pub(crate) use self::output::{Question, Subscription};
 pub(crate) use self::ports::holder_name as port_holder;
@@ -82,6 +88,8 @@ enum Message {
     Problems(Problems),
     /// Somebody wants to see how things are now.
     Look(oneshot::Sender<Arc<Snapshot>>),
+    /// Somebody wants to read the counters.
+    Measure(oneshot::Sender<Measures>),
 }
 
 /// Where tasks of the supervisor put what happened.
@@ -176,6 +184,13 @@ impl Handle {
     pub(crate) async fn look(&self) -> Option<Arc<Snapshot>> {
         let (show, shown) = oneshot::channel();
         self.inbox.0.send(Message::Look(show)).ok()?;
+        shown.await.ok()
+    }
+
+    /// Everything that is measured; none when the daemon is on its last step.
+    pub(crate) async fn measure(&self) -> Option<Measures> {
+        let (show, shown) = oneshot::channel();
+        self.inbox.0.send(Message::Measure(show)).ok()?;
         shown.await.ok()
     }
 

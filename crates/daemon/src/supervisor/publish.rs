@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use smoothserve_protocol::event::EventKind;
 use smoothserve_protocol::id::{OperationId, Revision, RunId, ServiceName};
 use smoothserve_protocol::snapshot::{
     DaemonView, InstanceView, Ledger, Receipt, ServiceDetail, ServiceState, Snapshot, Traffic,
@@ -14,6 +15,7 @@ use super::canary;
 use super::configuration::Problems;
 use super::drain;
 use super::journal::unix_ms;
+use super::measures::{Measures, RunMeasures, ServiceMeasures, Turns};
 use super::meter::{Figures, Meter};
 use super::remarks::remarks;
 use super::usage;
@@ -39,6 +41,7 @@ struct ServiceFigures {
     /// Requests that runs of earlier had sent again because a kept connection was closed.
     sent_again: u64,
     opened: Option<Opened>,
+    turns: Turns,
 }
 
 /// The counts as they were when the operation under way began.
@@ -51,7 +54,7 @@ struct Opened {
 impl ServiceFigures {
     fn new(proxy: Arc<ServiceProxy>) -> Self {
         let (meter, receipts) = (Meter::default(), VecDeque::new());
-        Self { proxy, meter, receipts, sent_again: 0, opened: None }
+        Self { proxy, meter, receipts, sent_again: 0, opened: None, turns: Turns::default() }
     }
 }
 
@@ -130,9 +133,19 @@ impl Publisher {
     }
 
     pub(super) fn add_run(&mut self, run: RunId, service: &ServiceName, endpoint: Arc<Endpoint>) {
+        if let Some(figures) = self.services.get_mut(service) {
+            figures.turns.launched += 1;
+        }
         let (service, meter) = (service.clone(), Meter::default());
         let figures = RunFigures { service, endpoint, meter, drain_began_with: 0, used: None };
         self.runs.insert(run, figures);
+    }
+
+    /// Counts what happened to a service.
+    pub(super) fn count(&mut self, service: &ServiceName, kind: &EventKind) {
+        if let Some(figures) = self.services.get_mut(service) {
+            figures.turns.note(kind);
+        }
     }
 
     pub(super) fn remove_run(&mut self, run: RunId) {
@@ -211,6 +224,25 @@ impl Publisher {
             figures.receipts.iter().find(|receipt| receipt.operation == operation)
         });
         kept.map_or(0, |receipt| receipt.ledger.all_lost())
+    }
+
+    /// Everything that is measured, without reading any of it.
+    pub(super) fn measures(&self) -> Measures {
+        let mut runs: HashMap<&ServiceName, Vec<RunMeasures>> = HashMap::new();
+        for run in self.runs.values() {
+            let measures = RunMeasures::new(&run.endpoint, run.used);
+            runs.entry(&run.service).or_default().push(measures);
+        }
+        let services = self.services.iter().map(|(name, figures)| {
+            let mut runs = runs.remove(name).unwrap_or_default();
+            runs.sort_by_key(|run| {
+                let launched = run.endpoint.launched();
+                (launched.slot, launched.generation, launched.run)
+            });
+            let (name, proxy) = (name.clone(), Arc::clone(&figures.proxy));
+            ServiceMeasures { name, proxy, turns: figures.turns, runs }
+        });
+        Measures { snapshot: self.newest(), services: services.collect() }
     }
 
     /// Reads all counters; once a second.

@@ -54,6 +54,8 @@ struct Used {
 pub(super) struct Figures {
     /// In thousandths of one core, since the reading before; none at the first.
     pub cpu_permille: Option<u32>,
+    /// Since its processes began.
+    pub cpu: Duration,
     pub rss_bytes: u64,
 }
 
@@ -77,9 +79,11 @@ impl Usage {
         let page = procfs::page_size();
         let figures = used.into_iter().map(|(run, used)| {
             let mut meter = before.remove(&run).unwrap_or_default();
-            let cpu_permille = meter.permille(at, used.ticks, procfs::ticks_per_second());
+            let per_second = procfs::ticks_per_second();
+            let cpu_permille = meter.permille(at, used.ticks, per_second);
+            let cpu = Duration::from_millis(used.ticks * 1000 / per_second.max(1));
             self.meters.insert(run, meter);
-            (run, Figures { cpu_permille, rss_bytes: used.pages * page })
+            (run, Figures { cpu_permille, cpu, rss_bytes: used.pages * page })
         });
         (purpose, figures.collect())
     }

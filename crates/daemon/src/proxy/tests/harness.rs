@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use smoothserve_protocol::id::{RunId, ServiceName};
+use smoothserve_protocol::id::{Generation, RunId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::Ledger;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{Limits, Readiness, ServiceConfig, StopSignal};
-use crate::proxy::{Choice, Endpoint, Epoch, Proxy, RouteTable, ServiceProxy, WhenNone};
+use crate::proxy::{Choice, Endpoint, Epoch, Launched, Proxy, RouteTable, ServiceProxy, WhenNone};
 
 /// Every wait of a test ends by then, one way or the other.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -106,7 +106,8 @@ impl House {
         let run = RunId(self.next_run.fetch_add(1, Ordering::SeqCst));
         let rings = Arc::clone(&self.rings);
         let ring = move |run, epoch| rings.lock().unwrap().push((run, epoch));
-        Endpoint::new(run, addr, &Limits::default(), ring)
+        let launch = Launched { run, slot: Slot(0), generation: Generation(1) };
+        Endpoint::new(launch, addr, &Limits::default(), ring)
     }
 
     pub(super) fn offer(&self, endpoints: &[&Arc<Endpoint>]) {

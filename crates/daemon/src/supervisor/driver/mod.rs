@@ -233,6 +233,10 @@ impl Driver {
                 // Whoever looked may have gone.
                 let _ = show.send(self.publisher.newest());
             }
+            Message::Measure(show) => {
+                // As above.
+                let _ = show.send(self.publisher.measures());
+            }
             Message::Warn(service, slot, text) => {
                 self.journal.note(Some(service), Some(slot), EventKind::Warning { text });
             }
@@ -346,6 +350,9 @@ impl Driver {
             Effect::Answer { ticket, result } => self.answer(ticket, result),
             Effect::Note { service, slot, kind } => {
                 let kind = self.counted(service.as_ref(), slot, kind);
+                if let Some(service) = &service {
+                    self.publisher.count(service, &kind);
+                }
                 self.journal.note(service, slot, kind);
             }
             Effect::CloseDoors => self.close_doors(),

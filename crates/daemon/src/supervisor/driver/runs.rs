@@ -13,7 +13,7 @@ use super::super::process::{self, Launch};
 use super::{Driver, Run};
 use crate::config::ServiceConfig;
 use crate::core::{DrainId, Input, WhenNone};
-use crate::proxy::{self, Choice, Endpoint, Epoch};
+use crate::proxy::{self, Choice, Endpoint, Epoch, Launched};
 
 impl Driver {
     pub(super) fn launch(&mut self, launch: Launch) {
@@ -27,7 +27,8 @@ impl Driver {
             self.inspector.forget(&service);
         }
         let listed = self.inspector.launching(&config, launch.generation);
-        let endpoint = Endpoint::new(run, addr, &config.limits, ring);
+        let launched = Launched { run, slot, generation: launch.generation };
+        let endpoint = Endpoint::new(launched, addr, &config.limits, ring);
         self.publisher.add_run(run, &service, Arc::clone(&endpoint));
         let (signals, signalled) = mpsc::unbounded_channel();
         let held = Run {
