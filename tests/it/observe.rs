@@ -1,4 +1,8 @@
-//! What is said of requests must be what their clients saw: the metrics port.
+//! What is said of requests must be what their clients saw: the metrics port and the access log.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use smoothserve_protocol::message::Done;
 use smoothserve_tests::daemon::TestDaemon;
@@ -138,4 +142,176 @@ async fn who_does_not_read_keeps_nobody_from_the_figures() {
     assert_eq!((post.status.as_u16(), post.header("allow")), (405, "GET, HEAD"));
     assert_eq!(status(&daemon, "/-/reload").await, 404);
     assert_eq!(http::get(daemon.listen("shop"), "/-/ready").await.unwrap().status, 404);
+}
+
+/// The lines of an access log, each of them whole.
+fn lines(file: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let line = |line| serde_json::from_str(line).expect("a line is an object");
+    whole.lines().map(line).collect()
+}
+
+/// Waits until there are so many.
+async fn logged(file: &Path, count: usize) -> Vec<serde_json::Value> {
+    let all = async || {
+        let lines = lines(file);
+        (lines.len() >= count).then_some(lines)
+    };
+    let lines = wait::until("every request is in the log", all).await;
+    assert_eq!(lines.len(), count, "{lines:#?}");
+    lines
+}
+
+fn count(lines: &[serde_json::Value], key: &str) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in lines {
+        *counts.entry(line[key].to_string()).or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_of_a_rolling_restart_has_one_line() {
+    let setup = Setup::of(Service::new("shop")).key("metrics", ANY_PORT);
+    let setup = setup.key("access_log", "{file_path: log/access.log}");
+    let daemon = setup.start_ready().await.unwrap();
+    let load = Load::start(daemon.listen("shop"), LoadPlan { clients: 8, ..LoadPlan::brisk() });
+    load.answered(50).await;
+    match daemon.restart("shop").await {
+        Ok(Done::Restarted(receipt)) => assert_proof(&receipt, 3),
+        other => panic!("not restarted but {other:?}"),
+    }
+    load.answered(50).await;
+    let report = ended_without_loss(load, &daemon, "shop").await;
+
+    let file = daemon.folder.path().join("log/access.log");
+    let lines = logged(&file, report.sent as usize).await;
+    let of_all = |value: &str| BTreeMap::from([(value.to_owned(), report.sent as usize)]);
+    assert_eq!(count(&lines, "outcome"), of_all("\"completed\""));
+    assert_eq!(count(&lines, "service"), of_all("\"shop\""));
+    let posts = lines.iter().filter(|line| line["method"] == "POST" && line["path"] == "/echo");
+    assert!(posts.count() >= report.posts.len().min(1), "{report}");
+    let generations: Vec<String> = count(&lines, "generation").into_keys().collect();
+    assert_eq!(generations, ["1", "2"]);
+    let instances: Vec<String> = count(&lines, "instance").into_keys().collect();
+    assert_eq!(instances, ["\"shop-1\"", "\"shop-2\"", "\"shop-3\""]);
+    for line in &lines {
+        let number = |key: &str| line[key].as_f64().unwrap_or_else(|| panic!("{key}: {line}"));
+        assert!(number("upstream_ms") <= number("duration_ms"), "{line}");
+        assert!(number("status") < 500.0 && line["client"] == "127.0.0.1", "{line}");
+    }
+    let page = page(&daemon).await;
+    assert_eq!(page.value("smoothserve_access_log_lines_total", &[]), report.sent as f64);
+    assert_eq!(page.value("smoothserve_access_log_dropped_total", &[]), 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_ends_otherwise_is_told_so() {
+    let service = Service::new("shop").key("server_name", "shop").key("default", "false");
+    let setup = Setup::of(service.instances(1)).key("access_log", "{file_path: access.log}");
+    let daemon = setup.start_ready().await.unwrap();
+    let (addr, file) = (daemon.listen("shop"), daemon.folder.path().join("access.log"));
+    let ask = async |host: &str, path: &str| {
+        let request = ::http::Request::get(path).header("host", host);
+        let request = request.header("x-request-id", "a\"b").header("user-agent", "test");
+        http::send(addr, request.body(bytes::Bytes::new()).unwrap()).await
+    };
+    let mut told = Vec::new();
+    let mut next = async || {
+        let mut all = logged(&file, told.len() + 1).await;
+        let last = all.pop().unwrap();
+        told = all;
+        told.push(last.clone());
+        last
+    };
+    let whole = ask("shop", "/status/418?secret=1").await.unwrap();
+    let line = next().await;
+    assert_eq!((&line["status"], &line["path"]), (&418.into(), &"/status/418".into()));
+    assert_eq!((&line["bytes"], &line["host"]), (&whole.body.len().into(), &"shop".into()));
+    assert_eq!((&line["request_id"], &line["user_agent"]), (&"a\"b".into(), &"test".into()));
+
+    ask("elsewhere", "/").await.unwrap();
+    let line = next().await;
+    assert_eq!((&line["outcome"], &line["status"]), (&"rejected".into(), &404.into()));
+    assert!(line["service"].is_null() && line["instance"].is_null(), "{line}");
+
+    // The head may be gone with the body, and then there is an answer of ours.
+    let status = ask("shop", "/abort-mid-body").await.map_or(200, |answer| answer.status.as_u16());
+    let line = next().await;
+    assert_eq!((&line["outcome"], &line["status"]), (&"lost".into(), &status.into()));
+
+    drop(Unfinished::begin(addr, "shop").await.unwrap());
+    let line = next().await;
+    assert_eq!((&line["outcome"], &line["path"]), (&"client_aborted".into(), &"/upload".into()));
+    assert!(line["status"].is_null(), "{line}");
+
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nhost : b\r\n\r\n").await.unwrap();
+    let line = next().await;
+    assert_eq!((&line["outcome"], &line["status"]), (&"rejected".into(), &400.into()));
+    assert!(line["method"].is_null() && line["path"].is_null(), "{line}");
+
+    daemon.stop("shop").await.unwrap();
+    ask("shop", "/").await.unwrap();
+    let line = next().await;
+    assert_eq!((&line["outcome"], &line["status"]), (&"refused".into(), &503.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_moved_away_is_begun_anew_at_a_signal() {
+    let setup = Setup::of(Service::new("shop").instances(1)).key("metrics", ANY_PORT);
+    let daemon = setup.start_ready().await.unwrap();
+    let (first, second) = ("access.log", "other.log");
+    let [first, second] = [first, second].map(|name| daemon.folder.path().join(name));
+    let get = async || http::get(daemon.listen("shop"), "/").await.unwrap();
+    get().await;
+    daemon.folder.set_main("access_log", "{file_path: access.log}").unwrap();
+    assert_eq!(daemon.reload().await.daemon, ["access_log changed"]);
+    get().await;
+    logged(&first, 1).await;
+
+    // As logrotate does it, while the configuration is broken.
+    let moved = first.with_extension("moved");
+    fs::rename(&first, &moved).unwrap();
+    let sound = fs::read(daemon.folder.config_file()).unwrap();
+    daemon.folder.set_main("ProxyPrt", "1").unwrap();
+    daemon.signal(Signal::HUP).unwrap();
+    wait::until("the file is there", async || first.exists().then_some(())).await;
+    get().await;
+    logged(&first, 1).await;
+    assert_eq!(lines(&moved).len(), 1);
+
+    fs::write(daemon.folder.config_file(), sound).unwrap();
+    daemon.folder.set_main("access_log", "{file_path: other.log, format: combined}").unwrap();
+    daemon.reload().await;
+    get().await;
+    let is_combined = async || {
+        let text = fs::read_to_string(&second).unwrap_or_default();
+        text.contains("\"GET / HTTP/1.1\" 200 ").then_some(())
+    };
+    wait::until("the other log has a line", is_combined).await;
+
+    daemon.folder.set_main("access_log", "").unwrap();
+    daemon.reload().await;
+    get().await;
+    let written = page(&daemon).await.value("smoothserve_access_log_lines_total", &[]);
+    assert_eq!((written, lines(&first).len()), (3.0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_lines_of_the_access_log_and_no_request() {
+    let setup = Setup::of(Service::new("shop")).key("metrics", ANY_PORT);
+    let daemon = setup.key("access_log", "{file_path: /dev/full}").start_ready().await.unwrap();
+    let load = Load::start(daemon.listen("shop"), LoadPlan { clients: 8, ..LoadPlan::brisk() });
+    load.answered(100).await;
+    let report = ended_without_loss(load, &daemon, "shop").await;
+    let is_counted = async || {
+        let dropped = page(&daemon).await.value("smoothserve_access_log_dropped_total", &[]);
+        (dropped == report.sent as f64).then_some(())
+    };
+    wait::until("every line is counted", is_counted).await;
+    let log = daemon.log();
+    let told = log.lines().filter(|line| line.contains("access log /dev/full: ")).count();
+    assert_eq!(told, 1, "{log}");
 }

@@ -128,6 +128,7 @@ fn only_what_is_shown_or_written_knows_the_time_of_day() {
         "supervisor/output/files.rs",
         "files/content.rs",
         "logfile.rs",
+        "access_log/mod.rs",
         "rotation.rs",
     ];
     let tests = ["/tests.rs", "/tests/"];

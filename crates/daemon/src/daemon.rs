@@ -13,6 +13,7 @@ use smoothserve_protocol::snapshot::{OperationKind, Snapshot};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+use crate::access_log::AccessLog;
 use crate::bind::{ListenError, listen};
 use crate::command::{CommandPort, TokenError, TokenFile};
 use crate::config::{Config, ServiceConfig};
@@ -136,6 +137,11 @@ impl Daemon {
             Driver::new(fixed, Arc::clone(&proxy), services, disk, limit);
         driver.recall(past);
 
+        let warned = supervisor.clone();
+        let accesses = Arc::clone(proxy.accesses());
+        let access_log = AccessLog::start(accesses, move |text| warned.warn(None, text))?;
+        access_log.keep(config.access_log.clone());
+
         for (addr, listener) in listeners {
             proxy.serve(addr, listener);
         }
@@ -164,6 +170,7 @@ impl Daemon {
             supervisor,
             command: command_port,
             metrics: metrics_port,
+            access_log,
             watcher: Arc::clone(&watcher),
             handle: reloads,
         };
@@ -174,6 +181,8 @@ impl Daemon {
         // A disk that does not answer must not keep the daemon.
         let _ = timeout(LAST_RECEIPTS, history_thread.end()).await;
         reloading.abort();
+        // With it ends the access log, which has its last lines to write.
+        let _ = reloading.await;
         drop(watcher);
         ready.abort();
         signals.abort();

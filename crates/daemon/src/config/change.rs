@@ -77,6 +77,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         trust,
         metrics,
         log,
+        access_log,
         output,
         services_dir: _,
         services: _,
@@ -102,6 +103,9 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
     }
     if *log != next.log {
         lines.push(format!("log changed, {later}"));
+    }
+    if *access_log != next.access_log {
+        lines.push("access_log changed".to_owned());
     }
     if *output != next.output {
         lines.push("instance_log changed".to_owned());

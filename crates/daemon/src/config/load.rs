@@ -97,6 +97,7 @@ pub(super) fn assemble(
         trust: main.trust,
         metrics: main.metrics.map(|addr| addr.value),
         log: main.log,
+        access_log: main.access_log,
         output: main.output,
         services_dir: main.services.0,
         services,

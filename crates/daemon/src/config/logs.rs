@@ -1,13 +1,13 @@
-//! `log` and `instance_log` of `smoothserve.yaml`, with their defaults.
+//! `log`, `access_log` and `instance_log` of `smoothserve.yaml`, with their defaults.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::error::Problem;
-use super::raw::{RawLog, RawOutput};
+use super::raw::{RawAccessLog, RawLog, RawOutput};
 use super::resolve::{absolute, value_or};
 use super::table::Switch;
-use super::{LogConfig, OutputConfig};
+use super::{AccessLogConfig, AccessLogFormat, LogConfig, OutputConfig};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 const DAY: u64 = 24 * 60 * 60;
@@ -21,6 +21,30 @@ pub(super) fn log(dir: &Path, raw: RawLog) -> Option<LogConfig> {
         max_age: days(value_or(raw.max_age, 0)),
         compress: value_or(raw.compress, false),
         debug: value_or(raw.debug, false),
+    })
+}
+
+/// None without `file_path`, whose absence has been noted, and if the daemon's own log is that file.
+pub(super) fn access_log(
+    dir: &Path,
+    raw: RawAccessLog,
+    log: Option<&LogConfig>,
+    problems: &mut Vec<Problem>,
+) -> Option<AccessLogConfig> {
+    let path = raw.file_path?;
+    let file = absolute(dir, &path.value);
+    if log.is_some_and(|log| log.file == file) {
+        let message = "`log` and `access_log` have one file";
+        problems.push(Problem::at(&path.site, message, "choose another file"));
+        return None;
+    }
+    Some(AccessLogConfig {
+        file,
+        format: value_or(raw.format, AccessLogFormat::Json),
+        max_size: value_or(raw.max_size, 100) * MEBIBYTE,
+        max_backups: value_or(raw.max_backups, 10),
+        max_age: days(value_or(raw.max_age, 0)),
+        compress: value_or(raw.compress, false),
     })
 }
 

@@ -62,6 +62,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// The daemon's own log file; none: stderr alone.
     pub log: Option<LogConfig>,
+    /// Where every request has a line; none: nowhere.
+    pub access_log: Option<AccessLogConfig>,
     /// Where the output of instances is kept; none: only the last lines, in memory.
     pub output: Option<OutputConfig>,
     /// The folder of services, absolute.
@@ -88,6 +90,32 @@ pub struct LogConfig {
     pub compress: bool,
     /// Log per-request lines as well.
     pub debug: bool,
+}
+
+/// The file with a line for each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogConfig {
+    /// Absolute.
+    pub file: PathBuf,
+    /// How a request is written down.
+    pub format: AccessLogFormat,
+    /// Begin a new file at this size, in bytes.
+    pub max_size: u64,
+    /// Old files to keep; 0: all.
+    pub max_backups: usize,
+    /// Remove old files of this age; none: never.
+    pub max_age: Option<Duration>,
+    /// Compress old files with gzip.
+    pub compress: bool,
+}
+
+/// How a request is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// An object with all that is known of it.
+    Json,
+    /// As Apache and nginx do.
+    Combined,
 }
 
 /// Files for the output of instances: one a slot, rotated.

@@ -13,7 +13,7 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::account::Account;
 use super::table::{Spot, Switch, Table};
-use super::{Liveness, Network, Readiness, Route, StopSignal, probes, scalar};
+use super::{AccessLogFormat, Liveness, Network, Readiness, Route, StopSignal, probes, scalar};
 
 /// `smoothserve.yaml`.
 pub(super) struct RawMain {
@@ -29,6 +29,7 @@ pub(super) struct RawMain {
     pub(super) proxy_protocol: Option<Vec<Spot<u16>>>,
     pub(super) metrics: Option<Spot<SocketAddr>>,
     pub(super) log: Option<RawLog>,
+    pub(super) access_log: Option<RawAccessLog>,
     pub(super) instance_log: Option<Switch<RawOutput>>,
 }
 
@@ -40,6 +41,16 @@ pub(super) struct RawLog {
     pub(super) max_age: Option<Spot<u32>>,
     pub(super) compress: Option<Spot<bool>>,
     pub(super) debug: Option<Spot<bool>>,
+}
+
+/// `access_log` of `smoothserve.yaml`.
+pub(super) struct RawAccessLog {
+    pub(super) file_path: Option<Spot<PathBuf>>,
+    pub(super) format: Option<Spot<AccessLogFormat>>,
+    pub(super) max_size: Option<Spot<u64>>,
+    pub(super) max_backups: Option<Spot<usize>>,
+    pub(super) max_age: Option<Spot<u32>>,
+    pub(super) compress: Option<Spot<bool>>,
 }
 
 /// `instance_log` of `smoothserve.yaml`.
@@ -112,6 +123,7 @@ impl RawMain {
             proxy_protocol: table.take_list("proxy_protocol", &scalar::PORT),
             metrics: table.take("metrics", &scalar::SOCKET),
             log: table.take_table("log", RawLog::read).map(|log| log.value),
+            access_log: table.take_table("access_log", RawAccessLog::read).map(|log| log.value),
             instance_log: table.take_switch("instance_log", RawOutput::read),
         }
     }
@@ -126,6 +138,19 @@ impl RawLog {
             max_age: table.take("max_age", &scalar::DAYS),
             compress: table.take("compress", &scalar::FLAG),
             debug: table.take("debug", &scalar::FLAG),
+        }
+    }
+}
+
+impl RawAccessLog {
+    fn read(table: &mut Table) -> Self {
+        Self {
+            file_path: table.require("file_path", &scalar::PATH),
+            format: table.take("format", &scalar::ACCESS_LOG_FORMAT),
+            max_size: table.take("max_size", &scalar::MEBIBYTES),
+            max_backups: table.take("max_backups", &scalar::BACKUPS),
+            max_age: table.take("max_age", &scalar::DAYS),
+            compress: table.take("compress", &scalar::FLAG),
         }
     }
 }

@@ -11,8 +11,8 @@ use super::raw::{RawMain, RawService};
 use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
-    Limits, LogConfig, OutputConfig, Readiness, Resources, RunAs, ServiceConfig, StopSignal, Trust,
-    logs, trust,
+    AccessLogConfig, Limits, LogConfig, OutputConfig, Readiness, Resources, RunAs, ServiceConfig,
+    StopSignal, Trust, logs, trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -28,6 +28,7 @@ pub(super) struct Main {
     pub(super) trust: Trust,
     pub(super) metrics: Option<Spot<SocketAddr>>,
     pub(super) log: Option<LogConfig>,
+    pub(super) access_log: Option<AccessLogConfig>,
     pub(super) output: Option<OutputConfig>,
     /// The folder of `smoothserve.yaml`.
     pub(super) dir: PathBuf,
@@ -67,6 +68,10 @@ impl Main {
         let named_state_dir = raw.state_dir.map(|spot| absolute(&dir, &spot.value));
         let state_dir = named_state_dir.or(state_dir).unwrap_or_else(|| dir.clone());
         let services = raw.sub_config_dir.map_or("services".into(), |spot| spot.value);
+        let log = raw.log.and_then(|log| logs::log(&dir, log));
+        let access_log = raw.access_log;
+        let access_log =
+            access_log.and_then(|raw| logs::access_log(&dir, raw, log.as_ref(), problems));
         Self {
             command_port: raw.command_port,
             proxy_addr: value_or(raw.proxy_addr, Ipv4Addr::UNSPECIFIED.into()),
@@ -75,7 +80,8 @@ impl Main {
             shutdown_timeout: value_or(raw.shutdown_timeout, Duration::from_secs(60)),
             trust,
             metrics: raw.metrics,
-            log: raw.log.and_then(|log| logs::log(&dir, log)),
+            log,
+            access_log,
             output: logs::output(&dir, &state_dir, raw.instance_log, problems),
             state_dir,
             dir,

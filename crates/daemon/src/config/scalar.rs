@@ -14,7 +14,7 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 use super::account::Account;
 use super::host;
 use super::quantity::{duration, size};
-use super::{Network, Pattern, Route, StopSignal};
+use super::{AccessLogFormat, Network, Pattern, Route, StopSignal};
 
 /// A kind of value: how it is read, and what an operator may write.
 pub(super) struct Kind<T> {
@@ -94,6 +94,15 @@ pub(super) const HTTP_PATH: Kind<String> = Kind {
     parse: |text| {
         let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
         is_path.then(|| text.to_owned()).ok_or(Hint(None))
+    },
+};
+
+pub(super) const ACCESS_LOG_FORMAT: Kind<AccessLogFormat> = Kind {
+    allowed: "`json` or `combined`",
+    parse: |text| match text {
+        "json" => Ok(AccessLogFormat::Json),
+        "combined" => Ok(AccessLogFormat::Combined),
+        _ => Err(Hint(None)),
     },
 };
 

@@ -83,7 +83,7 @@ fn a_file_of_the_original_program_means_what_it_meant() {
     let config = valid("original");
     let folder = config.source.parent().unwrap().to_owned();
     assert_eq!(config.command, "127.0.0.1:8000".parse().unwrap());
-    assert_eq!(config.metrics, None);
+    assert_eq!((config.metrics, config.access_log), (None, None));
     let log = config.log.unwrap();
     assert_eq!((log.file, log.max_size), (folder.join("log/app.log"), 100 << 20));
     assert_eq!(log.max_age, Some(Duration::from_hours(100 * 24)));
@@ -121,6 +121,15 @@ fn every_key_has_its_effect() {
     };
     assert_eq!(config.trust, trust);
     assert_eq!(config.metrics, Some("[fd00::1]:9100".parse().unwrap()));
+    let access_log = AccessLogConfig {
+        file: folder.join("access.log"),
+        format: AccessLogFormat::Combined,
+        max_size: 2 << 20,
+        max_backups: 0,
+        max_age: Some(Duration::from_hours(24)),
+        compress: true,
+    };
+    assert_eq!(config.access_log, Some(access_log));
     let [service] = &config.services[..] else { panic!("one service") };
     assert_eq!(service.routes[0].host, Host::Wildcard(".shop.example".into()));
     assert_eq!(service.routes[0].prefix, "/admin");
@@ -236,6 +245,9 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     assert_eq!(liveness.failures, 3);
     let Resources { open_files, file_size, memory } = hello.resources;
     assert!(open_files.is_some() && file_size.is_some() && memory.is_some());
+    let access_log = full.access_log.unwrap();
+    assert_eq!((access_log.max_size, access_log.max_backups), (100 << 20, 10));
+    assert_eq!((access_log.format, access_log.max_age), (AccessLogFormat::Json, None));
     assert_eq!(full.metrics, Some("127.0.0.1:9100".parse().unwrap()));
     let log = full.log.unwrap();
     assert_eq!((log.max_size, log.max_backups, log.max_age), (100 << 20, 10, None));

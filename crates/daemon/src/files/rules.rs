@@ -25,14 +25,15 @@ pub struct OwnFiles {
 }
 
 impl OwnFiles {
-    /// The log with its old files, the output of instances, and what lies in the state folder.
+    /// The logs with their old files, the output of instances, and what lies in the state folder.
     pub fn of(config: &Config) -> Self {
         let output = config.output.iter().map(|output| output.folder.clone());
         let log = config.log.iter().map(|log| log.file.clone());
+        let access_log = config.access_log.iter().map(|log| log.file.clone());
         let state = config.state_dir.join("smoothserve");
         Self {
             folders: output.flat_map(under_both_names).collect(),
-            stems: log.chain([state]).flat_map(under_both_names).collect(),
+            stems: log.chain(access_log).chain([state]).flat_map(under_both_names).collect(),
         }
     }
 

@@ -109,6 +109,7 @@ fn config(root: &Path) -> crate::config::Config {
         shutdown_timeout: Duration::ZERO,
         trust: crate::config::Trust::default(),
         metrics: None,
+        access_log: None,
         log: Some(crate::config::LogConfig {
             file: root.join("log/daemon.log"),
             max_size: size,

@@ -103,6 +103,12 @@ fn daemon(page: &mut Exposition, measures: &Measures, proxy: &Proxy) {
     one("smoothserve_connections_total", Counter, "Connections from clients.", came as f64);
     let help = "Requests that reached no service: no route, or refused as malformed.";
     one("smoothserve_requests_rejected_total", Counter, help, proxy.rejected() as f64);
+    let (written, dropped) = proxy.accesses().counts();
+    let help = "Requests written to the access log.";
+    one("smoothserve_access_log_lines_total", Counter, help, written as f64);
+    let help = "Requests that should be in the access log and are not: the disk takes nothing, or \
+                too little.";
+    one("smoothserve_access_log_dropped_total", Counter, help, dropped as f64);
     page.family("smoothserve_build_info", Gauge, "The daemon's version.")
         .add(&[("version", &view.version)], 1);
 }

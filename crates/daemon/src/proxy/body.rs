@@ -66,6 +66,11 @@ impl GuardedBody {
         mut frame: Option<Result<Frame<Bytes>, hyper::Error>>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let (Some(Ok(frame)), Some((_, exchange))) = (&frame, &mut self.under_way)
+            && let Some(data) = frame.data_ref()
+        {
+            exchange.handed_over(data.len());
+        }
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {

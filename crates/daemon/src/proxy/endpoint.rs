@@ -229,6 +229,10 @@ impl Pass {
         self.endpoint.run()
     }
 
+    pub(crate) fn launched(&self) -> Launched {
+        self.endpoint.launched()
+    }
+
     pub(crate) fn traffic(&self) -> &RunTraffic {
         &self.endpoint.traffic
     }

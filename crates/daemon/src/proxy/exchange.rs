@@ -5,10 +5,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
+use super::access::Access;
 use super::client::Client;
 use super::endpoint::{Age, Pass};
 use super::ledger::Outcome;
@@ -29,6 +30,8 @@ pub(crate) struct Exchange {
     /// The instance answered with 500 or above.
     failed: bool,
     retried: bool,
+    /// For the access log.
+    note: Option<Box<Access>>,
 }
 
 /// What is known of who sent a request, beyond the client's connection.
@@ -46,8 +49,12 @@ impl Exchange {
         client: Arc<Client>,
         asker: Asker,
         began: Instant,
+        mut note: Option<Box<Access>>,
     ) -> Self {
         service.counts().begin();
+        if let Some(note) = &mut note {
+            note.service = Some(Arc::clone(&service));
+        }
         Self {
             service,
             client,
@@ -58,6 +65,7 @@ impl Exchange {
             outcome: Outcome::ClientAborted,
             failed: false,
             retried: false,
+            note,
         }
     }
 
@@ -85,6 +93,9 @@ impl Exchange {
         now: Instant,
         age: Age,
     ) -> std::io::Result<Link> {
+        if let Some(note) = &mut self.note {
+            note.entered(pass.launched());
+        }
         let pass = self.pass.insert(pass);
         let visit = Visit::new(Arc::clone(&self.client), self.asker.behind, line, self.began);
         if let Some(link) = pass.sit(visit, now, age) {
@@ -111,6 +122,9 @@ impl Exchange {
 
     /// A second try begins.
     pub(crate) fn retry(&mut self) {
+        if let Some(note) = &mut self.note {
+            note.retries += 1;
+        }
         if !self.retried {
             self.retried = true;
             self.service.counts().retried();
@@ -120,6 +134,23 @@ impl Exchange {
     /// What the instance answered.
     pub(crate) fn answered(&mut self, status: http::StatusCode) {
         self.failed = status.is_server_error();
+        if let Some(note) = &mut self.note {
+            note.answered(status);
+        }
+    }
+
+    /// It waited for an instance.
+    pub(crate) fn waited(&mut self, time: Duration) {
+        if let Some(note) = &mut self.note {
+            note.held += time;
+        }
+    }
+
+    /// So many bytes of the answer's body were handed over.
+    pub(crate) fn handed_over(&mut self, bytes: usize) {
+        if let Some(note) = &mut self.note {
+            note.bytes += bytes as u64;
+        }
     }
 
     /// The last byte was handed over; `link` may serve another request.
@@ -148,6 +179,9 @@ impl Exchange {
     /// There will be no answer but ours.
     pub(crate) fn lose(mut self, refusal: Refusal) -> Refusal {
         self.report_loss(refusal.reason());
+        if let Some(note) = &mut self.note {
+            note.refused(&refusal);
+        }
         self.outcome = Outcome::Lost;
         refusal
     }
@@ -183,6 +217,9 @@ impl Exchange {
             "request ended"
         );
         self.service.counts().end(outcome);
+        if let Some(note) = self.note.take() {
+            self.client.proxy().accesses().tell(note, now, outcome.name());
+        }
     }
 }
 

@@ -36,6 +36,19 @@ pub(crate) enum Outcome {
     Ended,
 }
 
+impl Outcome {
+    /// In the words of the ledger.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::ClientAborted => "client_aborted",
+            Self::Cut => "cut",
+            Self::Lost => "lost",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// A reader that meets a writer between two of its steps looks again; more often than this only if
 /// that writer's thread does not run at all.
 const LOOKS: usize = 1000;

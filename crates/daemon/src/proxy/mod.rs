@@ -8,8 +8,9 @@
 //! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
 //! the last byte), [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what
 //! makes "no request lost" true), [`guard`] (what of a client's bytes is let in), [`client`],
-//! [`listen`] and [`doors`] (connections from clients).
+//! [`listen`] and [`doors`] (connections from clients), [`access`] (what is told of a request).
 
+mod access;
 mod body;
 mod client;
 mod doors;
@@ -59,6 +60,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::access::{Access, Accesses, Text, Told};
 use self::client::Entrance;
 use self::doors::Doors;
 pub use self::endpoint::{Endpoint, Inside, Launched};
@@ -79,6 +81,7 @@ pub struct Proxy {
     rejected: AtomicU64,
     trust: ArcSwap<Trust>,
     standing: standing::Announced,
+    accesses: Arc<Accesses>,
     /// Where clients come in.
     entrances: Mutex<HashMap<SocketAddr, (Arc<Entrance>, CancellationToken)>>,
     /// Accept loops, client connections and tunnels.
@@ -103,6 +106,7 @@ impl Proxy {
             rejected: AtomicU64::new(0),
             trust: ArcSwap::default(),
             standing: standing::Announced::default(),
+            accesses: Arc::default(),
             entrances: Mutex::default(),
             tasks: TaskTracker::new(),
             end_of_tunnels: CancellationToken::new(),
@@ -188,6 +192,11 @@ impl Proxy {
     /// Requests refused before they reached a service.
     pub fn rejected(&self) -> u64 {
         self.rejected.load(Ordering::Relaxed)
+    }
+
+    /// What is told of each request.
+    pub(crate) fn accesses(&self) -> &Arc<Accesses> {
+        &self.accesses
     }
 
     fn table(&self) -> arc_swap::Guard<Arc<RouteTable>> {

@@ -102,8 +102,17 @@ impl Refusal {
         &self.reason
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What the client reads.
+    pub(crate) fn text(&self) -> String {
+        format!("{} {}\n", self.status.as_u16(), self.reason)
+    }
+
     pub(crate) fn into_response(self) -> Response<Download> {
-        let text = Bytes::from(format!("{} {}\n", self.status.as_u16(), self.reason));
+        let text = Bytes::from(self.text());
         let mut response = Response::new(Download::text(text));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

@@ -13,6 +13,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
+use super::access::Access;
 use super::body::{Download, GuardedBody};
 use super::client::Client;
 use super::endpoint::{Age, Pass};
@@ -36,15 +37,17 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Download>, Infallible> {
     let began = Instant::now();
+    let note = client.proxy().accesses().note(&client, &request, began);
     let (prepared, id) = {
         let trust = client.proxy().trusted();
         let id = request_id::of(request.headers(), client.peer().addr, &trust);
         (prepare(&client, request, &trust, id.as_ref()), id)
     };
     let answered = match prepared {
-        Ok(prepared) => prepared.forward(&client, began).await,
+        Ok(prepared) => prepared.forward(&client, began, note).await,
         Err(refusal) => {
             client.proxy().reject();
+            client.proxy().accesses().turned_away(note, "rejected", None, &refusal);
             Err(refusal)
         }
     };
@@ -131,10 +134,18 @@ impl Prepared {
         self,
         client: &Arc<Client>,
         began: Instant,
+        note: Option<Box<Access>>,
     ) -> Result<Response<Download>, Refusal> {
         let Self { service, request, uploading, asked, mut tries, asker, upgrade } = self;
-        let first = admit(&service)?;
-        let mut exchange = Exchange::begin(service, Arc::clone(client), asker, began);
+        let first = match admit(&service) {
+            Ok(first) => first,
+            Err(refusal) => {
+                let accesses = client.proxy().accesses();
+                accesses.turned_away(note, "refused", Some(&service), &refusal);
+                return Err(refusal);
+            }
+        };
+        let mut exchange = Exchange::begin(service, Arc::clone(client), asker, began, note);
         let body = Body { uploading: &uploading, asked: &asked, switches: upgrade.is_some() };
         let sent = send(request, &body, &mut exchange, &mut tries, first).await;
         let (answer, link) = match sent {
@@ -199,9 +210,11 @@ async fn send(
         let pass = match first.take().or_else(|| tries.enter(exchange.service())) {
             Some(pass) => pass,
             None => {
-                let pass = hold::wait(exchange, tries).await.map_err(Failure::Lost)?;
+                let since = Instant::now();
+                let waited = hold::wait(exchange, tries).await;
                 now = Instant::now();
-                pass
+                exchange.waited(now - since);
+                waited.map_err(Failure::Lost)?
             }
         };
         let run = pass.run();

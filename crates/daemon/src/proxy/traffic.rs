@@ -51,12 +51,12 @@ impl Traffic {
     /// The same, by how they ended, in the words of the ledger.
     pub fn by_outcome(&self) -> [(&'static str, u64); 4] {
         [
-            ("completed", &self.completed),
-            ("client_aborted", &self.client_aborted),
-            ("cut", &self.cut),
-            ("lost", &self.lost),
+            (Outcome::Completed, &self.completed),
+            (Outcome::ClientAborted, &self.client_aborted),
+            (Outcome::Cut, &self.cut),
+            (Outcome::Lost, &self.lost),
         ]
-        .map(|(outcome, count)| (outcome, count.load(Ordering::Relaxed)))
+        .map(|(outcome, count)| (outcome.name(), count.load(Ordering::Relaxed)))
     }
 
     /// Answers with status 500 and above, and requests lost.

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use self::timing::{Gone, Quiet};
+use crate::access_log::AccessLog;
 use crate::bind::{ListenError, listen};
 use crate::command::CommandPort;
 use crate::config::{self, Changes, Colour, Config, Reloaded, ServiceConfig};
@@ -83,6 +84,7 @@ pub(crate) struct Reloader {
     pub supervisor: Handle,
     pub command: CommandPort,
     pub metrics: MetricsPort,
+    pub access_log: AccessLog,
     pub watcher: Arc<Watcher>,
     pub handle: Reloads,
 }
@@ -146,6 +148,10 @@ impl Reloader {
 
     /// With `gone`, a service whose file was removed is given time to come back.
     async fn reload(&mut self, plan: bool, gone: Option<&mut Gone>) -> ReloadReport {
+        if !plan {
+            // Whatever the configuration says: the file may have been moved away.
+            self.access_log.reopen();
+        }
         let (source, running) = (self.config.source.clone(), self.config.clone());
         let read = tokio::task::spawn_blocking(move || config::reload(&source, &running));
         let Reloaded { config: mut next, rejected } = match read.await {
@@ -225,6 +231,9 @@ impl Reloader {
             daemon: changes.daemon,
             problems,
         });
+        if next.access_log != self.config.access_log {
+            self.access_log.keep(next.access_log.clone());
+        }
         for addr in left {
             self.proxy.leave(addr);
         }

@@ -91,6 +91,7 @@ mod tests {
             shutdown_timeout: Duration::ZERO,
             trust: crate::config::Trust::default(),
             metrics: None,
+            access_log: None,
             log: None,
             output: None,
             services_dir: "/etc/services".into(),

@@ -188,7 +188,8 @@ fn the_daemon_has_lines_of_its_own() {
     let running = config(&folder, MAIN, &[HELLO]);
     let main = "CommandPort: 8001\nProxyAddr: 127.0.0.1\nProxyPort: 81\nStateDir: state\n\
                 shutdown_timeout: 90\n\
-                trusted_proxies: [10.0.0.0/8, \"::1\"]\nforwarded: true\nrequest_id: true\nproxy_protocol: [81, 443]\nmetrics: localhost:9100\nlog: {file_path: a.log}\ninstance_log: false\n";
+                trusted_proxies: [10.0.0.0/8, \"::1\"]\nforwarded: true\nrequest_id: true\nproxy_protocol: [81, 443]\nmetrics: localhost:9100\nlog: {file_path: a.log}\n\
+                access_log: {file_path: b.log}\ninstance_log: false\n";
     let changes = changes(&running, &config(&folder, main, &[HELLO]));
     let root = folder.path().display();
     let later = "takes effect when the daemon starts again";
@@ -202,6 +203,7 @@ fn the_daemon_has_lines_of_its_own() {
         "proxy_protocol none -> 81, 443".to_owned(),
         "metrics none -> 127.0.0.1:9100".to_owned(),
         format!("log changed, {later}"),
+        "access_log changed".to_owned(),
         "instance_log changed".to_owned(),
         "listens on 127.0.0.1:81".to_owned(),
         "no longer listens on 127.0.0.1:80".to_owned(),
