@@ -104,6 +104,31 @@ async fn a_balancer_is_told_as_soon_as_the_daemon_is_to_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_has_time_to_notice_at_the_public_port() {
+    let setup = Setup::of(Service::new("shop")).key("ready_path", "/-/ready");
+    let mut daemon = setup.key("shutdown_delay", "30s").start_ready().await.unwrap();
+    let shop = daemon.listen("shop");
+    let get = async |path| http::get(shop, path).await.unwrap().status.as_u16();
+    assert_eq!([get("/-/ready").await, get("/-/ready?now").await], [200; 2]);
+    assert_eq!([get("/-/ready/x").await, get("/-/live").await], [404; 2]);
+    let post = http::post(shop, "/-/ready", "x".into()).await.unwrap();
+    assert_eq!(post.status, 404, "it is the service's");
+    let load = Load::start(shop, LoadPlan { clients: 8, ..LoadPlan::brisk() });
+    load.answered(50).await;
+    daemon.signal(Signal::TERM).unwrap();
+    wait::until("it is said", async || (get("/-/ready").await == 503).then_some(())).await;
+    load.answered(50).await;
+    let report = load.stop().await;
+    report.assert_nothing_lost();
+    assert_eq!(report.refused, 0, "{report}");
+    // Neither the questions nor their answers are requests of anybody.
+    let ledger = daemon.snapshot().await.services[0].ledger;
+    assert_eq!(ledger.accepted, report.sent + 3, "{ledger:#?}");
+    daemon.signal(Signal::TERM).unwrap();
+    assert!(daemon.exited().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_metrics_port_comes_moves_and_goes_with_a_reload() {
     let daemon = Setup::of(Service::new("shop").instances(1)).start_ready().await.unwrap();
     let [first, second] = [(); 2].map(|()| format!("127.0.0.1:{}", ports::take(1)));

@@ -17,7 +17,7 @@ use crate::access_log::AccessLog;
 use crate::bind::{ListenError, listen};
 use crate::command::{CommandPort, TokenError, TokenFile};
 use crate::config::{Config, ServiceConfig};
-use crate::core::Input;
+use crate::core::{Input, ShutdownTimes};
 use crate::files::{self, OwnFiles, Watcher};
 use crate::metrics::MetricsPort;
 use crate::proxy::{Proxy, RouteTable, ServiceProxy};
@@ -115,7 +115,10 @@ impl Daemon {
             .map(|service| (Arc::clone(service), ServiceProxy::new(Arc::clone(service))))
             .collect();
         let places = client_places(&config.services);
-        let proxy = Proxy::new(RouteTable::new(services.clone()), places);
+        let proxy = Proxy::new(
+            RouteTable::new(services.clone()).answering(config.ready_path.as_deref()),
+            places,
+        );
         proxy.trust(config.trust.clone());
         let proxies = services.iter().map(|(c, proxy)| (c.name.clone(), Arc::clone(proxy)));
         let proxies = proxies.collect();
@@ -132,7 +135,7 @@ impl Daemon {
         let own = Arc::new(OwnFiles::of(&config));
         let inspector = Inspector::new(Arc::clone(&own));
         let disk = Disk { records, history, output: config.output.clone(), inspector };
-        let limit = config.shutdown_timeout;
+        let limit = shutdown_times(&config);
         let (mut driver, supervisor) =
             Driver::new(fixed, Arc::clone(&proxy), services, disk, limit);
         driver.recall(past);
@@ -207,6 +210,11 @@ fn watch(config: &Config, own: &Arc<OwnFiles>, supervisor: &Handle) -> Watcher {
         },
         move |service, text| to_warn.warn(service, text),
     )
+}
+
+/// How long the configuration lets a shutdown take.
+pub(crate) fn shutdown_times(config: &Config) -> ShutdownTimes {
+    ShutdownTimes { delay: config.shutdown_delay, timeout: config.shutdown_timeout }
 }
 
 /// Where things listen.

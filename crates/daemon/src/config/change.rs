@@ -75,6 +75,8 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         state_dir,
         shutdown_timeout,
         trust,
+        shutdown_delay,
+        ready_path,
         metrics,
         log,
         access_log,
@@ -97,6 +99,14 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         lines.push(format!("shutdown_timeout {old} -> {new}"));
     }
     lines.extend(difference::of_trust(trust, &next.trust));
+    if *shutdown_delay != next.shutdown_delay {
+        let [old, new] = [shutdown_delay, &next.shutdown_delay].map(shown_duration);
+        lines.push(format!("shutdown_delay {old} -> {new}"));
+    }
+    if *ready_path != next.ready_path {
+        let [old, new] = [ready_path, &next.ready_path].map(|path| or_none(path.as_ref()));
+        lines.push(format!("ready_path {old} -> {new}"));
+    }
     if *metrics != next.metrics {
         let [old, new] = [metrics, &next.metrics].map(|addr| or_none(addr.as_ref()));
         lines.push(format!("metrics {old} -> {new}"));

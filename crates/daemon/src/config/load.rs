@@ -95,6 +95,8 @@ pub(super) fn assemble(
         state_dir: main.state_dir,
         shutdown_timeout: main.shutdown_timeout,
         trust: main.trust,
+        shutdown_delay: main.shutdown_delay,
+        ready_path: main.ready_path,
         metrics: main.metrics.map(|addr| addr.value),
         log: main.log,
         access_log: main.access_log,

@@ -58,6 +58,10 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Whose word about clients counts.
     pub trust: Trust,
+    /// How long a shutdown goes on serving before it begins, while load balancers notice.
+    pub shutdown_delay: Duration,
+    /// Where every public listener says whether clients are welcome; none: nowhere. Begins with `/`.
+    pub ready_path: Option<String>,
     /// Where figures are read, with readiness for load balancers; none: nowhere. Port 0: any free one.
     pub metrics: Option<SocketAddr>,
     /// The daemon's own log file; none: stderr alone.

@@ -106,6 +106,15 @@ pub(super) const ACCESS_LOG_FORMAT: Kind<AccessLogFormat> = Kind {
     },
 };
 
+/// A path of our own; a request's is compared without its query.
+pub(super) const READY_PATH: Kind<String> = Kind {
+    allowed: "a path that begins with `/`, without `?` and `#`, such as `/-/ready`",
+    parse: |text| match text.contains(['?', '#']) {
+        true => Err(Hint(None)),
+        false => (HTTP_PATH.parse)(text),
+    },
+};
+
 pub(super) const MEBIBYTES: Kind<u64> = Kind {
     allowed: "a whole number of MiB from 1 to 1048576",
     parse: |text| number(text).and_then(|size| in_range(size, 1, 1024 * 1024)),

@@ -84,6 +84,7 @@ fn a_file_of_the_original_program_means_what_it_meant() {
     let folder = config.source.parent().unwrap().to_owned();
     assert_eq!(config.command, "127.0.0.1:8000".parse().unwrap());
     assert_eq!((config.metrics, config.access_log), (None, None));
+    assert_eq!((config.ready_path, config.shutdown_delay), (None, Duration::ZERO));
     let log = config.log.unwrap();
     assert_eq!((log.file, log.max_size), (folder.join("log/app.log"), 100 << 20));
     assert_eq!(log.max_age, Some(Duration::from_hours(100 * 24)));
@@ -120,6 +121,8 @@ fn every_key_has_its_effect() {
         proxy_protocol: vec![80, 443],
     };
     assert_eq!(config.trust, trust);
+    assert_eq!(config.shutdown_delay, Duration::from_millis(1500));
+    assert_eq!(config.ready_path.as_deref(), Some("/up"));
     assert_eq!(config.metrics, Some("[fd00::1]:9100".parse().unwrap()));
     let access_log = AccessLogConfig {
         file: folder.join("access.log"),
@@ -228,6 +231,8 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     let (shown_hello, hello) = (&shown.services[0], &full.services[0]);
     assert_eq!(full.shutdown_timeout, shown.shutdown_timeout);
     assert_eq!((&full.trust, &shown.trust), (&Trust::default(), &Trust::default()));
+    assert_eq!(full.shutdown_delay, shown.shutdown_delay);
+    assert_eq!(full.ready_path.as_deref(), Some("/-/ready"));
     assert_eq!((full.command, hello.listen), (shown.command, shown_hello.listen));
     let limits = Limits { hold_timeout: None, ..hello.limits.clone() };
     assert_eq!((&limits, &hello.ready), (&shown_hello.limits, &shown_hello.ready));

@@ -117,6 +117,8 @@ pub(crate) enum Effect {
         /// Which.
         service: ServiceName,
     },
+    /// Have load balancers told that clients are no longer welcome; those that come are served.
+    Unwelcome,
     /// Take no new connections and end the ones there are, politely; answered by `DoorsClosed`.
     CloseDoors,
     /// End every client connection at once.

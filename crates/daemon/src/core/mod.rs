@@ -36,6 +36,7 @@ pub(crate) use self::input::{
 };
 use self::instance::earliest;
 use self::service::{Ctx, Order, Service, Waiter};
+pub(crate) use self::shutdown::ShutdownTimes;
 use self::shutdown::{Phase, Shutdown};
 use crate::config::ServiceConfig;
 
@@ -48,7 +49,7 @@ pub(crate) struct Supervisor {
     last_operation: OperationId,
     runs: BTreeMap<RunId, (ServiceName, Slot)>,
     revision: Revision,
-    shutdown_timeout: Duration,
+    shutdown_times: ShutdownTimes,
     shutdown: Option<Shutdown>,
 }
 
@@ -56,7 +57,7 @@ impl Supervisor {
     /// Everything stopped, and the proxy told so. [`boot`](Self::boot) starts what is enabled.
     pub(crate) fn new(
         services: impl IntoIterator<Item = Arc<ServiceConfig>>,
-        shutdown_timeout: Duration,
+        shutdown_times: ShutdownTimes,
         now: Instant,
     ) -> Self {
         let services = services
@@ -70,7 +71,7 @@ impl Supervisor {
             last_operation: OperationId::default(),
             runs: BTreeMap::new(),
             revision: Revision::default(),
-            shutdown_timeout,
+            shutdown_times,
             shutdown: None,
         };
         supervisor.each(now, |service, ctx| service.refresh_route(ctx));
@@ -101,9 +102,9 @@ impl Supervisor {
         });
     }
 
-    /// From now on a shutdown may wait so long for requests.
-    pub(crate) fn set_shutdown_timeout(&mut self, timeout: Duration) {
-        self.shutdown_timeout = timeout;
+    /// From now on a shutdown may take so long.
+    pub(crate) fn set_shutdown_times(&mut self, times: ShutdownTimes) {
+        self.shutdown_times = times;
     }
 
     /// Takes in what happened at `now`.
@@ -192,6 +193,7 @@ impl Supervisor {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let services = self.services.values().filter_map(Service::deadline).min();
         let shutdown = self.shutdown.as_ref().and_then(|shutdown| match shutdown.phase {
+            Phase::Notice { until } => Some(until),
             Phase::Doors { tunnels_until } => earliest(Some(shutdown.deadline), tunnels_until),
             Phase::Services | Phase::Down => None,
         });

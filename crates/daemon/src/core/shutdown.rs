@@ -10,6 +10,15 @@ use super::effect::Effect;
 /// What is left to a shutdown that was asked for a second time.
 const HURRY: Duration = Duration::from_secs(5);
 
+/// How long a shutdown may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShutdownTimes {
+    /// Clients are served as before for so long, while load balancers learn to send them elsewhere.
+    pub delay: Duration,
+    /// From then on, requests are waited for so long.
+    pub timeout: Duration,
+}
+
 /// The daemon is on its way out.
 #[derive(Clone, Debug)]
 pub(super) struct Shutdown {
@@ -23,6 +32,8 @@ pub(super) struct Shutdown {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// Everything goes on as before; balancers are told.
+    Notice { until: Instant },
     /// Client connections end; services serve on until they have. Tunnels are closed then.
     Doors { tunnels_until: Option<Instant> },
     /// Services drain and stop.
@@ -57,21 +68,29 @@ impl Supervisor {
     fn open_shutdown(&mut self, now: Instant, cause: Cause) {
         let kind = EventKind::DaemonStopping { cause: cause.clone() };
         self.effects.push_back(Effect::Note { service: None, slot: None, kind });
-        let grace = self.services.values().map(|s| s.config.limits.tunnel_grace).max();
-        let grace = grace.unwrap_or_default().min(self.shutdown_timeout);
         self.each(now, |service, ctx| service.wind_down(ctx, &cause));
-        self.shutdown = Some(Shutdown {
-            cause,
-            asked: 1,
-            deadline: now + self.shutdown_timeout,
-            phase: Phase::Doors { tunnels_until: Some(now + grace) },
-        });
+        let ShutdownTimes { delay, timeout } = self.shutdown_times;
+        let until = now + delay;
+        let (deadline, phase) = (until + timeout, Phase::Notice { until });
+        self.shutdown = Some(Shutdown { cause, asked: 1, deadline, phase });
+        self.effects.push_back(Effect::Unwelcome);
+        self.shutdown_timeout(now);
+    }
+
+    fn close_doors(&mut self, now: Instant) {
+        let Some(shutdown) = &mut self.shutdown else { return };
+        let grace = self.services.values().map(|s| s.config.limits.tunnel_grace).max();
+        let grace = grace.unwrap_or_default().min(self.shutdown_times.timeout);
+        shutdown.phase = Phase::Doors { tunnels_until: Some(now + grace) };
         self.effects.push_back(Effect::CloseDoors);
     }
 
     fn hurry(&mut self, now: Instant, left: Duration) {
         let Some(shutdown) = &mut self.shutdown else { return };
         shutdown.deadline = shutdown.deadline.min(now + left);
+        if let Phase::Notice { until } = &mut shutdown.phase {
+            *until = now;
+        }
         if shutdown.phase == Phase::Services {
             let cause = shutdown.cause.clone();
             self.each(now, |service, ctx| {
@@ -82,6 +101,11 @@ impl Supervisor {
     }
 
     pub(super) fn shutdown_timeout(&mut self, now: Instant) {
+        if let Some(Shutdown { phase: Phase::Notice { until }, .. }) = self.shutdown
+            && until <= now
+        {
+            self.close_doors(now);
+        }
         let Some(Shutdown { phase: Phase::Doors { tunnels_until }, deadline, .. }) =
             &mut self.shutdown
         else {

@@ -108,7 +108,9 @@ fn config(root: &Path) -> crate::config::Config {
         state_dir: root.to_owned(),
         shutdown_timeout: Duration::ZERO,
         trust: crate::config::Trust::default(),
+        shutdown_delay: Duration::ZERO,
         metrics: None,
+        ready_path: None,
         access_log: None,
         log: Some(crate::config::LogConfig {
             file: root.join("log/daemon.log"),

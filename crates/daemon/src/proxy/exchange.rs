@@ -54,6 +54,8 @@ impl Exchange {
         service.counts().begin();
         if let Some(note) = &mut note {
             note.service = Some(Arc::clone(&service));
+            // The log tells of whoever asks, as the instance is told.
+            note.client = asker.behind.unwrap_or(note.client);
         }
         Self {
             service,

@@ -157,7 +157,7 @@ impl Proxy {
     /// Stops accepting, after those who already wait in a queue; answers say `Connection: close`
     /// from now on, and idle clients are listened to for a second more before they are closed.
     pub fn close_doors(&self) {
-        self.standing.leave();
+        self.unwelcome();
         self.doors.close();
     }
 
@@ -177,6 +177,11 @@ impl Proxy {
     /// Says that clients are welcome, unless it was said already that they no longer are.
     pub fn welcome(&self) {
         self.standing.serve();
+    }
+
+    /// Says that clients are no longer welcome; those that come are served.
+    pub fn unwelcome(&self) {
+        self.standing.leave();
     }
 
     /// Whether clients are welcome.

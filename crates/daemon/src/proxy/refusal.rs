@@ -7,6 +7,7 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::body::Download;
+use super::standing::Standing;
 
 /// Why a request was not forwarded, or got no answer from an instance.
 #[derive(Clone, Debug)]
@@ -89,6 +90,16 @@ impl Refusal {
 
     pub(crate) fn unavailable(reason: impl Into<Cow<'static, str>>) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { status, reason: reason.into(), closes: false }
+    }
+
+    /// What a load balancer is told that asks whether clients are welcome.
+    pub(crate) fn readiness(standing: Standing) -> Self {
+        let (status, reason) = match standing {
+            Standing::Serving => (StatusCode::OK, "ready"),
+            Standing::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+            Standing::Leaving => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        };
         Self { status, reason: reason.into(), closes: false }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -44,7 +44,9 @@ pub(crate) async fn answer(
         (prepare(&client, request, &trust, id.as_ref()), id)
     };
     let answered = match prepared {
-        Ok(prepared) => prepared.forward(&client, began, note).await,
+        Ok(Some(prepared)) => prepared.forward(&client, began, note).await,
+        // Asked every other second by a balancer: neither counted nor logged.
+        Ok(None) => Err(Refusal::readiness(client.proxy().standing())),
         Err(refusal) => {
             client.proxy().reject();
             client.proxy().accesses().turned_away(note, "rejected", None, &refusal);
@@ -82,19 +84,19 @@ enum Failure {
     Lost(Refusal),
 }
 
-/// Everything that depends on the request alone.
+/// Everything that depends on the request alone; none if it is a question to us.
 fn prepare(
     client: &Client,
     request: Request<Incoming>,
     trust: &Trust,
     id: Option<&HeaderValue>,
-) -> Result<Prepared, Refusal> {
+) -> Result<Option<Prepared>, Refusal> {
     if let Some(refusal) = client.noted().get() {
         return Err(refusal.clone());
     }
     let (mut head, body) = request.into_parts();
     target::check(&mut head)?;
-    let service = route(client, &head)?;
+    let Some(service) = route(client, &head)? else { return Ok(None) };
     let (asked, expectation) = expect::read(&mut head, &body)?;
     let upgrade = upgrade::wanted(&mut head, &body);
     let length = forward::content_length(&head.headers);
@@ -109,15 +111,21 @@ fn prepare(
     let tries = Tries::new(&head.method, length, &uploading);
     let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
-    Ok(Prepared { service, request, uploading, asked, tries, asker, upgrade })
+    Ok(Some(Prepared { service, request, uploading, asked, tries, asker, upgrade }))
 }
 
-fn route(client: &Client, head: &http::request::Parts) -> Result<Arc<ServiceProxy>, Refusal> {
+fn route(
+    client: &Client,
+    head: &http::request::Parts,
+) -> Result<Option<Arc<ServiceProxy>>, Refusal> {
+    let table = client.proxy().table();
+    if table.is_readiness(head.uri.path()) && matches!(head.method, Method::GET | Method::HEAD) {
+        return Ok(None);
+    }
     let host = head.headers.get(header::HOST).and_then(|host| target::host_of(host.as_bytes()));
     let host = host.unwrap_or_default();
-    let table = client.proxy().table();
     let service = table.find(client.listen(), host, head.uri.path());
-    service.cloned().ok_or_else(|| Refusal::no_route(host))
+    service.cloned().map(Some).ok_or_else(|| Refusal::no_route(host))
 }
 
 fn edit(head: &mut http::request::Parts, upgrade: Option<&HeaderValue>) {

@@ -16,6 +16,8 @@ pub struct RouteTable {
     /// By the address as configured: a listener on port 0 is found by that too.
     listeners: HashMap<SocketAddr, Arc<Listener>>,
     services: Vec<Arc<ServiceProxy>>,
+    /// Where it is said whether clients are welcome, on every address.
+    ready_path: Option<Box<str>>,
 }
 
 #[derive(Default)]
@@ -48,7 +50,19 @@ impl RouteTable {
             listener.sort();
         }
         let listeners = listeners.into_iter().map(|(addr, routes)| (addr, Arc::new(routes)));
-        Self { listeners: listeners.collect(), services: all }
+        Self { listeners: listeners.collect(), services: all, ready_path: None }
+    }
+
+    /// With a path at which no service is asked, but we are: are clients welcome?
+    #[must_use]
+    pub fn answering(mut self, ready_path: Option<&str>) -> Self {
+        self.ready_path = ready_path.map(Into::into);
+        self
+    }
+
+    /// Whether that is what `path` asks.
+    pub(crate) fn is_readiness(&self, path: &str) -> bool {
+        self.ready_path.as_deref() == Some(path)
     }
 
     /// With the routes of `listen` as `old` has them, for the clients that are still connected

@@ -24,6 +24,7 @@ use crate::bind::{ListenError, listen};
 use crate::command::CommandPort;
 use crate::config::{self, Changes, Colour, Config, Reloaded, ServiceConfig};
 use crate::core::Reconfigure;
+use crate::daemon::shutdown_times;
 use crate::files::{self, ConfigWatcher, OwnFiles, Watcher};
 use crate::metrics::MetricsPort;
 use crate::proxy::{Choice, Proxy, RouteTable, ServiceProxy, WhenNone};
@@ -217,7 +218,8 @@ impl Reloader {
         let left: Vec<SocketAddr> =
             addresses(&self.config).into_iter().filter(|a| !now_listening.contains(a)).collect();
         let proxies = self.dress(&next);
-        self.proxy.swap(RouteTable::new(proxies.clone()), &left);
+        let table = RouteTable::new(proxies.clone()).answering(next.ready_path.as_deref());
+        self.proxy.swap(table, &left);
         self.proxy.trust(next.trust.clone());
         for (addr, listener) in bound.listeners {
             self.proxy.serve(addr, listener);
@@ -226,7 +228,7 @@ impl Reloader {
         self.supervisor.configure(Configuration {
             changes: reconfigures(&next, changes.services),
             services: proxies,
-            shutdown_timeout: next.shutdown_timeout,
+            shutdown_times: shutdown_times(&next),
             output: next.output.clone(),
             daemon: changes.daemon,
             problems,

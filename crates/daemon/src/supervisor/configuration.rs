@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use smoothserve_protocol::id::ServiceName;
 
 use crate::config::{OutputConfig, ServiceConfig};
-use crate::core::Reconfigure;
+use crate::core::{Reconfigure, ShutdownTimes};
 use crate::proxy::ServiceProxy;
 
 /// What is to be in force.
@@ -16,7 +15,7 @@ pub(crate) struct Configuration {
     pub changes: Vec<Reconfigure>,
     /// Every service, new ones included.
     pub services: Vec<(Arc<ServiceConfig>, Arc<ServiceProxy>)>,
-    pub shutdown_timeout: Duration,
+    pub shutdown_times: ShutdownTimes,
     pub output: Option<OutputConfig>,
     /// What changes in the daemon itself, a line each.
     pub daemon: Vec<String>,

@@ -25,8 +25,8 @@ use smoothserve_protocol::snapshot::{InstanceState, ServiceDetail, ServiceState}
 use super::instance::{Next, State};
 use super::service::Work;
 use super::{
-    AnswerWhen, Command, DrainId, Effect, Input, InspectionId, Signal, Supervisor, Ticket, Verdict,
-    WhenNone,
+    AnswerWhen, Command, DrainId, Effect, Input, InspectionId, ShutdownTimes, Signal, Supervisor,
+    Ticket, Verdict, WhenNone,
 };
 use crate::config::{Limits, Readiness, Resources, ServiceConfig, StopSignal};
 
@@ -103,6 +103,8 @@ pub(super) struct World {
     events: Vec<(Option<Slot>, EventKind)>,
     halted: bool,
     doors_closed: bool,
+    /// Nobody told load balancers otherwise.
+    pub(super) welcome: bool,
     dice: u64,
     trace: Vec<String>,
     /// Steps at one moment.
@@ -164,7 +166,7 @@ impl World {
         let builds = services.iter().map(|s| (s.name.clone(), GOOD)).collect();
         let mut core = Supervisor::new(
             services.into_iter().map(Arc::new).collect::<Vec<_>>(),
-            Duration::from_secs(60),
+            ShutdownTimes { delay: Duration::ZERO, timeout: Duration::from_secs(60) },
             now,
         );
         core.boot(now);
@@ -183,6 +185,7 @@ impl World {
             preflight_problem: None,
             events: Vec::new(),
             halted: false,
+            welcome: true,
             doors_closed: false,
             dice: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             trace: Vec::new(),
@@ -375,7 +378,9 @@ impl World {
                 assert!(!left, "forgotten while it runs: {service}");
                 self.routes.remove(&service);
             }
+            Effect::Unwelcome => self.welcome = false,
             Effect::CloseDoors => {
+                assert!(!self.welcome, "balancers are told first");
                 self.doors_closed = true;
                 let wait = Duration::from_millis(self.roll(3000));
                 self.later(wait, Coming::Input(Input::DoorsClosed));

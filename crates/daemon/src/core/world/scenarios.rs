@@ -7,7 +7,7 @@ use smoothserve_protocol::id::{Generation, OperationId, Slot};
 use smoothserve_protocol::message::{Done, Refusal};
 use smoothserve_protocol::snapshot::{InstanceState, ServiceState};
 
-use super::super::{AnswerWhen, Command, DrainId, Input, WhenNone};
+use super::super::{AnswerWhen, Command, DrainId, Input, ShutdownTimes, WhenNone};
 use super::{Build, Fate, GOOD, World, broken, name, operator, service};
 
 #[test]
@@ -311,6 +311,28 @@ fn a_shutdown_drains_everything_and_halts() {
     assert_eq!(world.answer(late), Some(&Err(Refusal::ShuttingDown)));
     world.run_until("the halt", |w| w.halted);
     assert!(world.processes.is_empty());
+}
+
+#[test]
+fn balancers_are_told_before_the_doors_close_and_a_second_request_waits_no_longer() {
+    for asked in [1, 2] {
+        let mut world = World::new(vec![service("shop", 2)], 7);
+        let (delay, timeout) = (Duration::from_secs(30), Duration::from_secs(60));
+        world.core.set_shutdown_times(ShutdownTimes { delay, timeout });
+        world.settle_boot();
+        world.ask(Command::Shutdown { cause: Cause::Daemon, force: false });
+        world.run_for(Duration::from_secs(29));
+        assert!(!world.welcome && !world.doors_closed);
+        assert_eq!(world.states("shop"), [InstanceState::Ready; 2]);
+        assert!(world.request("shop", Duration::from_secs(1)));
+        if asked == 2 {
+            world.ask(Command::Shutdown { cause: Cause::Daemon, force: false });
+            assert!(world.doors_closed);
+        }
+        world.run_for(Duration::from_secs(1));
+        assert!(world.doors_closed);
+        world.run_until("the halt", |w| w.halted);
+    }
 }
 
 #[test]

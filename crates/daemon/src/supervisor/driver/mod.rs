@@ -29,7 +29,7 @@ use super::publish::Publisher;
 use super::usage::{self, Purpose, Usage};
 use super::{Handle, History, Inbox, Inspector, Message, Past, Records, meter};
 use crate::config::{Liveness, OutputConfig, ServiceConfig};
-use crate::core::{Effect, Input, Signal, Supervisor, Ticket};
+use crate::core::{Effect, Input, ShutdownTimes, Signal, Supervisor, Ticket};
 use crate::proxy::{Endpoint, Proxy, ServiceProxy};
 
 /// Two snapshots are at least so far apart, however fast things change.
@@ -106,13 +106,13 @@ impl Driver {
         proxy: Arc<Proxy>,
         services: Vec<(Arc<ServiceConfig>, Arc<ServiceProxy>)>,
         disk: Disk,
-        shutdown_timeout: Duration,
+        shutdown_times: ShutdownTimes,
     ) -> (Self, Handle) {
         let Disk { records, history, output, inspector } = disk;
         let (sender, inbox) = mpsc::unbounded_channel();
         let reports = Inbox(sender);
         let configs = services.iter().map(|(config, _)| Arc::clone(config));
-        let core = Supervisor::new(configs, shutdown_timeout, Instant::now());
+        let core = Supervisor::new(configs, shutdown_times, Instant::now());
         let proxies = services.iter().map(|(c, proxy)| (c.name.clone(), Arc::clone(proxy)));
         let publisher = Publisher::new(fixed, Arc::clone(&proxy), proxies);
         let journal = Arc::new(Journal::new());
@@ -355,6 +355,7 @@ impl Driver {
                 }
                 self.journal.note(service, slot, kind);
             }
+            Effect::Unwelcome => self.proxy.unwelcome(),
             Effect::CloseDoors => self.close_doors(),
             Effect::CutDoors => self.proxy.cut_all(),
             Effect::Forget { service } => self.forget(&service),
@@ -369,7 +370,7 @@ impl Driver {
     }
 
     fn configure(&mut self, now: Instant, configuration: Configuration) {
-        let Configuration { changes, services, shutdown_timeout, output, daemon, problems } =
+        let Configuration { changes, services, shutdown_times, output, daemon, problems } =
             configuration;
         for (config, proxy) in services {
             if !self.services.contains_key(&config.name) {
@@ -382,7 +383,7 @@ impl Driver {
             self.journal.note(None, None, EventKind::ConfigApplied { what: daemon });
         }
         self.tell_problems(problems);
-        self.core.set_shutdown_timeout(shutdown_timeout);
+        self.core.set_shutdown_times(shutdown_times);
         self.core.handle(now, Input::Configured(changes));
         let routed: Vec<RunId> =
             self.runs.iter().filter(|(_, run)| run.routed).map(|(id, _)| *id).collect();
