@@ -49,10 +49,11 @@ impl Supervisor {
             }
         }
         self.on_service(now, &name, |service, ctx| {
-            service.refresh_route(ctx);
             if enabled {
                 service.start(ctx, Cause::ConfigChanged(what), None);
             }
+            // Not before: requests for it wait already, and none is to hear that it is stopped.
+            service.refresh_route(ctx);
         });
     }
 

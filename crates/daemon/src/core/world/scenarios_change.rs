@@ -9,7 +9,7 @@ use smoothserve_protocol::message::Refusal;
 use smoothserve_protocol::plan::ChangeKind;
 use smoothserve_protocol::snapshot::InstanceState;
 
-use super::super::{Input, Reconfigure};
+use super::super::{Effect, Input, Reconfigure, WhenNone};
 use super::{World, name, service};
 
 fn scale(world: &mut World, instances: u16) {
@@ -78,4 +78,19 @@ fn a_service_that_comes_back_as_it_was_before_it_has_gone_is_not_restarted() {
     let same: Vec<&str> = same.iter().map(String::as_str).collect();
     let world = removed_and_back(&same);
     assert_eq!(world.view("shop").row.generation, Generation(1), "{}", world.history());
+}
+
+#[test]
+fn a_service_that_is_added_is_never_offered_as_stopped() {
+    let mut world = World::new(vec![service("shop", 1)], 7);
+    world.settle_boot();
+    let added = Arc::new(service("store", 1));
+    world.core.handle(world.now, Input::Configured(vec![Reconfigure::Add(added)]));
+    let mut offers = Vec::new();
+    while let Some(effect) = world.core.poll_effect() {
+        if let Effect::Route { when_none, .. } = effect {
+            offers.push(when_none);
+        }
+    }
+    assert!(matches!(offers[..], [WhenNone::Hold(_)]), "{offers:?}");
 }
