@@ -232,6 +232,19 @@ async fn every_request_of_a_rolling_restart_has_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_the_name_and_the_client_that_the_instance_was_told() {
+    let setup = Setup::of(Service::new("shop")).key("access_log", "{file_path: log/access.log}");
+    let setup = setup.key("request_id", "true").key("trusted_proxies", "[127.0.0.1]");
+    let daemon = setup.start_ready().await.unwrap();
+    let request = ::http::Request::get("/").header("host", "a");
+    let request = request.header("x-forwarded-for", "192.0.2.9").body(bytes::Bytes::new());
+    let answer = http::send(daemon.listen("shop"), request.unwrap()).await.unwrap();
+    let line = logged(&daemon.folder.path().join("log/access.log"), 1).await.remove(0);
+    assert_eq!(line["request_id"], answer.header("x-request-id"), "{line}");
+    assert_eq!(line["client"], "192.0.2.9", "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_ends_otherwise_is_told_so() {
     let service = Service::new("shop").key("server_name", "shop").key("default", "false");
     let setup = Setup::of(service.instances(1)).key("access_log", "{file_path: access.log}");

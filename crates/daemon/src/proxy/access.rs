@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderName, Request, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version};
 
 use super::client::Client;
 use super::endpoint::Launched;
@@ -33,7 +33,7 @@ pub(crate) enum Text {
     Host,
     /// Without what follows the `?`, which may be a secret.
     Path,
-    /// The client's `X-Request-Id`.
+    /// Its `X-Request-Id`: as it was given, or as it came.
     RequestId,
     Referer,
     UserAgent,
@@ -116,14 +116,17 @@ impl Accesses {
         (self.written.load(Ordering::Relaxed), self.dropped.load(Ordering::Relaxed))
     }
 
-    /// Notes what the head of a request says, if that is wanted.
+    /// Notes what the head of a request says, if that is wanted. `id` is the name it was given; none:
+    /// requests are not named, and it keeps its own.
     pub(crate) fn note<B>(
         &self,
         client: &Client,
         request: &Request<B>,
+        id: Option<&HeaderValue>,
         began: Instant,
     ) -> Option<Box<Access>> {
-        self.wanted.load(Ordering::Relaxed).then(|| Box::new(Access::new(client, request, began)))
+        let is_wanted = self.wanted.load(Ordering::Relaxed);
+        is_wanted.then(|| Box::new(Access::new(client, request, id, began)))
     }
 
     /// A request that was not admitted.
@@ -154,11 +157,16 @@ impl Accesses {
 }
 
 impl Access {
-    fn new<B>(client: &Client, request: &Request<B>, began: Instant) -> Self {
+    fn new<B>(
+        client: &Client,
+        request: &Request<B>,
+        id: Option<&HeaderValue>,
+        began: Instant,
+    ) -> Self {
         let mut access = Self::of(client.addr().ip(), request.version(), began);
         // Of what is refused unread, hyper sees a stand-in.
         if client.noted().get().is_none() {
-            access.keep(texts(request));
+            access.keep(texts(request, id));
         }
         access
     }
@@ -226,7 +234,7 @@ impl Access {
 }
 
 /// In the order of [`Text`].
-fn texts<B>(request: &Request<B>) -> [&[u8]; KEPT.len()] {
+fn texts<'a, B>(request: &'a Request<B>, id: Option<&'a HeaderValue>) -> [&'a [u8]; KEPT.len()] {
     let (headers, uri) = (request.headers(), request.uri());
     // The target's authority wins over Host (RFC 9112 3.2.2).
     let host =
@@ -235,7 +243,7 @@ fn texts<B>(request: &Request<B>) -> [&[u8]; KEPT.len()] {
         request.method().as_str().as_bytes(),
         host,
         uri.path().as_bytes(),
-        value(headers, &REQUEST_ID),
+        id.map_or_else(|| value(headers, &REQUEST_ID), HeaderValue::as_bytes),
         value(headers, &REFERER),
         value(headers, &USER_AGENT),
     ]

@@ -37,11 +37,11 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Download>, Infallible> {
     let began = Instant::now();
-    let note = client.proxy().accesses().note(&client, &request, began);
-    let (prepared, id) = {
+    let (prepared, id, note) = {
         let trust = client.proxy().trusted();
         let id = request_id::of(request.headers(), client.peer().addr, &trust);
-        (prepare(&client, request, &trust, id.as_ref()), id)
+        let note = client.proxy().accesses().note(&client, &request, id.as_ref(), began);
+        (prepare(&client, request, &trust, id.as_ref()), id, note)
     };
     let answered = match prepared {
         Ok(Some(prepared)) => prepared.forward(&client, began, note).await,

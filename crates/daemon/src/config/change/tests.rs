@@ -188,7 +188,8 @@ fn the_daemon_has_lines_of_its_own() {
     let running = config(&folder, MAIN, &[HELLO]);
     let main = "CommandPort: 8001\nProxyAddr: 127.0.0.1\nProxyPort: 81\nStateDir: state\n\
                 shutdown_timeout: 90\nshutdown_delay: 5\nready_path: /up\n\
-                trusted_proxies: [10.0.0.0/8, \"::1\"]\nforwarded: true\nrequest_id: true\nproxy_protocol: [81, 443]\nmetrics: localhost:9100\nlog: {file_path: a.log}\n\
+                trusted_proxies: [10.0.0.0/8, \"::1\"]\nforwarded: true\nrequest_id: true\n\
+                proxy_protocol: [81, 443]\nmetrics: localhost:9100\nlog: {file_path: a.log}\n\
                 access_log: {file_path: b.log}\ninstance_log: false\n";
     let changes = changes(&running, &config(&folder, main, &[HELLO]));
     let root = folder.path().display();
@@ -197,12 +198,12 @@ fn the_daemon_has_lines_of_its_own() {
         "CommandPort 8000 -> 8001".to_owned(),
         format!("StateDir {root} -> {root}/state, {later}"),
         "shutdown_timeout 60s -> 90s".to_owned(),
-        "shutdown_delay 0s -> 5s".to_owned(),
-        "ready_path none -> /up".to_owned(),
         "trusted_proxies none -> 10.0.0.0/8, ::1".to_owned(),
         "forwarded false -> true".to_owned(),
         "request_id false -> true".to_owned(),
         "proxy_protocol none -> 81, 443".to_owned(),
+        "shutdown_delay 0s -> 5s".to_owned(),
+        "ready_path none -> /up".to_owned(),
         "metrics none -> 127.0.0.1:9100".to_owned(),
         format!("log changed, {later}"),
         "access_log changed".to_owned(),
