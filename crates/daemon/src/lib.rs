@@ -10,6 +10,7 @@
 //! Start reading at `daemon` (the wiring), then `core` (every decision), `supervisor::driver`
 //! (every effect) and `proxy::service` (one request).
 
+mod accept;
 mod access_log;
 mod bind;
 mod command;

@@ -11,7 +11,6 @@ mod session;
 mod stage;
 mod token;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +18,14 @@ use smoothserve_protocol::io as wire;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::token::TokenError;
 pub(crate) use self::token::TokenFile;
+use crate::accept::{BACK_OFF, Complaints, Newest};
 use crate::reload::Reloads;
 use crate::supervisor::Handle;
 
@@ -35,9 +35,6 @@ const SESSIONS: usize = 32;
 const STRANGERS: usize = 16;
 /// How long the handshake may take in all.
 const HANDSHAKE: Duration = Duration::from_secs(3);
-/// When there are no descriptors left, waiting for one beats asking for one in a circle.
-const BACK_OFF: Duration = Duration::from_millis(50);
-const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 /// How long sessions are given for their good-bye.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Bytes that the system takes off a session before it has to wait for its console: what lies there
@@ -94,28 +91,20 @@ impl End {
 /// good-bye to them.
 async fn serve(listener: TcpListener, door: Arc<Door>, leaving: CancellationToken) {
     let closing = door.closing.clone();
-    let mut strangers: VecDeque<AbortHandle> = VecDeque::new();
+    let mut strangers = Newest::new(STRANGERS);
     let mut tasks = JoinSet::new();
-    let mut complained: Option<Instant> = None;
+    let mut complaints = Complaints::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    strangers.retain(|task| !task.is_finished());
-                    if strangers.len() == STRANGERS
-                        && let Some(oldest) = strangers.pop_front()
-                    {
-                        oldest.abort();
-                    }
                     let (proven, session) = tokio::sync::oneshot::channel();
-                    let stranger = tasks.spawn(Arc::clone(&door).admit(stream, proven));
-                    strangers.push_back(stranger);
+                    strangers.admit(tasks.spawn(Arc::clone(&door).admit(stream, proven)));
                     tasks.spawn(Arc::clone(&door).session(session));
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: those in use will come back.
-                    if complained.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
-                        complained = Some(Instant::now());
+                    if complaints.are_due() {
                         tracing::warn!("command port: {error}");
                     }
                     sleep(BACK_OFF).await;

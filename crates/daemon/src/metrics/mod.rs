@@ -9,7 +9,6 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -24,11 +23,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accept::{BACK_OFF, Complaints, Newest};
 use crate::proxy::{Proxy, Standing};
 use crate::supervisor::Handle;
 
@@ -39,9 +39,6 @@ const CONNECTIONS: usize = 8;
 const HEAD: Duration = Duration::from_secs(5);
 /// How long a connection may take in all. Prometheus gives up after 10 s by default.
 const WHOLE: Duration = Duration::from_secs(15);
-/// When there are no descriptors left, waiting for one beats asking for one in a circle.
-const BACK_OFF: Duration = Duration::from_millis(50);
-const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -99,25 +96,18 @@ impl MetricsPort {
 
 /// Answers whoever comes, until `leaving`; who is being answered then has no time left.
 async fn serve(listener: TcpListener, desk: Arc<Desk>, leaving: CancellationToken) {
-    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    let mut open = Newest::new(CONNECTIONS);
     let mut tasks = JoinSet::new();
-    let mut complained: Option<Instant> = None;
+    let mut complaints = Complaints::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    open.retain(|task| !task.is_finished());
-                    if open.len() == CONNECTIONS
-                        && let Some(oldest) = open.pop_front()
-                    {
-                        oldest.abort();
-                    }
-                    open.push_back(tasks.spawn(connection(Arc::clone(&desk), stream)));
+                    open.admit(tasks.spawn(connection(Arc::clone(&desk), stream)));
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: those in use will come back.
-                    if complained.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
-                        complained = Some(Instant::now());
+                    if complaints.are_due() {
                         tracing::warn!("metrics port: {error}");
                     }
                     sleep(BACK_OFF).await;

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit as Place;
@@ -12,10 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{self, Client, Entrance};
 use super::{Proxy, proxy_protocol};
-
-/// When there are no descriptors left, waiting for one beats asking for one in a circle.
-const BACK_OFF: Duration = Duration::from_millis(50);
-const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
+use crate::accept::{BACK_OFF, Complaints};
 
 /// Accepts until `closing` or the doors close, and then whoever had been waiting in the queue.
 pub(crate) async fn accept(
@@ -24,14 +20,14 @@ pub(crate) async fn accept(
     listener: TcpListener,
     closing: CancellationToken,
 ) {
-    let (listen, mut complained) = (entrance.listen, None);
+    let (listen, mut complaints) = (entrance.listen, Complaints::default());
     loop {
         tokio::select! {
-            accepted = next(&proxy, &listener, &mut complained) => match accepted {
+            accepted = next(&proxy, &listener, &mut complaints) => match accepted {
                 Ok((stream, peer, place)) => admit(&proxy, &entrance, stream, peer, Some(place)),
                 Err(error) if is_clients_fault(&error) => {}
                 Err(error) => {
-                    complain(&mut complained, listen, &error.to_string());
+                    complain(&mut complaints, listen, &error.to_string());
                     tokio::time::sleep(BACK_OFF).await;
                 }
             },
@@ -49,14 +45,14 @@ pub(crate) async fn accept(
 async fn next(
     proxy: &Proxy,
     listener: &TcpListener,
-    complained: &mut Option<Instant>,
+    complaints: &mut Complaints,
 ) -> io::Result<(TcpStream, SocketAddr, Place)> {
     let places = proxy.places();
     let place = match Arc::clone(places).try_acquire_owned() {
         Ok(place) => place,
         Err(_) => {
             let listen = listener.local_addr()?;
-            complain(complained, listen, "as many clients as the descriptor limit allows");
+            complain(complaints, listen, "as many clients as the descriptor limit allows");
             // The places are never closed.
             Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?
         }
@@ -110,9 +106,8 @@ fn is_clients_fault(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-fn complain(complained: &mut Option<Instant>, listen: SocketAddr, reason: &str) {
-    if complained.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
-        *complained = Some(Instant::now());
+fn complain(complaints: &mut Complaints, listen: SocketAddr, reason: &str) {
+    if complaints.are_due() {
         tracing::error!("{listen}: clients wait to be accepted: {reason}");
     }
 }
