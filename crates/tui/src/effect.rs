@@ -7,6 +7,14 @@ use smoothserve_protocol::message::Request;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
+impl Ticket {
+    /// The one after the last that was given, which it is from now on.
+    pub const fn next(&mut self) -> Self {
+        self.0 += 1;
+        *self
+    }
+}
+
 /// Something for the connection to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {

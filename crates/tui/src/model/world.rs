@@ -31,22 +31,18 @@ pub struct World {
 impl World {
     /// Takes the place of what was known.
     pub fn apply(&mut self, overview: Overview) {
-        self.show(overview);
+        self.rows.clone_from(&overview.services);
+        self.rows.sort_by(|a, b| a.name.cmp(&b.name));
+        self.daemon = Some(overview.daemon.clone());
+        self.told = Some(overview);
     }
 
     /// Takes over what moved since. False: of an overview that was never heard.
     pub fn apply_moved(&mut self, moved: OverviewMoved) -> bool {
         let Some(mut overview) = self.told.take() else { return false };
         overview.take(moved);
-        self.show(overview);
+        self.apply(overview);
         true
-    }
-
-    fn show(&mut self, overview: Overview) {
-        self.rows.clone_from(&overview.services);
-        self.rows.sort_by(|a, b| a.name.cmp(&b.name));
-        self.daemon = Some(overview.daemon.clone());
-        self.told = Some(overview);
     }
 
     /// Takes the place of what was known about the focused service.

@@ -81,12 +81,12 @@ pub fn warns_of_quit(model: &mut Model) -> bool {
 
 /// Gives the command about the present one.
 fn give(model: &mut Model) -> Vec<Effect> {
-    model.last_ticket = Ticket(model.last_ticket.0 + 1);
+    let ticket = model.last_ticket.next();
     let Some(batch) = &mut model.batch else { return Vec::new() };
-    batch.ticket = model.last_ticket;
+    batch.ticket = ticket;
     let Some(subject) = batch.present() else { return Vec::new() };
     let request = ops::request(batch.verb, subject, batch.terms, true);
-    vec![Order::Act { ticket: batch.ticket, request }.into()]
+    vec![Order::Act { ticket, request }.into()]
 }
 
 /// The present one is done.

@@ -48,6 +48,23 @@ pub fn take(model: &mut Model) {
     }
 }
 
+/// Says that what was looked for is nowhere on the screen or beyond it; nothing, if that is nothing.
+pub fn nothing_has(model: &mut Model, needle: &str) {
+    if !needle.is_empty() {
+        model.say(format!("nothing has {needle}"), true);
+    }
+}
+
+/// Says that it is no further down, or up; or that nothing was asked for yet.
+pub fn no_further(model: &mut Model, needle: &str, down: bool) {
+    if needle.is_empty() {
+        model.say("nothing to look for yet: / asks".to_owned(), false);
+    } else {
+        let way = if down { "below" } else { "above" };
+        model.say(format!("nothing {way} has {needle}"), true);
+    }
+}
+
 fn find(model: &mut Model, needle: String) {
     match model.screen {
         Screen::Events => events::find(model, needle),

@@ -1,6 +1,6 @@
 //! The event log: the cursor on it, what is shown of it, what is looked for.
 
-use super::nav;
+use super::{entry, nav};
 use crate::action::Action;
 use crate::model::events::{Filter, Line};
 use crate::model::find::Pattern;
@@ -54,11 +54,7 @@ pub fn perform(model: &mut Model, action: Action) {
         Action::Follow => model.events.follow(!model.events.is_following()),
         Action::Level => {
             let filter = model.events.filter().clone();
-            let severity = match filter.severity {
-                None => Some(Severity::Warning),
-                Some(Severity::Warning) => Some(Severity::Error),
-                Some(_) => None,
-            };
+            let severity = Severity::next(filter.severity);
             model.events.set_filter(Filter { severity, ..filter });
         }
         Action::OfService => of_service(model),
@@ -71,8 +67,8 @@ pub fn perform(model: &mut Model, action: Action) {
 /// Looks for what was typed.
 pub fn find(model: &mut Model, needle: String) {
     model.events.needle = needle;
-    if !model.events.find() && !model.events.needle.is_empty() {
-        model.say(format!("nothing has {}", model.events.needle), true);
+    if !model.events.find() {
+        entry::nothing_has(model, &model.events.needle.clone());
     }
 }
 
@@ -97,10 +93,7 @@ fn of_service(model: &mut Model) {
 }
 
 fn find_next(model: &mut Model, down: bool) {
-    if model.events.needle.is_empty() {
-        model.say("nothing to look for yet: / asks".to_owned(), false);
-    } else if !model.events.find_next(down) {
-        let way = if down { "below" } else { "above" };
-        model.say(format!("nothing {way} has {}", model.events.needle), true);
+    if model.events.needle.is_empty() || !model.events.find_next(down) {
+        entry::no_further(model, &model.events.needle.clone(), down);
     }
 }

@@ -4,6 +4,7 @@ use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::log::LogBatch;
 use smoothserve_protocol::message::Refusal;
 
+use super::entry;
 use crate::action::{Action, Step};
 use crate::effect::{Effect, Order, Ticket};
 use crate::model::find::Pattern;
@@ -38,7 +39,7 @@ pub fn ask(model: &mut Model) -> Option<Effect> {
         (Some((service, lines)), _) => Some(follow(model, service, lines)),
         (None, Some(followed)) => {
             model.logs.asked = None;
-            let ticket = next_ticket(model);
+            let ticket = model.last_ticket.next();
             Some(Order::Logs { ticket, service: followed.service, lines: 0, follow: false }.into())
         }
         (None, None) => None,
@@ -46,16 +47,11 @@ pub fn ask(model: &mut Model) -> Option<Effect> {
 }
 
 fn follow(model: &mut Model, service: ServiceName, lines: u32) -> Effect {
-    let ticket = next_ticket(model);
+    let ticket = model.last_ticket.next();
     model.logs.open(&service);
     model.logs.followed = Some(Followed { service: service.clone(), lines });
     model.logs.asked = Some((ticket, false));
     Order::Logs { ticket, service, lines, follow: true }.into()
-}
-
-const fn next_ticket(model: &mut Model) -> Ticket {
-    model.last_ticket = Ticket(model.last_ticket.0 + 1);
-    model.last_ticket
 }
 
 /// Nothing is pushed any more: the connection is gone.
@@ -95,11 +91,7 @@ pub fn perform(model: &mut Model, action: Action) {
         Action::Follow => model.logs.follow(!model.logs.is_following()),
         Action::Level => {
             let filter = model.logs.filter().clone();
-            let severity = match filter.severity {
-                None => Some(Severity::Warning),
-                Some(Severity::Warning) => Some(Severity::Error),
-                Some(_) => None,
-            };
+            let severity = Severity::next(filter.severity);
             model.logs.set_filter(Filter { severity, ..filter });
         }
         Action::Instance => {
@@ -143,8 +135,8 @@ pub fn find(model: &mut Model, needle: String) {
     model.logs.needle = needle;
     let (rows, height) = measure(model);
     let found = model.logs.find(rows, height);
-    if !found && !model.logs.needle.is_empty() {
-        model.say(format!("nothing has {}", model.logs.needle), true);
+    if !found {
+        entry::nothing_has(model, &model.logs.needle.clone());
     }
 }
 
@@ -167,14 +159,9 @@ fn sideways(model: &mut Model, right: bool) {
 }
 
 fn find_next(model: &mut Model, down: bool) {
-    if model.logs.needle.is_empty() {
-        model.say("nothing to look for yet: / asks".to_owned(), false);
-        return;
-    }
     let (rows, height) = measure(model);
-    if !model.logs.find_next(down, rows, height) {
-        let way = if down { "below" } else { "above" };
-        model.say(format!("nothing {way} has {}", model.logs.needle), true);
+    if model.logs.needle.is_empty() || !model.logs.find_next(down, rows, height) {
+        entry::no_further(model, &model.logs.needle.clone(), down);
     }
 }
 

@@ -110,19 +110,15 @@ fn answer_key(model: &mut Model, key: Key) -> Vec<Effect> {
 
 fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     let context = model.context();
-    if context == Context::TypedName && ops::type_name(model, key) {
-        return Vec::new();
-    }
-    if context == Context::Palette && palette::edit(model, key) {
-        return Vec::new();
-    }
-    if context == Context::Find && entry::type_letter(model, key) {
-        return Vec::new();
-    }
-    if context == Context::Filter && list::type_filter(model, key) {
-        return Vec::new();
-    }
-    if context == Context::HelpFind && help::edit(model, key) {
+    let is_text = match context {
+        Context::TypedName => ops::type_name(model, key),
+        Context::Palette => palette::edit(model, key),
+        Context::Find => entry::type_letter(model, key),
+        Context::Filter => list::type_filter(model, key),
+        Context::HelpFind => help::edit(model, key),
+        _ => false,
+    };
+    if is_text {
         return Vec::new();
     }
     match model.keys.find(context, key) {

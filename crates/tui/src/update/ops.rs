@@ -8,7 +8,7 @@ use smoothserve_protocol::snapshot::InstanceState;
 
 use super::batch;
 use crate::action::Action;
-use crate::effect::{Effect, Order, Ticket};
+use crate::effect::{Effect, Order};
 use crate::input::Key;
 use crate::keymap::Context;
 use crate::model::limit::Limit;
@@ -351,8 +351,7 @@ pub fn request(verb: Verb, subject: &Subject, terms: Terms, wait: bool) -> Reque
 }
 
 fn act(model: &mut Model, verb: Verb, service: ServiceName, request: Request) -> Effect {
-    model.last_ticket = Ticket(model.last_ticket.0 + 1);
-    let ticket = model.last_ticket;
+    let ticket = model.last_ticket.next();
     model.pending.insert(ticket, Pending { verb, service });
     Order::Act { ticket, request }.into()
 }

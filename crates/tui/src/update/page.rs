@@ -24,8 +24,7 @@ pub fn ask(model: &mut Model, title: &str, asked: Asked) -> Result<Vec<Effect>, 
     if !model.connection.is_open() {
         return Err("not connected: nobody can be asked".to_owned());
     }
-    model.last_ticket = Ticket(model.last_ticket.0 + 1);
-    let ticket = model.last_ticket;
+    let ticket = model.last_ticket.next();
     let request = match &asked {
         Asked::Why(_) | Asked::Status { .. } => Request::Status,
         Asked::Plan(service) => Request::PlanRestart { service: service.clone() },

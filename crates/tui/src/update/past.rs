@@ -5,6 +5,7 @@ use smoothserve_protocol::event::{EventBatch, EventKind};
 use smoothserve_protocol::message::Refusal;
 use smoothserve_protocol::snapshot::Receipt;
 
+use super::entry;
 use super::nav::moved;
 use crate::action::{Action, Step};
 use crate::effect::{Effect, Order, Ticket};
@@ -22,8 +23,7 @@ pub fn ask(model: &mut Model) -> Option<Effect> {
         return None;
     }
     let service = service.clone();
-    model.last_ticket = Ticket(model.last_ticket.0 + 1);
-    let ticket = model.last_ticket;
+    let ticket = model.last_ticket.next();
     model.past.is_stale = false;
     model.past.asked = Some((ticket, false));
     Some(Order::Receipts { ticket, service, limit: LIMIT }.into())
@@ -68,19 +68,16 @@ pub fn perform(model: &mut Model, action: Action) {
         Action::FindPrevious => false,
         _ => return,
     };
-    if model.past.needle.is_empty() {
-        model.say("nothing to look for yet: / asks".to_owned(), false);
-    } else if !model.past.find_next(down) {
-        let way = if down { "below" } else { "above" };
-        model.say(format!("nothing {way} has {}", model.past.needle), true);
+    if model.past.needle.is_empty() || !model.past.find_next(down) {
+        entry::no_further(model, &model.past.needle.clone(), down);
     }
 }
 
 /// Looks for what was typed.
 pub fn find(model: &mut Model, needle: String) {
     model.past.needle = needle;
-    if !model.past.find() && !model.past.needle.is_empty() {
-        model.say(format!("nothing has {}", model.past.needle), true);
+    if !model.past.find() {
+        entry::nothing_has(model, &model.past.needle.clone());
     }
 }
 

@@ -13,10 +13,9 @@ pub fn ask(model: &mut Model) -> Option<Effect> {
     if !wanted || question.plan != Plan::Unknown || !model.connection.is_open() {
         return None;
     }
-    model.last_ticket = Ticket(model.last_ticket.0 + 1);
-    question.plan = Plan::Asked(model.last_ticket);
-    let service = question.service.clone();
-    Some(Order::Plan { ticket: model.last_ticket, service }.into())
+    let ticket = model.last_ticket.next();
+    question.plan = Plan::Asked(ticket);
+    Some(Order::Plan { ticket, service: question.service.clone() }.into())
 }
 
 /// The daemon answered.

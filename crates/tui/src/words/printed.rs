@@ -17,6 +17,17 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// What is shown next, at the least, by whoever goes from everything to warnings to errors.
+    pub const fn next(least: Option<Self>) -> Option<Self> {
+        match least {
+            None => Some(Self::Warning),
+            Some(Self::Warning) => Some(Self::Error),
+            Some(_) => None,
+        }
+    }
+}
+
 /// The words by which programs name a level, in their own letter case.
 const LEVELS: [(Severity, &[&str]); 4] = [
     (
