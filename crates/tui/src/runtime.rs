@@ -196,7 +196,7 @@ impl Loop {
         saves: &mut mpsc::UnboundedReceiver<Result<String, String>>,
     ) -> io::Result<Left> {
         let mut keys = EventStream::new();
-        self.measure();
+        self.measure()?;
         // After a panic in a task the terminal is not ours any more, and shows what it said.
         while self.suspended || self.guard.is_held() {
             self.paint_if_due()?;
@@ -330,7 +330,7 @@ impl Loop {
     fn carry_out(&mut self, effect: Effect) -> io::Result<Next> {
         match effect {
             Effect::Quit => return Ok(Next::Leave(Left::Done)),
-            Effect::Redraw => self.repaint(),
+            Effect::Redraw => return self.repaint(),
             Effect::Copy(text) => self.painter.send_ahead(&self.model.clipboard.sequence(&text)),
             Effect::Save => self.save(),
             Effect::Mouse(on) => {
@@ -338,7 +338,7 @@ impl Loop {
                 self.painter.send_ahead(change);
             }
             Effect::Suspend => self.suspend()?,
-            Effect::Order(order) => self.order(order),
+            Effect::Order(order) => return self.order(order),
             Effect::Remember(line) => recall::add(&line),
             Effect::Count => return self.take(Msg::Counted(self.stats())),
         }
@@ -371,13 +371,14 @@ impl Loop {
         }
     }
 
-    fn order(&mut self, order: Order) {
-        let Err(refused) = self.orders.try_send(order) else { return };
+    fn order(&mut self, order: Order) -> io::Result<Next> {
+        let Err(refused) = self.orders.try_send(order) else { return Ok(Next::Stay) };
         // The connection has not taken 64 orders: it hangs, and the operator should know.
-        if let Order::Act { ticket, .. } = refused.into_inner() {
-            let now = self.now();
-            let report = Box::new(Report::Unanswered { ticket });
-            (self.update)(&mut self.model, Msg::Net(report), now);
+        match refused.into_inner() {
+            Order::Act { ticket, .. } => {
+                self.take(Msg::Net(Box::new(Report::Unanswered { ticket })))
+            }
+            _ => Ok(Next::Stay),
         }
     }
 
@@ -403,23 +404,21 @@ impl Loop {
         self.suspended = false;
         self.guard.suspend();
         self.guard.resume()?;
-        self.repaint();
-        Ok(())
+        self.repaint().map(drop)
     }
 
-    fn repaint(&mut self) {
+    fn repaint(&mut self) -> io::Result<Next> {
         self.painter.forget();
-        self.measure();
+        self.measure()
     }
 
-    fn measure(&mut self) {
+    fn measure(&mut self) -> io::Result<Next> {
         // A terminal that does not know its size is taken for the usual one.
         let (width, height) = match crossterm::terminal::size() {
             Ok((width, height)) if width > 0 && height > 0 => (width, height),
             Ok(_) | Err(_) => (80, 24),
         };
-        let now = self.now();
-        (self.update)(&mut self.model, Msg::Resize { width, height }, now);
+        self.take(Msg::Resize { width, height })
     }
 
     fn paint_if_due(&mut self) -> io::Result<()> {

@@ -174,6 +174,22 @@ async fn suspended_and_continued_a_hundred_times_it_paints_the_screen_again() {
     }
 }
 
+#[tokio::test]
+async fn what_a_larger_screen_has_room_for_is_asked_for_when_it_goes_on() {
+    let fake = Fake::start().await;
+    let mut console = Console::start(&fake, &[]).answering(DARK);
+    console.shows("▪ live").await;
+    console.press("\r").await;
+    console.shows("esc back").await;
+    assert!(!fake.is_followed(), "there is no room for what it prints");
+    console.signal(Signal::TSTP);
+    console.is_in_state('T').await;
+    console.resize(120, 40);
+    console.signal(Signal::CONT);
+    console.shows("l full screen").await;
+    console.until("what it prints is asked for", |_| fake.is_followed()).await;
+}
+
 fn last_row(console: &Console, height: u16) -> String {
     let screen = console.screen.screen();
     let (_, width) = screen.size();

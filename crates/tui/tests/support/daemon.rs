@@ -105,6 +105,12 @@ impl Fake {
         }
     }
 
+    /// Whether it was asked to push what a service prints.
+    pub(crate) fn is_followed(&self) -> bool {
+        let requests = self.requests.lock().unwrap();
+        requests.iter().any(|request| matches!(request, Request::Logs { follow: true, .. }))
+    }
+
     /// The services that were started, stopped or restarted.
     pub(crate) fn commanded(&self) -> Vec<ServiceName> {
         let requests = self.requests.lock().unwrap();
