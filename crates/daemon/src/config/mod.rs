@@ -12,6 +12,7 @@ mod clash;
 mod difference;
 mod error;
 mod host;
+mod limits;
 mod load;
 mod logs;
 mod probes;
@@ -41,6 +42,7 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 pub use change::{Changes, changes};
 pub use error::{Colour, ConfigErrors, Problem};
+pub use limits::{ClientLimits, RequestLimits};
 pub use load::{check, load};
 pub use reload::{Rejected, Reloaded, reload};
 pub use trust::{Network, Trust};
@@ -64,6 +66,8 @@ pub struct Config {
     pub ready_path: Option<String>,
     /// Where figures are read, with readiness for load balancers; none: nowhere. Port 0: any free one.
     pub metrics: Option<SocketAddr>,
+    /// What clients are allowed.
+    pub clients: ClientLimits,
     /// The daemon's own log file; none: stderr alone.
     pub log: Option<LogConfig>,
     /// Where every request has a line; none: nowhere.
@@ -200,7 +204,9 @@ pub struct ServiceConfig {
     pub run_as: Option<RunAs>,
     /// What the system allows an instance.
     pub resources: Resources,
-    /// Time-outs and bounds.
+    /// What its requests are allowed.
+    pub requests: RequestLimits,
+    /// Time-outs and bounds of its instances, and of requests that wait for one.
     pub limits: Limits,
 }
 
@@ -335,7 +341,7 @@ pub enum StopSignal {
     Usr2,
 }
 
-/// Time-outs and bounds of one service.
+/// Time-outs and bounds of the instances of one service, and of requests that wait for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How long a drain may wait for requests in a restart.

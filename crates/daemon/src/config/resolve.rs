@@ -11,8 +11,8 @@ use super::raw::{RawMain, RawService};
 use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
-    AccessLogConfig, Limits, LogConfig, OutputConfig, Readiness, Resources, RunAs, ServiceConfig,
-    StopSignal, Trust, logs, trust,
+    AccessLogConfig, ClientLimits, Limits, LogConfig, OutputConfig, Readiness, RequestLimits,
+    Resources, RunAs, ServiceConfig, StopSignal, Trust, limits, logs, trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -29,6 +29,7 @@ pub(super) struct Main {
     pub(super) shutdown_delay: Duration,
     pub(super) metrics: Option<Spot<SocketAddr>>,
     pub(super) ready_path: Option<String>,
+    pub(super) clients: ClientLimits,
     pub(super) log: Option<LogConfig>,
     pub(super) access_log: Option<AccessLogConfig>,
     pub(super) output: Option<OutputConfig>,
@@ -66,6 +67,7 @@ impl Main {
     ) -> Self {
         let dir = file.parent().unwrap_or(file).to_owned();
         let trust = trust::trust(&mut raw);
+        let clients = limits::of_clients(&raw, problems);
         let site = raw.sub_config_dir.as_ref().map(|spot| spot.site.clone());
         let named_state_dir = raw.state_dir.map(|spot| absolute(&dir, &spot.value));
         let state_dir = named_state_dir.or(state_dir).unwrap_or_else(|| dir.clone());
@@ -84,6 +86,7 @@ impl Main {
             shutdown_delay: value_or(raw.shutdown_delay, Duration::ZERO),
             metrics: raw.metrics,
             ready_path: raw.ready_path.map(|path| path.value),
+            clients,
             log,
             access_log,
             output: logs::output(&dir, &state_dir, raw.instance_log, problems),
@@ -110,13 +113,14 @@ impl Service {
         rules::check_reachable(&raw, &mut problems);
         let port = rules::listen_port(&raw, main, &mut problems);
         let limits = rules::limits(&raw, &mut problems);
+        let requests = limits::of_requests(&raw);
         let replacement = rules::replacement(&raw, &mut problems);
         let run_as = accounts.run_as(raw.user.as_ref(), raw.group.as_ref());
         let run_as = run_as.unwrap_or_else(|found| {
             problems.extend(found);
             None
         });
-        let parts = Parts { port, limits, replacement, run_as };
+        let parts = Parts { port, requests, limits, replacement, run_as };
         let service = Self::assemble(file, main, raw, parts);
         match service {
             Some(service) if problems.is_empty() => Ok(service),
@@ -180,6 +184,7 @@ impl Service {
                 file_size: raw.file_size.map(|spot| spot.value),
                 memory: raw.memory_limit.map(|spot| spot.value),
             },
+            requests: parts.requests,
             limits: parts.limits,
         };
         Some(Self { config, default: raw.default, sites })
@@ -189,6 +194,7 @@ impl Service {
 /// What several keys decide together.
 struct Parts {
     port: Option<u16>,
+    requests: RequestLimits,
     limits: Limits,
     replacement: Replacement,
     run_as: Option<RunAs>,

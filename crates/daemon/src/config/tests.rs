@@ -133,6 +133,14 @@ fn every_key_has_its_effect() {
         compress: true,
     };
     assert_eq!(config.access_log, Some(access_log));
+    let clients = ClientLimits {
+        header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(75),
+        max_header_size: 16 << 10,
+        max_connections: Some(5000),
+        max_connections_per_client: Some(100),
+    };
+    assert_eq!(config.clients, clients);
     let [service] = &config.services[..] else { panic!("one service") };
     assert_eq!(service.routes[0].host, Host::Wildcard(".shop.example".into()));
     assert_eq!(service.routes[0].prefix, "/admin");
@@ -147,6 +155,15 @@ fn every_key_has_its_effect() {
     assert_eq!(service.limits.hold_timeout, Some(Duration::from_millis(2500)));
     assert_eq!(service.limits.tunnel_grace, Duration::from_secs(10));
     assert_eq!(service.limits.hold_max, 50);
+    let requests = RequestLimits {
+        max_body_size: Some(20_000_000),
+        body_timeout: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(120),
+        connect_timeout: Duration::from_secs(1),
+        response_timeout: None,
+        upstream_body_timeout: Some(Duration::from_secs(3600)),
+    };
+    assert_eq!(service.requests, requests);
     assert!(!service.enabled && !service.auto_restart);
     assert_eq!(service.limits.on_drain_timeout, OnDrainTimeout::Cut);
     assert_eq!((service.restart_order, service.surge_port), (RestartOrder::StopFirst, 0));
@@ -233,6 +250,11 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     assert_eq!((&full.trust, &shown.trust), (&Trust::default(), &Trust::default()));
     assert_eq!(full.shutdown_delay, shown.shutdown_delay);
     assert_eq!(full.ready_path.as_deref(), Some("/-/ready"));
+    assert_eq!((&full.clients, &shown.clients), (&ClientLimits::default(), &full.clients));
+    assert_eq!(
+        (&hello.requests, &shown_hello.requests),
+        (&RequestLimits::default(), &hello.requests)
+    );
     assert_eq!((full.command, hello.listen), (shown.command, shown_hello.listen));
     let limits = Limits { hold_timeout: None, ..hello.limits.clone() };
     assert_eq!((&limits, &hello.ready), (&shown_hello.limits, &shown_hello.ready));

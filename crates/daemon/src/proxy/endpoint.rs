@@ -254,8 +254,12 @@ impl Pass {
         link
     }
 
-    pub(crate) async fn connect(&self) -> std::io::Result<Link> {
-        Link::connect(self.endpoint.addr).await
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.endpoint.addr
+    }
+
+    pub(crate) async fn connect(&self, limit: Duration) -> std::io::Result<Link> {
+        Link::connect(self.endpoint.addr, limit).await
     }
 
     /// Leaves the connection to the next request.

@@ -82,6 +82,11 @@ impl<S> Guarded<S> {
         &mut self.io
     }
 
+    /// A head has begun, and is not complete.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// The socket, and what came out of it beyond the last message.
     pub(crate) fn into_parts(self) -> (S, BytesMut) {
         (self.io, self.held)

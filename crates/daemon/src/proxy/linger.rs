@@ -3,8 +3,10 @@
 //! A socket closed with unread bytes in it is reset, and a reset destroys what the client has not
 //! read yet: the 413 that explains why we stopped reading. So the sending side is closed first,
 //! and what still comes is read and thrown away, for a bounded time and amount (RFC 9112 9.6).
+//!
+//! Here is also where a client that sends or takes nothing for too long meets its end.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,12 +16,15 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::client::{Client, MAX_FIELDS};
+use super::client::Client;
 use super::guard::Guarded;
+use super::progress::Awaited;
+use super::refusal::Refusal;
 
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
@@ -38,8 +43,9 @@ struct LastWords {
 }
 
 impl Lingering {
-    pub(crate) fn new(stream: TcpStream, client: Arc<Client>) -> Self {
-        let io = TokioIo::new(Guarded::new(stream, MAX_FIELDS, client.noted().clone()));
+    /// The headers of a request may take `max_fields` bytes together.
+    pub(crate) fn new(stream: TcpStream, max_fields: usize, client: Arc<Client>) -> Self {
+        let io = TokioIo::new(Guarded::new(stream, max_fields, client.noted().clone()));
         Self { io, client, last_words: None }
     }
 
@@ -60,6 +66,42 @@ impl Lingering {
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
         }
+    }
+}
+
+impl Lingering {
+    /// Nothing came: fine, or too late?
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.client.progress().overdue() {
+            // It asked for nothing, so there is nothing to answer.
+            Some(Awaited::First | Awaited::Next) => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Some(Awaited::Head) => {
+                let page = Refusal::head_timeout().into_bytes();
+                self.client.proxy().reject();
+                // Whoever has no room for these few bytes does not read at all.
+                let _ = Pin::new(&mut self.io).poll_write(cx, &page);
+                self.poll_farewell(cx)
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(self).poll_shutdown(cx))?;
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Nothing was taken: fine, or for too long?
+    fn poll_stuck(&mut self) -> Poll<io::Result<usize>> {
+        self.client.progress().blocked();
+        if self.client.progress().overdue() != Some(Awaited::Room) {
+            return Poll::Pending;
+        }
+        // What the kernel holds for it goes too. If that fails, the connection is gone already.
+        let _ = SockRef::from(self.io.inner().get_ref()).set_linger(Some(Duration::ZERO));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -87,13 +129,33 @@ impl LastWords {
     }
 }
 
+/// Listens to a client that was told to go, until it has gone or for a bounded time.
+pub(crate) async fn listen(mut stream: TcpStream) {
+    let mut last_words = LastWords::new();
+    poll_fn(|cx| last_words.poll_listen(&mut stream, cx)).await;
+}
+
 impl Read for Lingering {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        if self.last_words.is_some() {
+            return self.poll_farewell(cx);
+        }
+        match Pin::new(&mut self.io).poll_read(cx, buffer) {
+            Poll::Pending => {
+                if self.io.inner().has_begun() {
+                    self.client.progress().heard();
+                }
+                self.poll_late(cx)
+            }
+            Poll::Ready(read) => {
+                self.client.progress().heard();
+                Poll::Ready(read)
+            }
+        }
     }
 }
 
@@ -103,13 +165,19 @@ impl Write for Lingering {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        match Pin::new(&mut self.io).poll_write(cx, bytes) {
+            Poll::Pending => self.poll_stuck(),
+            Poll::Ready(written) => {
+                self.client.progress().wrote();
+                Poll::Ready(written)
+            }
+        }
     }
 
     /// hyper flushes after each look at the service, also when there is nothing to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-        if self.client.is_held() {
+        if self.client.progress().is_watched() {
             self.look_for_reset(cx)?;
         }
         Poll::Ready(Ok(()))

@@ -23,10 +23,6 @@ use tokio::task::coop::unconstrained;
 use super::upload::Upload;
 use super::wire::{Suspicion, Wire};
 
-/// A connection on the same machine is there in microseconds, or refused. What takes longer is a
-/// listen queue that overflows: the kernel drops the SYN and sends it again after one second.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(2500);
-
 /// Of an answer. No RFC gives a number, but what is not bounded is a way to exhaust us.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -56,10 +52,10 @@ struct Ends {
 }
 
 impl Link {
-    /// Connects to an instance.
-    pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
+    /// Connects to an instance, within this time.
+    pub(crate) async fn connect(addr: SocketAddr, limit: Duration) -> io::Result<Self> {
         let connecting = TcpStream::connect(addr);
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+        let stream = tokio::time::timeout(limit, connecting)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
         stream.set_nodelay(true)?;
@@ -144,6 +140,12 @@ impl Link {
             self.0.connection = None;
         }
         self.0.over
+    }
+
+    /// Closes the connection; its body ends with an error.
+    pub(crate) fn hang_up(&mut self) {
+        self.0.connection = None;
+        self.0.over = true;
     }
 
     /// The answer was read to its end: may another request follow?

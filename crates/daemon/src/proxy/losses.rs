@@ -1,5 +1,6 @@
 //! Every lost request has a reason, and the log says it: the first at once, many together.
 
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,12 @@ struct State {
 }
 
 impl Losses {
-    /// Logs the reason, unless another was logged a moment ago; then it is counted for the next.
-    pub(crate) fn report(&self, service: &str, reason: &str) {
+    /// Logs the reason, and the instance that had the request, unless another was logged a moment
+    /// ago; then it is counted for the next.
+    pub(crate) fn report(&self, service: &str, reason: &str, instance: Option<SocketAddr>) {
         if let Some(untold) = self.may_tell(Instant::now()) {
+            let instance = instance.map(|addr| format!(" (instance at {addr})"));
+            let reason = format_args!("{reason}{}", instance.unwrap_or_default());
             match untold {
                 0 => tracing::warn!("{service}: request lost: {reason}"),
                 more => tracing::warn!("{service}: request lost: {reason}; {more} more before it"),

@@ -78,6 +78,31 @@ impl Refusal {
         Self { status, reason: reason.into(), closes: true }
     }
 
+    /// For a client that never came to the end of its head (RFC 9110 15.5.9).
+    pub(crate) fn head_timeout() -> Self {
+        Self::timeout("the head of the request was not complete in time")
+    }
+
+    /// For a client that sent no more of its body.
+    pub(crate) fn body_timeout() -> Self {
+        Self::timeout("nothing more came of the body of the request")
+    }
+
+    fn timeout(reason: &'static str) -> Self {
+        Self { status: StatusCode::REQUEST_TIMEOUT, reason: reason.into(), closes: true }
+    }
+
+    pub(crate) fn body_too_large(most: u64) -> Self {
+        let reason = format!("the body of the request is larger than {most} bytes");
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, reason: reason.into(), closes: true }
+    }
+
+    /// For an address with too many connections (RFC 6585 4).
+    pub(crate) fn too_many() -> Self {
+        let reason = "your address has too many connections".into();
+        Self { status: StatusCode::TOO_MANY_REQUESTS, reason, closes: true }
+    }
+
     pub(crate) fn expectation() -> Self {
         let reason = "no expectation but 100-continue can be met".into();
         Self { status: StatusCode::EXPECTATION_FAILED, reason, closes: true }
@@ -107,6 +132,11 @@ impl Refusal {
         Self { status: StatusCode::BAD_GATEWAY, reason: reason.into(), closes: false }
     }
 
+    pub(crate) fn gateway_timeout(reason: impl Into<Cow<'static, str>>) -> Self {
+        let status = StatusCode::GATEWAY_TIMEOUT;
+        Self { status, reason: reason.into(), closes: false }
+    }
+
     /// One line that says why.
     #[must_use]
     pub fn reason(&self) -> &str {
@@ -115,6 +145,18 @@ impl Refusal {
 
     pub(crate) fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The whole answer, for a client that nobody else answers; the connection ends with it.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.closes = true;
+        let text = self.text();
+        let mut page = format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", self.status, text.len());
+        for (name, value) in self.into_response().headers() {
+            // Ours are all visible ASCII.
+            page += &format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
+        }
+        (page + "\r\n" + &text).into_bytes()
     }
 
     /// What the client reads.

@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -20,10 +21,11 @@ use super::endpoint::{Age, Pass};
 use super::exchange::{Asker, Exchange};
 use super::expect::{self, Asked};
 use super::link::Link;
+use super::progress::Awaited;
 use super::refusal::Refusal;
 use super::service::{ServiceProxy, WhenNone};
 use super::tries::{Head, Tries};
-use super::upload::{Upload, Uploading};
+use super::upload::{Fault, Upload, Uploading};
 use super::visit::RequestLine;
 use super::{forward, forwarded, hold, request_id, target, upgrade};
 use crate::config::Trust;
@@ -53,7 +55,10 @@ pub(crate) async fn answer(
             Err(refusal)
         }
     };
-    let mut response = answered.unwrap_or_else(Refusal::into_response);
+    let mut response = answered.unwrap_or_else(|refusal| {
+        client.progress().wait_for(Awaited::Next);
+        refusal.into_response()
+    });
     let stays_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
     if stays_http && client.is_leaving() {
         forward::close(response.headers_mut());
@@ -78,15 +83,15 @@ struct Prepared {
 
 /// How a request failed that was admitted.
 enum Failure {
-    /// The client broke off its own request; nobody reads the answer.
-    BrokenOff,
+    /// By the client, in the middle of its body.
+    Aborted(Fault),
     /// By an instance, or for want of one.
     Lost(Refusal),
 }
 
 /// Everything that depends on the request alone; none if it is a question to us.
 fn prepare(
-    client: &Client,
+    client: &Arc<Client>,
     request: Request<Incoming>,
     trust: &Trust,
     id: Option<&HeaderValue>,
@@ -97,9 +102,15 @@ fn prepare(
     let (mut head, body) = request.into_parts();
     target::check(&mut head)?;
     let Some(service) = route(client, &head)? else { return Ok(None) };
+    let length = forward::content_length(&head.headers);
+    let most = if body.is_end_stream() { None } else { service.config().requests.max_body_size };
+    if let (Some(length), Some(most)) = (length, most)
+        && length > most
+    {
+        return Err(Refusal::body_too_large(most));
+    }
     let (asked, expectation) = expect::read(&mut head, &body)?;
     let upgrade = upgrade::wanted(&mut head, &body);
-    let length = forward::content_length(&head.headers);
     edit(&mut head, upgrade.as_ref().map(|(protocol, _)| protocol));
     let behind = forwarded::tell(&mut head.headers, &client.peer(), trust);
     head.headers.entry(header::HOST).or_insert(NO_HOST);
@@ -107,7 +118,7 @@ fn prepare(
         request_id::tell(&mut head.headers, id);
     }
     let asker = Asker { behind, id: id.cloned() };
-    let uploading = Uploading::new(body, expectation);
+    let uploading = Uploading::new(body, client, expectation, most);
     let tries = Tries::new(&head.method, length, &uploading);
     let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
@@ -159,7 +170,10 @@ impl Prepared {
         let (answer, link) = match sent {
             Ok(answered) => answered,
             Err(Failure::Lost(refusal)) => return Err(exchange.lose(refusal)),
-            Err(Failure::BrokenOff) => return Err(broken_off(client)),
+            // Dropped, the exchange counts as aborted by its client.
+            Err(Failure::Aborted(fault)) => {
+                return Err(client.noted().get().cloned().unwrap_or_else(|| fault.refusal()));
+            }
         };
         if let Err(refusal) = check_answer(&answer, upgrade.is_some()) {
             return Err(exchange.lose(refusal));
@@ -168,18 +182,12 @@ impl Prepared {
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(client_side)) = (answer.status(), upgrade) {
             return Ok(upgrade::switch(answer, link, exchange, client_side));
         }
-        let mut response = pass_on(answer, link, exchange).await;
+        let mut response = pass_on(answer, link, exchange, uploading).await;
         if asked.in_vain() {
             forward::close(response.headers_mut());
         }
         Ok(response)
     }
-}
-
-/// What is said, if anybody listens, to a client whose body broke off.
-fn broken_off(client: &Client) -> Refusal {
-    let noted = client.noted().get().cloned();
-    noted.unwrap_or_else(|| Refusal::malformed("the body is incomplete"))
 }
 
 /// Takes a request in, if possible with the pass of a run.
@@ -237,14 +245,18 @@ async fn send(
         };
         let head = tries.is_repeatable().then(|| Head::copy(&request));
         body.asked.listen(&mut request);
-        let mut error = match link.send(request).await {
-            Ok(answer) => return Ok((answer, link)),
-            Err(error) => error,
+        let mut error = match exchange.ask(&mut link, request).await {
+            Some(Ok(answer)) => return Ok((answer, link)),
+            Some(Err(error)) => error,
+            None => {
+                let reason = format!("{run} gave no answer in time");
+                return Err(Failure::Lost(Refusal::gateway_timeout(reason)));
+            }
         };
         let was_kept = link.is_kept();
         drop(link);
-        if body.uploading.is_broken() {
-            return Err(Failure::BrokenOff);
+        if let Some(fault) = body.uploading.fault() {
+            return Err(Failure::Aborted(fault));
         }
         request = match (error.take_message(), head) {
             // Not a byte of it was written: whatever it is, it may be sent again.
@@ -279,7 +291,12 @@ fn check_answer(answer: &Response<Incoming>, switches: bool) -> Result<(), Refus
 }
 
 /// The answer as the client gets it, with a body that carries the exchange to its last byte.
-async fn pass_on(answer: Response<Incoming>, link: Link, exchange: Exchange) -> Response<Download> {
+async fn pass_on(
+    answer: Response<Incoming>,
+    link: Link,
+    exchange: Exchange,
+    uploading: Uploading,
+) -> Response<Download> {
     let (mut head, incoming) = answer.into_parts();
     let claimed = match head.status {
         StatusCode::NOT_MODIFIED => forward::content_length(&head.headers),
@@ -289,7 +306,7 @@ async fn pass_on(answer: Response<Incoming>, link: Link, exchange: Exchange) -> 
     forward::via(&mut head.headers, head.version);
     // hyper answers a client of HTTP/1.0 in HTTP/1.0, whatever stands here.
     head.version = Version::HTTP_11;
-    let mut body = GuardedBody::new(incoming, link, exchange);
+    let mut body = GuardedBody::new(incoming, link, exchange, uploading);
     poll_fn(|cx| {
         body.finish_if_empty(cx);
         Poll::Ready(())

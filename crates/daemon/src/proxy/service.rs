@@ -12,6 +12,7 @@ use super::endpoint::{Endpoint, Pass};
 use super::hold::WaitingRoom;
 use super::ledger::Counts;
 use super::losses::Losses;
+use super::progress::Patience;
 use super::traffic::ServiceTraffic;
 use crate::config::ServiceConfig;
 
@@ -25,6 +26,7 @@ pub struct ServiceProxy {
     counts: Counts,
     traffic: ServiceTraffic,
     waiting: WaitingRoom,
+    patience: Patience,
     losses: Losses,
 }
 
@@ -53,6 +55,7 @@ impl ServiceProxy {
         let when_none = WhenNone::Stopped("it has not been started".into());
         Arc::new(Self {
             waiting: WaitingRoom::new(config.limits.hold_max),
+            patience: Patience::new(&config.requests),
             name: config.name.clone(),
             config: ArcSwap::new(config),
             choice: ArcSwap::from_pointee(Choice { endpoints: Vec::new(), when_none }),
@@ -103,6 +106,7 @@ impl ServiceProxy {
     /// Takes what a new configuration says of the proxy's side.
     pub fn reconfigure(&self, config: Arc<ServiceConfig>) {
         self.waiting.resize(config.limits.hold_max);
+        self.patience.set(&config.requests);
         self.config.store(config);
     }
 
@@ -121,6 +125,11 @@ impl ServiceProxy {
 
     pub(crate) fn losses(&self) -> &Losses {
         &self.losses
+    }
+
+    /// How long its requests may wait for what.
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     pub(crate) fn waiting(&self) -> &WaitingRoom {

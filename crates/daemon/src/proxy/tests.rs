@@ -2,10 +2,12 @@
 
 mod address;
 mod answers;
+mod crowd;
 mod drain;
 mod faults;
 mod framing;
 mod harness;
+mod limits;
 mod plain;
 mod refused;
 mod upgrade;

@@ -148,6 +148,7 @@ pub(crate) fn service(name: &str, instances: u16) -> ServiceConfig {
         liveness: None,
         run_as: None,
         resources: Resources::default(),
+        requests: crate::config::RequestLimits::default(),
         limits: Limits::default(),
     }
 }

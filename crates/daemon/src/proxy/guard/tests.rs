@@ -18,7 +18,10 @@ use proptest::sample::{Index, select};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::{Framer, Guarded, Noted, STAND_IN, Step};
-use crate::proxy::client::{MAX_FIELDS, SERVER};
+use crate::proxy::client::server;
+
+/// All headers of a request together.
+const MAX_FIELDS: usize = 64 * 1024;
 
 /// What became of a connection's bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,7 +106,7 @@ fn pieces(input: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
 
 /// How hyper answers `input`, and the bodies it found in it; none: one that broke off.
 async fn read_by_hyper(input: &[u8]) -> (String, Vec<Option<Bytes>>) {
-    let (mut client, server) = tokio::io::duplex(1024 * 1024);
+    let (mut client, far) = tokio::io::duplex(1024 * 1024);
     client.write_all(input).await.unwrap();
     client.shutdown().await.unwrap();
     let found: Arc<Mutex<Vec<Option<Bytes>>>> = Arc::default();
@@ -115,7 +118,7 @@ async fn read_by_hyper(input: &[u8]) -> (String, Vec<Option<Bytes>>) {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
         }
     });
-    let connection = SERVER.serve_connection(TokioIo::new(server), service);
+    let connection = server(MAX_FIELDS).serve_connection(TokioIo::new(far), service);
     let mut answers = String::new();
     let (served, read) = tokio::join!(connection, client.read_to_string(&mut answers));
     read.unwrap();

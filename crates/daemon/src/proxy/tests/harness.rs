@@ -10,7 +10,7 @@ use smoothserve_protocol::snapshot::Ledger;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::config::{Limits, Readiness, ServiceConfig, StopSignal};
+use crate::config::{ClientLimits, Limits, Readiness, RequestLimits, ServiceConfig, StopSignal};
 use crate::proxy::{Choice, Endpoint, Epoch, Launched, Proxy, RouteTable, ServiceProxy, WhenNone};
 
 /// Every wait of a test ends by then, one way or the other.
@@ -73,6 +73,7 @@ pub(crate) fn config(name: &str) -> ServiceConfig {
         liveness: None,
         run_as: None,
         resources: crate::config::Resources::default(),
+        requests: RequestLimits::default(),
         limits: Limits::default(),
     }
 }
@@ -89,10 +90,19 @@ impl House {
 
     /// One with places for so many clients.
     pub(super) async fn for_clients(config: ServiceConfig, places: usize) -> Self {
+        Self::limited(config, places, &ClientLimits::default()).await
+    }
+
+    /// One whose clients may do so much.
+    pub(super) async fn limited(
+        config: ServiceConfig,
+        places: usize,
+        limits: &ClientLimits,
+    ) -> Self {
         let config = Arc::new(config);
         let service = ServiceProxy::new(Arc::clone(&config));
         let listen = config.listen;
-        let proxy = Proxy::new(RouteTable::new([(config, Arc::clone(&service))]), places);
+        let proxy = Proxy::new(RouteTable::new([(config, Arc::clone(&service))]), places, limits);
         let listener = TcpListener::bind(listen).await.unwrap();
         let addr = listener.local_addr().unwrap();
         proxy.serve(listen, listener);
@@ -208,7 +218,7 @@ impl Drop for Backend {
 }
 
 impl Peer {
-    fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self(BufStream::new(stream))
     }
