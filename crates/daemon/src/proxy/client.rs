@@ -78,9 +78,6 @@ pub(super) const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// What a head may take besides its fields: the request line, colons and line ends. More than the
 /// guard lets through.
 const BESIDE_FIELDS: usize = 32 * 1024;
-/// What may wait in memory for a slow client, and the most that is read at once, unless a head may
-/// be larger.
-const MAX_BUFFER: usize = 128 * 1024;
 
 /// Has no time-out of its own: see `progress`.
 pub(super) fn server(max_fields: usize) -> http1::Builder {
@@ -89,11 +86,13 @@ pub(super) fn server(max_fields: usize) -> http1::Builder {
     builder
         // A client that says "no more requests" still gets its answer (RFC 9112 9.6).
         .half_close(true)
-        // One write of head and body together is cheaper than a vector of two for small messages.
-        .writev(false)
+        // In pieces, as they came: copied together, they would be in memory twice. Small ones are
+        // put together when they are written.
+        .writev(true)
         .max_headers(MAX_FIELD_COUNT)
         .max_header_size(max_head)
-        .max_buf_size(max_head.max(MAX_BUFFER));
+        // And what may wait in memory for a slow client.
+        .max_buf_size(max_head);
     builder
 }
 

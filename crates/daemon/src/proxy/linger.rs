@@ -7,7 +7,7 @@
 //! Here is also where a client that sends or takes nothing for too long meets its end.
 
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -26,6 +26,8 @@ use super::guard::Guarded;
 use super::progress::Awaited;
 use super::refusal::Refusal;
 
+/// One write of so few bytes is cheaper than a list of pieces for the kernel to go through.
+const SMALL: usize = 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
 
@@ -129,6 +131,17 @@ impl LastWords {
     }
 }
 
+/// Puts pieces together if all of them fit, and says how long they are.
+fn join(pieces: &[IoSlice<'_>], whole: &mut [u8]) -> Option<usize> {
+    let mut length = 0;
+    for piece in pieces {
+        let end = length + piece.len();
+        whole.get_mut(length..end)?.copy_from_slice(piece);
+        length = end;
+    }
+    Some(length)
+}
+
 /// Listens to a client that was told to go, until it has gone or for a bounded time.
 pub(crate) async fn listen(mut stream: TcpStream) {
     let mut last_words = LastWords::new();
@@ -174,6 +187,28 @@ impl Write for Lingering {
         }
     }
 
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut small = [0; SMALL];
+        if let Some(length) = join(pieces, &mut small) {
+            return self.poll_write(cx, &small[..length]);
+        }
+        match Pin::new(&mut self.io).poll_write_vectored(cx, pieces) {
+            Poll::Pending => self.poll_stuck(),
+            Poll::Ready(written) => {
+                self.client.progress().wrote();
+                Poll::Ready(written)
+            }
+        }
+    }
+
     /// hyper flushes after each look at the service, also when there is nothing to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
@@ -190,5 +225,21 @@ impl Write for Lingering {
         }
         let last_words = this.last_words.get_or_insert_with(LastWords::new);
         last_words.poll_listen(this.io.inner_mut().get_mut(), cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_put_together_in_order_if_all_of_them_fit() {
+        let mut whole = [0; 8];
+        let pieces = [b"head" as &[u8], b"", b"body"].map(IoSlice::new);
+        assert_eq!(join(&pieces, &mut whole), Some(8));
+        assert_eq!(&whole, b"headbody");
+        let pieces = [b"head" as &[u8], b"body!"].map(IoSlice::new);
+        assert_eq!(join(&pieces, &mut whole), None);
+        assert_eq!(join(&[], &mut whole), Some(0));
     }
 }

@@ -25,11 +25,13 @@ use super::wire::{Suspicion, Wire};
 
 /// Of an answer. No RFC gives a number, but what is not bounded is a way to exhaust us.
 const MAX_HEAD: usize = 64 * 1024;
+/// What is read at once, and what may wait in memory for a slow instance.
+const MAX_BUFFER: usize = 64 * 1024;
 
 static CLIENT: LazyLock<Builder> = LazyLock::new(|| {
     let mut builder = Builder::new();
     // One write of head and body together is cheaper than a vector of two for small messages.
-    builder.writev(false).max_header_size(MAX_HEAD);
+    builder.writev(false).max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
     builder
 });
 
