@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::answer::{self, Fixture};
 use crate::body::Body;
+use crate::broken;
 use crate::lifetime::{self, Phase};
 use crate::web_socket;
 
@@ -59,6 +60,11 @@ async fn serve_connection(
 ) {
     // Without delay, as a web service would: the answer's head and body are two writes at times.
     if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    if let Some(broken) = fixture.options.broken {
+        // A client that goes away is its own business.
+        let _ = broken::treat(broken, stream).await;
         return;
     }
     let memory = Mutex::new(Memory::default());

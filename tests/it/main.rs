@@ -14,6 +14,7 @@ mod faults;
 mod halt;
 mod health;
 mod history;
+mod hostile;
 mod install;
 mod legacy;
 mod load;

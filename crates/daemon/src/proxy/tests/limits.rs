@@ -336,6 +336,41 @@ async fn an_answer_that_stops_is_cut_visibly_if_it_has_a_limit() {
     assert_eq!(house.settled().await.lost, 1);
 }
 
+/// Where nobody accepts, and no more connections fit into the queue, which are all there as well.
+async fn full_queue() -> (socket2::Socket, Vec<tokio::net::TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&addr.into()).unwrap();
+    socket.listen(0).unwrap();
+    let addr = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut queue = Vec::new();
+    let connect = || tokio::time::timeout(SHORT * 3, tokio::net::TcpStream::connect(addr));
+    while let Ok(connected) = connect().await {
+        queue.push(connected.unwrap());
+    }
+    (socket, queue)
+}
+
+#[tokio::test]
+async fn an_instance_whose_queue_is_full_is_passed_over_in_time() {
+    let house = house(RequestLimits { connect_timeout: SHORT, ..patient() }).await;
+    let (socket, _queue) = full_queue().await;
+    let full = house.endpoint(socket.local_addr().unwrap().as_socket().unwrap());
+    let backend = Backend::answering(OK).await;
+    let free = house.endpoint(backend.addr);
+    for _ in 0..2 {
+        house.offer(&[&full, &free]);
+        let answer = house
+            .ask("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi")
+            .await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+    let ledger = house.settled().await;
+    assert_eq!((ledger.completed, ledger.lost), (2, 0));
+    assert!(ledger.retried > 0, "{ledger:?}");
+    assert_eq!(full.inside(), Default::default());
+}
+
 /// Answers with more than any buffer holds.
 async fn endless() -> Backend {
     Backend::new(|_, mut peer| async move {
@@ -419,6 +454,22 @@ async fn a_client_that_resets_while_an_answer_is_awaited_frees_its_instance() {
     let ledger = house.settled().await;
     assert_eq!((ledger.client_aborted, ledger.lost), (1, 0));
     assert_eq!(endpoint.inside(), Default::default());
+}
+
+#[tokio::test]
+async fn a_reset_in_the_middle_of_a_body_reaches_the_instance() {
+    let house = house(patient()).await;
+    let (backend, has_ended) = silent().await;
+    house.serve(&backend);
+    let client = tokio::net::TcpStream::connect(house.addr).await.unwrap();
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    let half = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf";
+    assert_eq!(client.try_write(half).unwrap(), half.len());
+    until(|| backend.connections() == 1).await;
+    drop(client);
+    came(has_ended).await;
+    let ledger = house.settled().await;
+    assert_eq!((ledger.client_aborted, ledger.lost), (1, 0));
 }
 
 #[tokio::test]
