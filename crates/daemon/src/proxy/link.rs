@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::task::coop::unconstrained;
 
 use super::upload::Upload;
-use super::wire::{Suspicion, Wire};
+use super::wire::{Watch, Wire};
 
 /// Of an answer. No RFC gives a number, but what is not bounded is a way to exhaust us.
 const MAX_HEAD: usize = 64 * 1024;
@@ -43,7 +43,7 @@ struct Ends {
     sender: SendRequest<Upload>,
     /// None: hung up.
     connection: Option<Connection<Wire, Upload>>,
-    suspicion: Suspicion,
+    watch: Watch,
     /// It has carried a request before.
     is_kept: bool,
     /// Its last answer had no body, whatever its head said. An instance that sent one all the same
@@ -61,14 +61,14 @@ impl Link {
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
         stream.set_nodelay(true)?;
-        let suspicion = Suspicion::default();
-        let wire = Wire::new(stream, suspicion.clone());
+        let watch = Watch::new();
+        let wire = Wire::new(stream, watch.clone());
         let (sender, connection) = CLIENT.handshake(wire).await.map_err(io::Error::other)?;
         let connection = Some(connection);
         Ok(Self(Box::new(Ends {
             sender,
             connection,
-            suspicion,
+            watch,
             is_kept: false,
             was_bodiless: false,
             over: false,
@@ -78,7 +78,7 @@ impl Link {
     /// Has [`send`](Self::send) make sure that the instance has neither closed nor sent anything
     /// since its last answer, at the price of one more call to the kernel.
     pub(crate) fn suspect(&self) {
-        self.0.suspicion.raise();
+        self.0.watch.suspect();
     }
 
     /// What may still come after its last answer is no answer to the next request.
@@ -100,6 +100,7 @@ impl Link {
         request: Request<Upload>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Upload>>> {
         let is_head = request.method() == Method::HEAD;
+        self.0.watch.await_head();
         // The answer comes out of a channel that only our own polling of the connection fills. So
         // it is asked right after that, and with a waker that does nothing: a real one would wake
         // this very task, once per request, for something it is about to see anyway. The channel
@@ -120,6 +121,7 @@ impl Link {
             answer.as_mut().poll(&mut deaf)
         })
         .await;
+        ends.watch.head_has_come();
         if let Ok(answer) = &answered {
             ends.is_kept = true;
             ends.was_bodiless = is_head
