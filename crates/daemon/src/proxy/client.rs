@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use tokio::net::TcpStream;
 
 use super::forwarded::Peer;
-use super::guard::{MAX_FIELD_COUNT, Noted};
+use super::guard::Noted;
 use super::linger::Lingering;
 use super::origins::Origin;
 use super::places::Place;
@@ -89,7 +89,6 @@ pub(super) fn server(max_fields: usize) -> http1::Builder {
         // In pieces, as they came: copied together, they would be in memory twice. Small ones are
         // put together when they are written.
         .writev(true)
-        .max_headers(MAX_FIELD_COUNT)
         .max_header_size(max_head)
         // And what may wait in memory for a slow client.
         .max_buf_size(max_head);

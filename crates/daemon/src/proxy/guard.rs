@@ -29,7 +29,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use self::framer::{Framer, Step};
-pub(crate) use self::head::{MAX_FIELD_COUNT, is_token};
+pub(crate) use self::head::is_token;
 use super::refusal::Refusal;
 
 /// Stands for a head that was refused. Its answer says `close`, whatever stands here.

@@ -66,7 +66,7 @@ impl Refusal {
     }
 
     pub(crate) fn too_many_headers() -> Self {
-        Self::too_large("there are more than 128 headers")
+        Self::too_large("there are more than 100 headers")
     }
 
     pub(crate) fn trailers_too_large() -> Self {
