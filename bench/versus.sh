@@ -24,8 +24,7 @@ done
 ulimit -n "$(ulimit -Hn)"
 (($(ulimit -n) >= 10500)) || refuse "10,000 connections need as many descriptors; next: ulimit -n 20000"
 
-cargo build --release --manifest-path "$root/Cargo.toml" --workspace --bins
-cargo build --release --manifest-path "$root/Cargo.toml" -p smoothserve-tests --example versus
+cargo build --release --manifest-path "$root/Cargo.toml" --workspace --bins --example versus
 
 # Caddy comes as a program in a Python wheel. Without it, the others are compared.
 if [[ -z ${CADDY:-} ]] && ! command -v caddy >/dev/null; then
