@@ -2,13 +2,14 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
+use hyper::rt::Write as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
@@ -174,32 +175,78 @@ pub(crate) async fn serve(client: Arc<Client>, stream: TcpStream) {
     // Small answers must not wait for the acknowledgement of the previous one. If it cannot be
     // set, the connection is broken, and reading will say so.
     let _ = stream.set_nodelay(true);
-    let service = {
-        let client = Arc::clone(&client);
-        service_fn(move |request| request::answer(Arc::clone(&client), request))
-    };
     let max_fields = client.proxy.limits().max_header_size;
-    let io = Lingering::new(stream, max_fields, Arc::clone(&client));
-    let server = server(max_fields);
-    let mut connection = pin!(server.serve_connection(io, service).with_upgrades());
-    let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
-    let mut told = false;
+    let mut io = Lingering::new(stream, max_fields, Arc::clone(&client));
+    while wait_for_request(&client, &io).await {
+        match serve_requests(&client, io, max_fields).await {
+            Some(idle) => io = idle,
+            None => return,
+        }
+    }
+}
+
+/// Waits as cheaply as can be: what hyper keeps for a connection is twenty times as large as its
+/// socket. False if the connection is to end instead.
+async fn wait_for_request(client: &Client, io: &Lingering) -> bool {
     poll_fn(|cx| {
         client.note_waker(cx);
+        if client.is_cut() {
+            return Poll::Ready(false);
+        }
+        if client.is_leaving() || io.poll_readable(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        match client.progress.overdue() {
+            // It asked for nothing, so there is nothing to answer.
+            Some(_) => Poll::Ready(false),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Serves requests until the connection ends, or until none has come for a while: then it is given
+/// back as it is.
+async fn serve_requests(
+    client: &Arc<Client>,
+    io: Lingering,
+    max_fields: usize,
+) -> Option<Lingering> {
+    let service = {
+        let client = Arc::clone(client);
+        service_fn(move |request| request::answer(Arc::clone(&client), request))
+    };
+    let connection = server(max_fields).serve_connection(io, service).with_upgrades();
+    let mut connection = Box::new(connection);
+    let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    let mut told = false;
+    let is_idle = poll_fn(|cx| {
+        client.note_waker(cx);
         // Errors are the client's: it went away, or sent what no answer can be given to.
-        if connection.as_mut().poll(cx).is_ready() || client.is_cut() {
-            return Poll::Ready(());
+        if Pin::new(&mut *connection).poll(cx).is_ready() || client.is_cut() {
+            return Poll::Ready(false);
         }
         if told || !client.is_leaving() {
-            return Poll::Pending;
+            return if client.progress.is_resting() { Poll::Ready(true) } else { Poll::Pending };
         }
         let last = closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_REQUEST)));
         if last.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         told = true;
-        connection.as_mut().graceful_shutdown();
-        connection.as_mut().poll(cx).map(drop)
+        Pin::new(&mut *connection).graceful_shutdown();
+        Pin::new(&mut *connection).poll(cx).map(|_| false)
     })
     .await;
+    if !is_idle {
+        return None;
+    }
+    let parts = connection.into_parts()?;
+    let mut io = parts.io;
+    if io.is_between_messages() && parts.read_buf.is_empty() {
+        return Some(io);
+    }
+    // hyper was about to close it, and so do we. Errors: then it is closed already.
+    let _ = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
+    None
 }

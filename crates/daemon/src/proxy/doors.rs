@@ -39,7 +39,7 @@ struct Guest {
     look_at: Duration,
 }
 
-/// A client whose request has been silent for this long is looked after: it may be gone.
+/// A client that has been silent for this long is looked after: it may be gone, or rest.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// So many are looked at in a row, while others who come or go have to wait.
 const ROUND: usize = 1000;
@@ -151,7 +151,7 @@ impl Guest {
         if progress.limit(word, limits).is_some_and(|limit| waited >= limit) {
             progress.expire(word);
             self.client.wake();
-        } else if word.awaited().is_silent() && now >= self.look_at {
+        } else if now >= self.look_at && progress.is_worth_a_look(word) {
             progress.watch_during(word);
             self.client.wake();
             // Less and less often: whoever has been patient for long has not just left.

@@ -87,6 +87,11 @@ impl<S> Guarded<S> {
         !self.held.is_empty()
     }
 
+    /// In the middle of a body.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.framer.is_inside()
+    }
+
     /// The socket, and what came out of it beyond the last message.
     pub(crate) fn into_parts(self) -> (S, BytesMut) {
         (self.io, self.held)

@@ -58,6 +58,22 @@ impl Lingering {
 }
 
 impl Lingering {
+    /// Ready when there is something to read, if only the end.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let guarded = self.io.inner();
+        if guarded.has_begun() {
+            return Poll::Ready(());
+        }
+        // What is wrong with it, reading will say.
+        guarded.get_ref().poll_read_ready(cx).map(drop)
+    }
+
+    /// All that was read has been passed on, and is whole requests.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        let guarded = self.io.inner();
+        self.last_words.is_none() && !guarded.has_begun() && !guarded.is_inside()
+    }
+
     /// An error if the client has reset the connection; otherwise its task is woken when it does.
     ///
     /// hyper reads nothing while an answer is awaited, and a client that merely closed its sending

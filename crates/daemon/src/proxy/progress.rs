@@ -54,7 +54,7 @@ pub(crate) struct Progress {
     word: AtomicU64,
     /// The word that has stayed for too long.
     overdue: AtomicU64,
-    /// The word during which the client is looked after: it may have reset its connection.
+    /// The word during which the client is looked after: it may have reset its connection, or rest.
     watched: AtomicU64,
     patience: Patience,
 }
@@ -91,11 +91,6 @@ impl Word {
 }
 
 impl Awaited {
-    /// The client has asked, and could go away unnoticed: nothing is read from it or written to it.
-    pub(crate) fn is_silent(self) -> bool {
-        matches!(self, Self::Instance | Self::Answer | Self::Rest)
-    }
-
     fn phase(self) -> u64 {
         match self {
             Self::First => 0,
@@ -192,6 +187,16 @@ impl Progress {
         .await
     }
 
+    /// Whether a client that still waits like this is to be looked after. One that has asked could go
+    /// away unnoticed, since nothing is read from it or written to it; one that has not may rest.
+    pub(crate) fn is_worth_a_look(&self, word: Word) -> bool {
+        match word.awaited() {
+            Awaited::Instance | Awaited::Answer | Awaited::Rest => true,
+            Awaited::Next => !self.is_watched(),
+            Awaited::First | Awaited::Head | Awaited::Body | Awaited::Room => false,
+        }
+    }
+
     /// Until something comes, the client is looked after.
     pub(crate) fn watch(&self) {
         self.watched.store(self.load(), Ordering::Relaxed);
@@ -199,6 +204,11 @@ impl Progress {
 
     pub(crate) fn is_watched(&self) -> bool {
         self.watched.load(Ordering::Relaxed) == self.load()
+    }
+
+    /// No further request has come for a while, and none is expected soon.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.word().awaited() == Awaited::Next && self.is_watched()
     }
 
     /// As it is now, for whoever makes the rounds.
