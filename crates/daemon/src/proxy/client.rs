@@ -32,6 +32,8 @@ pub(crate) struct Client {
     /// Its address, formatted once for all its requests.
     peer: HeaderValue,
     cut: AtomicBool,
+    /// The request it has is its last.
+    has_finished: AtomicBool,
     /// Why it is read no further.
     noted: Noted,
     progress: Progress,
@@ -106,10 +108,18 @@ impl Client {
         let addr = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let peer = HeaderValue::try_from(addr.ip().to_string());
         let peer = peer.expect("an address is visible ASCII");
-        let (cut, progress, waker) = (AtomicBool::new(false), Progress::new(), OnceLock::new());
-        let noted = Noted::default();
-        let _admission = admission;
-        Arc::new(Self { proxy, entrance, addr, peer, cut, noted, progress, waker, _admission })
+        Arc::new(Self {
+            proxy,
+            entrance,
+            addr,
+            peer,
+            cut: AtomicBool::new(false),
+            has_finished: AtomicBool::new(false),
+            noted: Noted::default(),
+            progress: Progress::new(),
+            waker: OnceLock::new(),
+            _admission: admission,
+        })
     }
 
     /// What its connection waits for.
@@ -142,6 +152,15 @@ impl Client {
         self.proxy.doors().are_closing() || self.entrance.closed.load(Ordering::Relaxed)
     }
 
+    /// It says that no request will follow the one it has.
+    pub(crate) fn finish(&self) {
+        self.has_finished.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_finished(&self) -> bool {
+        self.has_finished.load(Ordering::Relaxed)
+    }
+
     /// Ends the connection at once; the request inside counts as cut.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
@@ -172,9 +191,6 @@ impl Client {
 /// Serves a connection until it ends.
 pub(crate) async fn serve(client: Arc<Client>, stream: TcpStream) {
     let _registered = client.proxy.doors().register(&client);
-    // Small answers must not wait for the acknowledgement of the previous one. If it cannot be
-    // set, the connection is broken, and reading will say so.
-    let _ = stream.set_nodelay(true);
     let max_fields = client.proxy.limits().max_header_size;
     let mut io = Lingering::new(stream, max_fields, Arc::clone(&client));
     while wait_for_request(&client, &io).await {

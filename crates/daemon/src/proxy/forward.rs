@@ -86,6 +86,15 @@ pub(crate) fn trailers(trailers: &mut HeaderMap) {
     }
 }
 
+/// Does a client say that it will send no further request (RFC 9112 9.3)?
+pub(crate) fn is_last(headers: &HeaderMap, version: Version) -> bool {
+    let said = |wanted: &[u8]| {
+        let mut said = headers.get_all(CONNECTION).iter().flat_map(options);
+        said.any(|option| option.eq_ignore_ascii_case(wanted))
+    };
+    said(b"close") || version == Version::HTTP_10 && !said(b"keep-alive")
+}
+
 /// Says that the connection ends with this answer.
 pub(crate) fn close(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, CLOSE);

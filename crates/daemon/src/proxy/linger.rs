@@ -35,8 +35,19 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(crate) struct Lingering {
     io: TokioIo<Guarded<TcpStream>>,
     client: Arc<Client>,
+    writes: Writes,
     /// The sending side is closed.
     last_words: Option<LastWords>,
+}
+
+/// What is known of how the client is written to.
+enum Writes {
+    /// Not yet.
+    None,
+    /// Once: nothing had to wait.
+    One,
+    /// Small pieces are not to wait until the last one is acknowledged.
+    Undelayed,
 }
 
 struct LastWords {
@@ -48,11 +59,12 @@ impl Lingering {
     /// The headers of a request may take `max_fields` bytes together.
     pub(crate) fn new(stream: TcpStream, max_fields: usize, client: Arc<Client>) -> Self {
         let io = TokioIo::new(Guarded::new(stream, max_fields, client.noted().clone()));
-        Self { io, client, last_words: None }
+        Self { io, client, writes: Writes::None, last_words: None }
     }
 
     /// The socket, and what came out of it that hyper has not seen.
-    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub(crate) fn into_parts(mut self) -> (TcpStream, BytesMut) {
+        self.do_not_delay();
         self.io.into_inner().into_parts()
     }
 }
@@ -109,6 +121,21 @@ impl Lingering {
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(self).poll_shutdown(cx))?;
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// To be called before each write. A client that is written to once is spared a call to the kernel.
+    fn prepare_to_write(&mut self) {
+        match self.writes {
+            Writes::None => self.writes = Writes::One,
+            Writes::One => self.do_not_delay(),
+            Writes::Undelayed => {}
+        }
+    }
+
+    fn do_not_delay(&mut self) {
+        // If it cannot be set, the connection is broken, and reading will say so.
+        let _ = self.io.inner().get_ref().set_nodelay(true);
+        self.writes = Writes::Undelayed;
     }
 
     /// Nothing was taken: fine, or for too long?
@@ -194,6 +221,7 @@ impl Write for Lingering {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.prepare_to_write();
         match Pin::new(&mut self.io).poll_write(cx, bytes) {
             Poll::Pending => self.poll_stuck(),
             Poll::Ready(written) => {
@@ -216,6 +244,7 @@ impl Write for Lingering {
         if let Some(length) = join(pieces, &mut small) {
             return self.poll_write(cx, &small[..length]);
         }
+        self.prepare_to_write();
         match Pin::new(&mut self.io).poll_write_vectored(cx, pieces) {
             Poll::Pending => self.poll_stuck(),
             Poll::Ready(written) => {
@@ -236,6 +265,10 @@ impl Write for Lingering {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.client.has_finished() && this.is_between_messages() {
+            // It sends nothing more that could be lost: closing the socket does the rest.
+            return Poll::Ready(Ok(()));
+        }
         if this.last_words.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
         }

@@ -111,6 +111,9 @@ fn prepare(
     }
     let (asked, expectation) = expect::read(&mut head, &body)?;
     let upgrade = upgrade::wanted(&mut head, &body);
+    if forward::is_last(&head.headers, head.version) {
+        client.finish();
+    }
     edit(&mut head, upgrade.as_ref().map(|(protocol, _)| protocol));
     let behind = forwarded::tell(&mut head.headers, &client.peer(), trust);
     head.headers.entry(header::HOST).or_insert(NO_HOST);
