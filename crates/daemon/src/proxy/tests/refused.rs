@@ -237,7 +237,7 @@ async fn the_largest_head_that_is_allowed_arrives() {
 
 #[tokio::test]
 async fn a_refusal_comes_after_the_answers_to_what_was_sent_before() {
-    let (house, backend) = echo().await;
+    let (house, _backend) = echo().await;
     let answers = house
         .ask(
             "GET /1 HTTP/1.1\r\nhost: a\r\n\r\n\
@@ -250,7 +250,6 @@ async fn a_refusal_comes_after_the_answers_to_what_was_sent_before() {
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{answers}");
     assert!(!answers.contains("/3") && !answers.contains("/4"), "{answers}");
     assert_eq!((house.settled().await.completed, house.proxy.rejected()), (2, 1));
-    assert_eq!(backend.connections(), 1);
 }
 
 #[tokio::test]
