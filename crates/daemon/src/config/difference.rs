@@ -9,6 +9,7 @@ use std::time::Duration;
 use smoothserve_protocol::plan::{ChangeKind, RestartOrder};
 use smoothserve_protocol::snapshot::OnDrainTimeout;
 
+use super::edge;
 use super::error::printable;
 use super::quantity::{shown_duration, shown_size};
 use super::{
@@ -29,6 +30,7 @@ pub(super) fn between(
         listen,
         routes,
         is_default,
+        edge,
         instance_ip,
         first_port,
         instances,
@@ -61,6 +63,7 @@ pub(super) fn between(
     live.plain("port", &listen.port(), &new.listen.port());
     live.add("server_name", routes, &new.routes, |routes| list(routes));
     live.plain("default", is_default, &new.is_default);
+    live.lines.extend(edge::differences(edge.as_deref(), new.edge.as_deref()));
     live.plain("enabled", enabled, &new.enabled);
     live.plain("auto_restart", auto_restart, &new.auto_restart);
     live.add("watch_files", &watched(old), &watched(new), |files| list(files));

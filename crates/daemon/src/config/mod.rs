@@ -10,6 +10,7 @@ mod account;
 mod change;
 mod clash;
 mod difference;
+mod edge;
 mod error;
 mod host;
 mod limits;
@@ -41,6 +42,7 @@ use smoothserve_protocol::plan::RestartOrder;
 use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 pub use change::{Changes, changes};
+pub use edge::{Edge, HeaderEdits};
 pub use error::{Colour, ConfigErrors, Problem};
 pub use limits::{ClientLimits, RequestLimits};
 pub use load::{check, load};
@@ -156,6 +158,8 @@ pub struct ServiceConfig {
     pub routes: Vec<Route>,
     /// It takes what no other route of `listen` takes: marked so, or alone on its port.
     pub is_default: bool,
+    /// What the proxy changes in its requests and answers; none: nothing.
+    pub edge: Option<Arc<Edge>>,
     /// Address of its instances.
     pub instance_ip: IpAddr,
     /// Port of slot 0.

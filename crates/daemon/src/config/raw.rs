@@ -12,6 +12,7 @@ use smoothserve_protocol::plan::RestartOrder;
 use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::account::Account;
+use super::edge::RawEdge;
 use super::table::{Spot, Switch, Table};
 use super::{AccessLogFormat, Liveness, Network, Readiness, Route, StopSignal, probes, scalar};
 
@@ -78,6 +79,7 @@ pub(super) struct RawService {
     pub(super) server_ip: Option<Spot<IpAddr>>,
     pub(super) port: Option<Spot<u16>>,
     pub(super) default: Option<Spot<bool>>,
+    pub(super) edge: RawEdge,
     pub(super) start_instance_port: Option<Spot<u16>>,
     pub(super) instance_count: Option<Spot<NonZeroU16>>,
     pub(super) executable_path: Option<Spot<PathBuf>>,
@@ -198,6 +200,7 @@ impl RawService {
             server_ip: table.take("server_ip", &scalar::ADDRESS),
             port: table.take("port", &scalar::PORT),
             default: table.take("default", &scalar::FLAG),
+            edge: RawEdge::read(table),
             start_instance_port: table.require("start_instance_port", &scalar::FIRST_PORT),
             instance_count: table.take("instance_count", &scalar::INSTANCES),
             executable_path: table.require("executable_path", &scalar::PATH),

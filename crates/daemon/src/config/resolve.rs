@@ -12,7 +12,7 @@ use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
     AccessLogConfig, ClientLimits, Limits, LogConfig, OutputConfig, Readiness, RequestLimits,
-    Resources, RunAs, ServiceConfig, StopSignal, Trust, limits, logs, trust,
+    Resources, RunAs, ServiceConfig, StopSignal, Trust, edge, limits, logs, trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -157,6 +157,7 @@ impl Service {
             listen: SocketAddr::new(main.proxy_addr, parts.port?),
             routes: value_or(raw.server_name, Vec::new()),
             is_default: false, // Known when all services are: `clash::set_defaults`.
+            edge: edge::edge(raw.edge),
             instance_ip: value_or(raw.server_ip, Ipv4Addr::LOCALHOST.into()),
             first_port: first_port.value,
             instances: value_or(raw.instance_count, NonZeroU16::MIN),

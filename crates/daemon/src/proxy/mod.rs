@@ -15,6 +15,7 @@ mod access;
 mod body;
 mod client;
 mod doors;
+mod edge;
 mod endpoint;
 mod exchange;
 mod expect;

@@ -27,8 +27,8 @@ use super::service::{ServiceProxy, WhenNone};
 use super::tries::{Head, Tries};
 use super::upload::{Fault, Upload, Uploading};
 use super::visit::RequestLine;
-use super::{forward, forwarded, hold, request_id, target, upgrade};
-use crate::config::Trust;
+use super::{edge, forward, forwarded, hold, request_id, target, upgrade};
+use crate::config::{Edge, Trust};
 
 /// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
 const NO_HOST: HeaderValue = HeaderValue::from_static("localhost");
@@ -72,6 +72,8 @@ pub(crate) async fn answer(
 /// A request that may go to an instance of `service`.
 struct Prepared {
     service: Arc<ServiceProxy>,
+    /// What is changed in the request, and will be in its answer.
+    edge: Option<Arc<Edge>>,
     request: Request<Upload>,
     uploading: Uploading,
     asked: Asked,
@@ -120,12 +122,16 @@ fn prepare(
     if let Some(id) = id {
         request_id::tell(&mut head.headers, id);
     }
+    let edge = service.edge();
+    if let Some(edge) = &edge {
+        edge::edit(&mut head.headers, &edge.request_headers);
+    }
     let asker = Asker { behind, id: id.cloned() };
     let uploading = Uploading::new(body, client, expectation, most);
     let tries = Tries::new(&head.method, length, &uploading);
     let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
-    Ok(Some(Prepared { service, request, uploading, asked, tries, asker, upgrade }))
+    Ok(Some(Prepared { service, edge, request, uploading, asked, tries, asker, upgrade }))
 }
 
 fn route(
@@ -158,10 +164,11 @@ impl Prepared {
         began: Instant,
         note: Option<Box<Access>>,
     ) -> Result<Response<Download>, Refusal> {
-        let Self { service, request, uploading, asked, mut tries, asker, upgrade } = self;
+        let Self { service, edge, request, uploading, asked, mut tries, asker, upgrade } = self;
         let first = match admit(&service) {
             Ok(first) => first,
             Err(refusal) => {
+                let refusal = refusal.on_behalf_of(edge);
                 let accesses = client.proxy().accesses();
                 accesses.turned_away(note, "refused", Some(&service), &refusal);
                 return Err(refusal);
@@ -172,24 +179,35 @@ impl Prepared {
         let sent = send(request, &body, &mut exchange, &mut tries, first).await;
         let (answer, link) = match sent {
             Ok(answered) => answered,
-            Err(Failure::Lost(refusal)) => return Err(exchange.lose(refusal)),
+            Err(Failure::Lost(refusal)) => return Err(exchange.lose(refusal.on_behalf_of(edge))),
             // Dropped, the exchange counts as aborted by its client.
             Err(Failure::Aborted(fault)) => {
-                return Err(client.noted().get().cloned().unwrap_or_else(|| fault.refusal()));
+                let noted = client.noted().get().cloned();
+                return Err(noted.unwrap_or_else(|| fault.refusal()).on_behalf_of(edge));
             }
         };
         if let Err(refusal) = check_answer(&answer, upgrade.is_some()) {
-            return Err(exchange.lose(refusal));
+            return Err(exchange.lose(refusal.on_behalf_of(edge)));
         }
         exchange.answered(answer.status());
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(client_side)) = (answer.status(), upgrade) {
-            return Ok(upgrade::switch(answer, link, exchange, client_side));
+            let mut response = upgrade::switch(answer, link, exchange, client_side);
+            finish(&mut response, edge.as_deref());
+            return Ok(response);
         }
         let mut response = pass_on(answer, link, exchange, uploading).await;
+        finish(&mut response, edge.as_deref());
         if asked.in_vain() {
             forward::close(response.headers_mut());
         }
         Ok(response)
+    }
+}
+
+/// Changes in an instance's answer what the service's file says.
+fn finish(response: &mut Response<Download>, edge: Option<&Edge>) {
+    if let Some(edge) = edge {
+        edge::edit(response.headers_mut(), &edge.response_headers);
     }
 }
 

@@ -8,18 +8,20 @@ use arc_swap::ArcSwap;
 use smoothserve_protocol::id::{RunId, ServiceName};
 use smoothserve_protocol::snapshot::Ledger;
 
+use super::edge::CurrentEdge;
 use super::endpoint::{Endpoint, Pass};
 use super::hold::WaitingRoom;
 use super::ledger::Counts;
 use super::losses::Losses;
 use super::progress::Patience;
 use super::traffic::ServiceTraffic;
-use crate::config::ServiceConfig;
+use crate::config::{Edge, ServiceConfig};
 
 /// The proxy's side of a service. It lives as long as the service, whatever its runs do.
 pub struct ServiceProxy {
     name: ServiceName,
     config: ArcSwap<ServiceConfig>,
+    edge: CurrentEdge,
     choice: ArcSwap<Choice>,
     /// Where the search for the least busy one begins, so that ties are taken in turn.
     turn: AtomicUsize,
@@ -57,6 +59,7 @@ impl ServiceProxy {
             waiting: WaitingRoom::new(config.limits.hold_max),
             patience: Patience::new(&config.requests),
             name: config.name.clone(),
+            edge: CurrentEdge::new(config.edge.clone()),
             config: ArcSwap::new(config),
             choice: ArcSwap::from_pointee(Choice { endpoints: Vec::new(), when_none }),
             turn: AtomicUsize::new(0),
@@ -107,12 +110,18 @@ impl ServiceProxy {
     pub fn reconfigure(&self, config: Arc<ServiceConfig>) {
         self.waiting.resize(config.limits.hold_max);
         self.patience.set(&config.requests);
+        self.edge.replace(config.edge.clone());
         self.config.store(config);
     }
 
     /// As it is now.
     pub fn config(&self) -> Arc<ServiceConfig> {
         self.config.load_full()
+    }
+
+    /// What is changed in its requests and answers; none: nothing.
+    pub(crate) fn edge(&self) -> Option<Arc<Edge>> {
+        self.edge.get()
     }
 
     pub(crate) fn name(&self) -> &ServiceName {

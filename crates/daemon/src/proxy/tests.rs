@@ -4,6 +4,7 @@ mod address;
 mod answers;
 mod crowd;
 mod drain;
+mod edge;
 mod faults;
 mod framing;
 mod harness;

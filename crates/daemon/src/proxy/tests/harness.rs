@@ -50,6 +50,7 @@ pub(crate) fn config(name: &str) -> ServiceConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         routes: Vec::new(),
         is_default: true,
+        edge: None,
         instance_ip: [127, 0, 0, 1].into(),
         first_port: 1,
         instances: 1.try_into().unwrap(),

@@ -1,0 +1,45 @@
+//! What differs at the edge of a service; all of it is in force for the next request.
+//!
+//! Values of headers are never told, for they may be secrets.
+
+use http::{HeaderName, HeaderValue};
+
+use super::{Edge, HeaderEdits};
+
+/// A line for each difference.
+pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> Vec<String> {
+    let nothing = Edge::default();
+    let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
+    // A field that is new has to be looked at here.
+    let Edge { request_headers, response_headers } = old;
+    let mut lines = Vec::new();
+    headers("request_headers", request_headers, &new.request_headers, &mut lines);
+    headers("response_headers", response_headers, &new.response_headers, &mut lines);
+    lines
+}
+
+fn headers(key: &str, old: &HeaderEdits, new: &HeaderEdits, lines: &mut Vec<String>) {
+    let value = |edits: &HeaderEdits, name: &HeaderName| -> Option<HeaderValue> {
+        edits.set.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+    };
+    for (name, before) in &old.set {
+        match value(new, name) {
+            Some(after) if after == *before => {}
+            Some(_) => lines.push(format!("{key}.set.{name} changed")),
+            None => lines.push(format!("{key}.set.{name} removed")),
+        }
+    }
+    let added = new.set.iter().filter(|(name, _)| value(old, name).is_none());
+    lines.extend(added.map(|(name, _)| format!("{key}.set.{name} added")));
+    if old.remove != new.remove {
+        let [old, new] = [old, new].map(|edits| list(&edits.remove));
+        lines.push(format!("{key}.remove {old} -> {new}"));
+    }
+}
+
+fn list(names: &[HeaderName]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(", ")
+}

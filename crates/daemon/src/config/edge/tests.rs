@@ -1,0 +1,64 @@
+//! What the keys of the edge come to, and what a reload says of them.
+
+use std::path::Path;
+
+use super::super::{Config, changes, load};
+use super::*;
+use smoothserve_protocol::plan::ChangeKind;
+
+const SHOP: &str =
+    "name: shop\nport: 8085\nstart_instance_port: 8086\nexecutable_path: /bin/true\n";
+
+/// The configuration of a folder with the one service `shop`, which has these keys besides.
+fn config(folder: &Path, keys: &str) -> Config {
+    let services = folder.join("services");
+    std::fs::create_dir_all(&services).unwrap();
+    std::fs::write(folder.join("smoothserve.yaml"), "CommandPort: 8000\n").unwrap();
+    std::fs::write(services.join("shop.yaml"), format!("{SHOP}{keys}\n")).unwrap();
+    load(&folder.join("smoothserve.yaml")).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn edge_of(keys: &str) -> Option<Arc<Edge>> {
+    let folder = tempfile::tempdir().unwrap();
+    config(folder.path(), keys).services[0].edge.clone()
+}
+
+/// What a reload says that takes the service from these keys to those.
+fn told(old: &str, new: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, next) = (config(folder.path(), old), config(folder.path(), new));
+    let Some(plan) = changes(&running, &next).services.pop() else { return Vec::new() };
+    assert_eq!(plan.kind, ChangeKind::Live);
+    plan.what
+}
+
+#[test]
+fn a_service_without_these_keys_has_no_edge() {
+    assert_eq!(edge_of(""), None);
+    assert_eq!(edge_of("request_headers: {}\nresponse_headers: {set: {}, remove: []}"), None);
+}
+
+#[test]
+fn headers_are_read_in_any_letter_case() {
+    let edge = edge_of("response_headers: {set: {X-A: \"1 2\", x-b: \"\"}, remove: [SERVER]}");
+    let HeaderEdits { set, remove } = &edge.unwrap().response_headers;
+    let set: Vec<_> = set.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    assert_eq!(set, [("x-a", &b"1 2"[..]), ("x-b", b"")]);
+    assert_eq!(remove, &["server"]);
+}
+
+#[test]
+fn a_reload_tells_which_headers_change_and_never_their_values() {
+    let key = "request_headers";
+    let old = format!("{key}: {{set: {{X-A: first-secret, X-B: b}}, remove: [Cookie]}}");
+    let new = format!("{key}: {{set: {{X-A: second-secret, X-C: c}}}}");
+    let expected = [
+        "request_headers.set.x-a changed",
+        "request_headers.set.x-b removed",
+        "request_headers.set.x-c added",
+        "request_headers.remove cookie -> none",
+    ];
+    assert_eq!(told(&old, &new), expected);
+    assert_eq!(told(&old, &old), [""; 0]);
+    assert_eq!(told("", "response_headers: {set: {A: b}}"), ["response_headers.set.a added"]);
+}

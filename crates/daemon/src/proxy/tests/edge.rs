@@ -1,0 +1,119 @@
+//! What a service's file has changed in its requests and answers.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use super::*;
+use crate::config::{Edge, HeaderEdits, ServiceConfig};
+use crate::proxy::{Choice, WhenNone};
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver: app\r\nx-frame-options: no\r\n\
+                  x-frame-options: none\r\n\r\nok";
+
+fn with_edge(edge: Edge) -> ServiceConfig {
+    ServiceConfig { edge: Some(Arc::new(edge)), ..config("test") }
+}
+
+/// Has the service of `house` configured anew.
+fn reload(house: &House, edge: Option<Edge>) {
+    house
+        .service
+        .reconfigure(Arc::new(ServiceConfig { edge: edge.map(Arc::new), ..config("test") }));
+}
+
+fn edits(set: &[(&'static str, &'static str)], remove: &[&'static str]) -> HeaderEdits {
+    let pair = |(name, value): &(&'static str, &'static str)| {
+        (HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    HeaderEdits {
+        set: set.iter().map(pair).collect(),
+        remove: remove.iter().map(|name| HeaderName::from_static(name)).collect(),
+    }
+}
+
+fn values<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
+    let lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+}
+
+#[tokio::test]
+async fn headers_of_requests_are_set_and_removed() {
+    let request_headers =
+        edits(&[("x-tenant", "blue"), ("x-forwarded-proto", "https")], &["cookie", "x-debug"]);
+    let house = House::with(with_edge(Edge { request_headers, ..Edge::default() })).await;
+    let backend = Backend::echoing().await;
+    house.serve(&backend);
+    let answer = house
+        .ask(
+            "GET / HTTP/1.1\r\nhost: shop\r\nX-Tenant: red\r\nx-tenant: green\r\ncookie: a=b\r\n\
+             X-Debug: 1\r\naccept: */*\r\nconnection: close, x-tenant\r\n\r\n",
+        )
+        .await;
+    let (_, request) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(values(request, "x-tenant"), ["blue"]);
+    assert_eq!(values(request, "x-forwarded-proto"), ["https"]);
+    assert_eq!(values(request, "accept"), ["*/*"]);
+    assert_eq!((header(request, "cookie"), header(request, "x-debug")), (None, None));
+}
+
+#[tokio::test]
+async fn headers_of_answers_are_set_and_removed_from_the_next_request_on() {
+    let house = House::new().await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    let response_headers = edits(&[("x-frame-options", "DENY")], &["server"]);
+    let edge = Edge { response_headers, ..Edge::default() };
+    let mut client = house.client().await;
+    for (edge, frames, server) in [
+        (None, &["no", "none"][..], Some("app")),
+        (Some(edge), &["DENY"], None),
+        (None, &["no", "none"], Some("app")),
+    ] {
+        reload(&house, edge);
+        client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let answer = client.read_message().await.unwrap();
+        assert_eq!(values(&answer.head, "x-frame-options"), frames);
+        assert_eq!(header(&answer.head, "server"), server);
+        assert_eq!(answer.body, b"ok");
+    }
+    assert_eq!(backend.connections(), 1);
+    assert_eq!(house.settled().await.completed, 3);
+}
+
+#[tokio::test]
+async fn a_protocol_switch_is_an_answer_too() {
+    let response_headers = edits(&[("x-frame-options", "DENY")], &["server"]);
+    let house = House::with(with_edge(Edge { response_headers, ..Edge::default() })).await;
+    let backend = Backend::new(|_, mut peer| async move {
+        peer.read_head().await.unwrap();
+        peer.write(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\
+             server: app\r\n\r\n",
+        )
+        .await;
+        peer.read_all().await;
+    })
+    .await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    let ask = "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    client.write(ask).await;
+    let head = client.read_head().await.unwrap();
+    assert_eq!(header(&head, "x-frame-options"), Some("DENY"), "{head}");
+    assert_eq!((header(&head, "server"), header(&head, "upgrade")), (None, Some("x")));
+}
+
+#[tokio::test]
+async fn our_own_pages_of_a_service_have_its_headers_beside_their_own() {
+    let response_headers =
+        edits(&[("x-frame-options", "DENY"), ("content-type", "text/html")], &["retry-after"]);
+    let house = House::with(with_edge(Edge { response_headers, ..Edge::default() })).await;
+    let when_none = WhenNone::Stopped("by the test".into());
+    house.service.offer(Choice { endpoints: Vec::new(), when_none });
+    let answer = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert_eq!(header(&answer, "x-frame-options"), Some("DENY"));
+    assert_eq!(values(&answer, "content-type"), ["text/plain; charset=utf-8"]);
+    assert_eq!(header(&answer, "retry-after"), Some("5"));
+}
