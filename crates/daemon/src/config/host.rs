@@ -69,7 +69,11 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn prefix(path: &str) -> Result<String, String> {
+/// A path without the `/` it may end with; empty: every path.
+///
+/// # Errors
+/// What to do about one that no path of a request can begin with.
+pub(super) fn prefix(path: &str) -> Result<String, String> {
     let prefix = path.trim_end_matches('/');
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#*".contains(&byte);
     if prefix.contains("//") || !prefix.bytes().all(is_plain) {

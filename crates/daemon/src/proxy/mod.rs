@@ -32,6 +32,7 @@ mod losses;
 mod origins;
 mod places;
 mod pool;
+mod prefix;
 mod progress;
 mod proxy_protocol;
 mod refusal;

@@ -27,7 +27,7 @@ use super::service::{ServiceProxy, WhenNone};
 use super::tries::{Head, Tries};
 use super::upload::{Fault, Upload, Uploading};
 use super::visit::RequestLine;
-use super::{edge, forward, forwarded, hold, request_id, target, upgrade};
+use super::{edge, forward, forwarded, hold, prefix, request_id, target, upgrade};
 use crate::config::{Edge, Trust};
 
 /// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
@@ -124,6 +124,9 @@ fn prepare(
     }
     let edge = service.edge();
     if let Some(edge) = &edge {
+        if let Some(prefix) = &edge.strip_prefix {
+            prefix::strip(&mut head, prefix, trust.includes(client.peer().addr));
+        }
         edge::edit(&mut head.headers, &edge.request_headers);
     }
     let asker = Asker { behind, id: id.cloned() };

@@ -4,17 +4,19 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Edge, HeaderEdits};
+use super::{Edge, HeaderEdits, PathPrefix};
 
 /// A line for each difference.
 pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> Vec<String> {
     let nothing = Edge::default();
     let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
     // A field that is new has to be looked at here.
-    let Edge { request_headers, response_headers } = old;
+    let Edge { request_headers, response_headers, strip_prefix } = old;
     let mut lines = Vec::new();
     headers("request_headers", request_headers, &new.request_headers, &mut lines);
     headers("response_headers", response_headers, &new.response_headers, &mut lines);
+    let prefix = |prefix: &Option<PathPrefix>| prefix.as_ref().map(|it| it.as_str().to_owned());
+    plain("strip_prefix", prefix(strip_prefix), prefix(&new.strip_prefix), &mut lines);
     lines
 }
 
@@ -34,6 +36,13 @@ fn headers(key: &str, old: &HeaderEdits, new: &HeaderEdits, lines: &mut Vec<Stri
     if old.remove != new.remove {
         let [old, new] = [old, new].map(|edits| list(&edits.remove));
         lines.push(format!("{key}.remove {old} -> {new}"));
+    }
+}
+
+fn plain(key: &str, old: Option<String>, new: Option<String>, lines: &mut Vec<String>) {
+    if old != new {
+        let [old, new] = [old, new].map(|text| text.unwrap_or_else(|| "none".to_owned()));
+        lines.push(format!("{key} {old} -> {new}"));
     }
 }
 

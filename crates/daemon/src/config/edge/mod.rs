@@ -2,6 +2,7 @@
 
 mod difference;
 mod headers;
+mod prefix;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +10,8 @@ use std::sync::Arc;
 
 pub(super) use self::difference::differences;
 pub use self::headers::HeaderEdits;
-use super::table::Table;
+pub use self::prefix::PathPrefix;
+use super::table::{Spot, Table};
 
 /// What becomes of requests and answers at the edge, beside being passed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,12 +20,15 @@ pub struct Edge {
     pub request_headers: HeaderEdits,
     /// In what a client receives.
     pub response_headers: HeaderEdits,
+    /// Taken off the path of each request that begins with it, at the border of a segment.
+    pub strip_prefix: Option<PathPrefix>,
 }
 
 /// The keys of a service's file that this is about.
 pub(super) struct RawEdge {
     request_headers: Option<HeaderEdits>,
     response_headers: Option<HeaderEdits>,
+    strip_prefix: Option<Spot<PathPrefix>>,
 }
 
 impl RawEdge {
@@ -33,6 +38,7 @@ impl RawEdge {
         Self {
             request_headers: headers("request_headers"),
             response_headers: headers("response_headers"),
+            strip_prefix: table.take("strip_prefix", &prefix::PREFIX),
         }
     }
 }
@@ -42,6 +48,7 @@ pub(super) fn edge(raw: RawEdge) -> Option<Arc<Edge>> {
     let edge = Edge {
         request_headers: raw.request_headers.unwrap_or_default(),
         response_headers: raw.response_headers.unwrap_or_default(),
+        strip_prefix: raw.strip_prefix.map(|prefix| prefix.value),
     };
     (edge != Edge::default()).then(|| Arc::new(edge))
 }

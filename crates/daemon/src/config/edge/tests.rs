@@ -62,3 +62,12 @@ fn a_reload_tells_which_headers_change_and_never_their_values() {
     assert_eq!(told(&old, &old), [""; 0]);
     assert_eq!(told("", "response_headers: {set: {A: b}}"), ["response_headers.set.a added"]);
 }
+
+#[test]
+fn a_prefix_has_no_slash_at_its_end() {
+    let edge = edge_of("strip_prefix: /api/v1/").unwrap();
+    assert_eq!(edge.strip_prefix.as_ref().unwrap().as_str(), "/api/v1");
+    let (old, new) = ("strip_prefix: /api", "strip_prefix: /api/v1");
+    assert_eq!(told(old, new), ["strip_prefix /api -> /api/v1"]);
+    assert_eq!(told(old, ""), ["strip_prefix /api -> none"]);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::*;
-use crate::config::{Edge, HeaderEdits, ServiceConfig};
+use crate::config::{Edge, HeaderEdits, PathPrefix, ServiceConfig};
 use crate::proxy::{Choice, WhenNone};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver: app\r\nx-frame-options: no\r\n\
@@ -116,4 +116,24 @@ async fn our_own_pages_of_a_service_have_its_headers_beside_their_own() {
     assert_eq!(header(&answer, "x-frame-options"), Some("DENY"));
     assert_eq!(values(&answer, "content-type"), ["text/plain; charset=utf-8"]);
     assert_eq!(header(&answer, "retry-after"), Some("5"));
+}
+
+#[tokio::test]
+async fn an_instance_does_not_see_the_prefix_it_is_reached_at() {
+    let strip_prefix = Some(PathPrefix::sample("/api"));
+    let house = House::with(with_edge(Edge { strip_prefix, ..Edge::default() })).await;
+    let backend = Backend::echoing().await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    for (target, seen, prefix) in [
+        ("/api/a%20b?c=%7B", "/a%20b?c=%7B", Some("/api")),
+        ("http://shop/api?x", "/?x", Some("/api")),
+        ("/apis", "/apis", None),
+    ] {
+        let ask = format!("GET {target} HTTP/1.1\r\nhost: shop\r\nx-forwarded-prefix: /a\r\n\r\n");
+        client.write(&ask).await;
+        let request = String::from_utf8(client.read_message().await.unwrap().body).unwrap();
+        assert!(request.starts_with(&format!("GET {seen} HTTP/1.1\r\n")), "{request}");
+        assert_eq!(header(&request, "x-forwarded-prefix"), prefix);
+    }
 }
