@@ -35,10 +35,19 @@ fn host(text: &str) -> Result<Host, String> {
         let domain = end.strip_prefix('.').unwrap_or_default();
         return check_name(domain).map(|()| Host::Wildcard(end.to_owned()));
     }
+    exact(&name).map(Host::Exact)
+}
+
+/// One host without a port, in lower case.
+///
+/// # Errors
+/// What to do about a text that is none.
+pub(super) fn exact(text: &str) -> Result<String, String> {
+    let name = text.to_ascii_lowercase();
     if !is_ipv6(&name) {
         check_name(&name)?;
     }
-    Ok(Host::Exact(name))
+    Ok(name)
 }
 
 /// In the brackets that a `Host` header puts around it.

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
-use http::HeaderMap;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 
-use crate::config::{Edge, HeaderEdits};
+use super::refusal::Refusal;
+use super::{forwarded, prefix};
+use crate::config::{CanonicalHost, Edge, HeaderEdits};
 
 /// The edge of a service as it is now.
 pub(crate) struct CurrentEdge {
@@ -35,8 +38,53 @@ impl CurrentEdge {
     }
 }
 
+/// What the edge of its service means for one request.
+pub(crate) struct Treatment {
+    pub(crate) edge: Arc<Edge>,
+    /// Where the client is sent to in place of an answer.
+    moved: Option<HeaderValue>,
+}
+
+impl Treatment {
+    /// Changes a request for its instance, which is told already who asks for what.
+    pub(crate) fn begin(edge: Arc<Edge>, head: &mut Parts, is_trusted: bool) -> Box<Self> {
+        let moved = edge.canonical_host.as_ref().and_then(|host| moved(head, host));
+        if let Some(prefix) = &edge.strip_prefix {
+            prefix::strip(head, prefix, is_trusted);
+        }
+        edit(&mut head.headers, &edge.request_headers);
+        Box::new(Self { edge, moved })
+    }
+
+    /// What is said in place of an instance.
+    pub(crate) fn answer(&mut self) -> Option<Refusal> {
+        self.moved.take().map(Refusal::moved)
+    }
+
+    /// Changes the answer of an instance.
+    pub(crate) fn finish(&self, headers: &mut HeaderMap) {
+        edit(headers, &self.edge.response_headers);
+    }
+}
+
+/// Where a request is sent to that asks for another host than the canonical one. The client's own
+/// words for the host have no part in it, and ports make no difference: which one a client came in
+/// by need not be the one that it sees.
+fn moved(head: &Parts, canonical: &CanonicalHost) -> Option<HeaderValue> {
+    // Whoever names no host, as HTTP/1.0 allows, could not do better next time.
+    let asked = forwarded::host(&head.headers)?;
+    // `OPTIONS *` is for the server as a whole.
+    let target = head.uri.path_and_query().filter(|target| target.as_str().starts_with('/'))?;
+    if asked.eq_ignore_ascii_case(canonical.name.as_bytes()) {
+        return None;
+    }
+    let scheme = forwarded::scheme(&head.headers);
+    // A target holds no control character, so this always is a value.
+    HeaderValue::try_from(format!("{scheme}://{canonical}{target}")).ok()
+}
+
 /// Edits the headers of a message that is passed on; what we say ourselves is set later.
-pub(crate) fn edit(headers: &mut HeaderMap, edits: &HeaderEdits) {
+fn edit(headers: &mut HeaderMap, edits: &HeaderEdits) {
     for name in &edits.remove {
         headers.remove(name);
     }

@@ -183,6 +183,15 @@ impl Exchange {
         self.end(now);
     }
 
+    /// The answer is ours, and as good as one of an instance.
+    pub(crate) fn answered_by_us(mut self, answer: Refusal) -> Refusal {
+        if let Some(note) = &mut self.note {
+            note.refused(&answer);
+        }
+        self.complete(None);
+        answer
+    }
+
     /// The client switches protocols: this is done, and its pass goes on with the tunnel.
     pub(crate) fn upgrade(mut self) -> Option<Pass> {
         self.outcome = Outcome::Completed;

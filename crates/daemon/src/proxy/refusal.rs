@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::body::Download;
@@ -20,6 +20,8 @@ pub struct Refusal {
     reason: Cow<'static, str>,
     /// Who sends such a request may have sent a second one inside it: nothing more is read.
     closes: bool,
+    /// Where the client is sent to.
+    location: Option<HeaderValue>,
     /// Of the service that was asked for, if it has one.
     edge: Option<Arc<Edge>>,
 }
@@ -36,7 +38,7 @@ const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=ut
 impl Refusal {
     /// The connection goes on.
     fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, reason: reason.into(), closes: false, edge: None }
+        Self { status, reason: reason.into(), closes: false, location: None, edge: None }
     }
 
     /// Nothing more is read of the connection.
@@ -130,6 +132,13 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, reason)
     }
 
+    /// The client is to ask the same of another address, now and later (RFC 9110 15.4.9).
+    pub(crate) fn moved(location: HeaderValue) -> Self {
+        let reason = format!("it is at {}", String::from_utf8_lossy(location.as_bytes()));
+        let moved = Self::new(StatusCode::PERMANENT_REDIRECT, reason);
+        Self { location: Some(location), ..moved }
+    }
+
     /// What a load balancer is told that asks whether clients are welcome.
     pub(crate) fn readiness(standing: Standing) -> Self {
         let (status, reason) = match standing {
@@ -194,6 +203,9 @@ impl Refusal {
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, METHODS);
+        }
+        if let Some(location) = self.location {
+            headers.insert(LOCATION, location);
         }
         if let Some(edge) = &self.edge {
             edge::complete(headers, &edge.response_headers);

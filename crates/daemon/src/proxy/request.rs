@@ -17,6 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use super::access::Access;
 use super::body::{Download, GuardedBody};
 use super::client::Client;
+use super::edge::Treatment;
 use super::endpoint::{Age, Pass};
 use super::exchange::{Asker, Exchange};
 use super::expect::{self, Asked};
@@ -27,8 +28,8 @@ use super::service::{ServiceProxy, WhenNone};
 use super::tries::{Head, Tries};
 use super::upload::{Fault, Upload, Uploading};
 use super::visit::RequestLine;
-use super::{edge, forward, forwarded, hold, prefix, request_id, target, upgrade};
-use crate::config::{Edge, Trust};
+use super::{forward, forwarded, hold, request_id, target, upgrade};
+use crate::config::Trust;
 
 /// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
 const NO_HOST: HeaderValue = HeaderValue::from_static("localhost");
@@ -72,8 +73,8 @@ pub(crate) async fn answer(
 /// A request that may go to an instance of `service`.
 struct Prepared {
     service: Arc<ServiceProxy>,
-    /// What is changed in the request, and will be in its answer.
-    edge: Option<Arc<Edge>>,
+    /// What its service has changed on the way.
+    treatment: Option<Box<Treatment>>,
     request: Request<Upload>,
     uploading: Uploading,
     asked: Asked,
@@ -122,19 +123,14 @@ fn prepare(
     if let Some(id) = id {
         request_id::tell(&mut head.headers, id);
     }
-    let edge = service.edge();
-    if let Some(edge) = &edge {
-        if let Some(prefix) = &edge.strip_prefix {
-            prefix::strip(&mut head, prefix, trust.includes(client.peer().addr));
-        }
-        edge::edit(&mut head.headers, &edge.request_headers);
-    }
+    let is_trusted = || trust.includes(client.peer().addr);
+    let treatment = service.edge().map(|edge| Treatment::begin(edge, &mut head, is_trusted()));
     let asker = Asker { behind, id: id.cloned() };
     let uploading = Uploading::new(body, client, expectation, most);
     let tries = Tries::new(&head.method, length, &uploading);
     let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
-    Ok(Some(Prepared { service, edge, request, uploading, asked, tries, asker, upgrade }))
+    Ok(Some(Prepared { service, treatment, request, uploading, asked, tries, asker, upgrade }))
 }
 
 fn route(
@@ -167,7 +163,13 @@ impl Prepared {
         began: Instant,
         note: Option<Box<Access>>,
     ) -> Result<Response<Download>, Refusal> {
-        let Self { service, edge, request, uploading, asked, mut tries, asker, upgrade } = self;
+        let Self { service, mut treatment, request, uploading, asked, mut tries, asker, upgrade } =
+            self;
+        let edge = treatment.as_ref().map(|treatment| Arc::clone(&treatment.edge));
+        if let Some(answer) = treatment.as_mut().and_then(|treatment| treatment.answer()) {
+            let exchange = Exchange::begin(service, Arc::clone(client), asker, began, note);
+            return Err(exchange.answered_by_us(answer.on_behalf_of(edge)));
+        }
         let first = match admit(&service) {
             Ok(first) => first,
             Err(refusal) => {
@@ -195,11 +197,11 @@ impl Prepared {
         exchange.answered(answer.status());
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(client_side)) = (answer.status(), upgrade) {
             let mut response = upgrade::switch(answer, link, exchange, client_side);
-            finish(&mut response, edge.as_deref());
+            finish(&mut response, treatment.as_deref());
             return Ok(response);
         }
         let mut response = pass_on(answer, link, exchange, uploading).await;
-        finish(&mut response, edge.as_deref());
+        finish(&mut response, treatment.as_deref());
         if asked.in_vain() {
             forward::close(response.headers_mut());
         }
@@ -207,10 +209,10 @@ impl Prepared {
     }
 }
 
-/// Changes in an instance's answer what the service's file says.
-fn finish(response: &mut Response<Download>, edge: Option<&Edge>) {
-    if let Some(edge) = edge {
-        edge::edit(response.headers_mut(), &edge.response_headers);
+/// Changes in an instance's answer what its service has changed.
+fn finish(response: &mut Response<Download>, treatment: Option<&Treatment>) {
+    if let Some(treatment) = treatment {
+        treatment.finish(response.headers_mut());
     }
 }
 

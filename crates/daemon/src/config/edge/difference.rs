@@ -4,19 +4,21 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Edge, HeaderEdits, PathPrefix};
+use super::{CanonicalHost, Edge, HeaderEdits, PathPrefix};
 
 /// A line for each difference.
 pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> Vec<String> {
     let nothing = Edge::default();
     let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
     // A field that is new has to be looked at here.
-    let Edge { request_headers, response_headers, strip_prefix } = old;
+    let Edge { request_headers, response_headers, strip_prefix, canonical_host } = old;
     let mut lines = Vec::new();
     headers("request_headers", request_headers, &new.request_headers, &mut lines);
     headers("response_headers", response_headers, &new.response_headers, &mut lines);
     let prefix = |prefix: &Option<PathPrefix>| prefix.as_ref().map(|it| it.as_str().to_owned());
     plain("strip_prefix", prefix(strip_prefix), prefix(&new.strip_prefix), &mut lines);
+    let host = |host: &Option<CanonicalHost>| host.as_ref().map(ToString::to_string);
+    plain("canonical_host", host(canonical_host), host(&new.canonical_host), &mut lines);
     lines
 }
 

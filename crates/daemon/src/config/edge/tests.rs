@@ -71,3 +71,16 @@ fn a_prefix_has_no_slash_at_its_end() {
     assert_eq!(told(old, new), ["strip_prefix /api -> /api/v1"]);
     assert_eq!(told(old, ""), ["strip_prefix /api -> none"]);
 }
+
+#[test]
+fn a_canonical_host_is_lower_case_and_may_have_a_port() {
+    let host = |text: &str| edge_of(&format!("canonical_host: {text}")).unwrap();
+    let host = |text| host(text).canonical_host.clone().unwrap();
+    let named = |name: &str, port| CanonicalHost { name: name.into(), port };
+    assert_eq!(host("WWW.Example.com"), named("www.example.com", None));
+    assert_eq!(host("www.example.com:8443"), named("www.example.com", Some(8443)));
+    assert_eq!(host("\"[::1]\""), named("[::1]", None));
+    assert_eq!(host("\"[::1]:80\""), named("[::1]", Some(80)));
+    let (old, new) = ("canonical_host: a.example", "canonical_host: b.example:81");
+    assert_eq!(told(old, new), ["canonical_host a.example -> b.example:81"]);
+}

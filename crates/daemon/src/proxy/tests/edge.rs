@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::*;
-use crate::config::{Edge, HeaderEdits, PathPrefix, ServiceConfig};
+use crate::config::{CanonicalHost, Edge, HeaderEdits, PathPrefix, ServiceConfig, Trust};
 use crate::proxy::{Choice, WhenNone};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver: app\r\nx-frame-options: no\r\n\
@@ -136,4 +136,97 @@ async fn an_instance_does_not_see_the_prefix_it_is_reached_at() {
         assert!(request.starts_with(&format!("GET {seen} HTTP/1.1\r\n")), "{request}");
         assert_eq!(header(&request, "x-forwarded-prefix"), prefix);
     }
+}
+
+fn canonical(name: &str, port: Option<u16>) -> Edge {
+    let canonical_host = Some(CanonicalHost { name: name.into(), port });
+    Edge { canonical_host, ..Edge::default() }
+}
+
+#[tokio::test]
+async fn another_host_is_sent_to_the_canonical_one_with_path_and_query() {
+    let house = House::with(with_edge(canonical("www.example.com", None))).await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    let mut client = house.client().await;
+    for (line, host, location) in [
+        ("GET /a%20b//c?d=%7B&e", "example.com", "http://www.example.com/a%20b//c?d=%7B&e"),
+        ("POST /", "evil.example:81", "http://www.example.com/"),
+        ("GET //evil.example/x", "www.example.com.", "http://www.example.com//evil.example/x"),
+        ("GET http://b.example/?x", "www.example.com", "http://www.example.com/?x"),
+        ("HEAD /h", "127.0.0.1", "http://www.example.com/h"),
+    ] {
+        client.write(&format!("{line} HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
+        let head = client.read_head().await.unwrap();
+        assert!(head.starts_with("HTTP/1.1 308 "), "{line}: {head}");
+        assert_eq!(header(&head, "location"), Some(location));
+        if !line.starts_with("HEAD ") {
+            let length = header(&head, "content-length").unwrap().parse().unwrap();
+            assert_eq!(client.read_exactly(length).await, format!("308 it is at {location}\n"));
+        }
+    }
+    assert_eq!(backend.connections(), 0);
+    let ledger = house.settled().await;
+    assert_eq!((ledger.accepted, ledger.completed), (5, 5));
+}
+
+#[tokio::test]
+async fn whoever_asks_for_the_canonical_host_or_for_none_is_served() {
+    let house = House::with(with_edge(canonical("www.example.com", Some(8443)))).await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    for request in [
+        "GET / HTTP/1.1\r\nhost: WWW.example.com\r\nconnection: close\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: www.example.com:80\r\nconnection: close\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nhost: example.com\r\nconnection: close\r\n\r\n",
+    ] {
+        let answer = house.ask(request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") || answer.starts_with("HTTP/1.0 200 "));
+    }
+    let answer = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(header(&answer, "location"), Some("http://www.example.com:8443/"));
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_says_which_host_and_scheme_the_client_came_by() {
+    let house = House::with(with_edge(canonical("www.example.com", None))).await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    let trusted = vec!["127.0.0.0/8".parse().unwrap()];
+    let fields = |host: &str| {
+        format!("host: origin.example\r\nx-forwarded-host: {host}\r\nx-forwarded-proto: https\r\n")
+    };
+    for (proxies, host, outcome) in [
+        (vec![], "www.example.com", Err("http://www.example.com/x")),
+        (trusted.clone(), "www.example.com", Ok("200")),
+        (trusted.clone(), "www.example.com, cdn.example", Ok("200")),
+        (trusted, "example.com", Err("https://www.example.com/x")),
+    ] {
+        house.proxy.trust(Trust { proxies, ..Trust::default() });
+        let fields = fields(host);
+        let answer =
+            house.ask(&format!("GET /x HTTP/1.1\r\n{fields}connection: close\r\n\r\n")).await;
+        match outcome {
+            Ok(status) => assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}"),
+            Err(location) => assert_eq!(header(&answer, "location"), Some(location), "{answer}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_does_not_become_a_request() {
+    let house = House::with(with_edge(canonical("www.example.com", None))).await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    let smuggled = "GET /inner HTTP/1.1\r\nhost: www.example.com\r\n\r\n";
+    let length = smuggled.len();
+    let answer = house
+        .ask(&format!(
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{smuggled}\
+             GET / HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n"
+        ))
+        .await;
+    assert!(!answer.contains(" 200 "), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 308 ").count(), 2, "{answer}");
 }
