@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Accounts;
@@ -11,7 +12,7 @@ use super::raw::{RawMain, RawService};
 use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
-    AccessLogConfig, ClientLimits, Limits, LogConfig, OutputConfig, Readiness, RequestLimits,
+    AccessLogConfig, ClientLimits, Edge, Limits, LogConfig, OutputConfig, Readiness, RequestLimits,
     Resources, RunAs, ServiceConfig, StopSignal, Trust, edge, limits, logs, trust,
 };
 
@@ -105,7 +106,7 @@ impl Service {
         file: &Path,
         main: &Main,
         accounts: &Accounts,
-        raw: RawService,
+        mut raw: RawService,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         rules::check_ports(&raw, &mut problems);
@@ -120,7 +121,8 @@ impl Service {
             problems.extend(found);
             None
         });
-        let parts = Parts { port, requests, limits, replacement, run_as };
+        let edge = edge::edge(std::mem::take(&mut raw.edge), &main.dir, &mut problems);
+        let parts = Parts { port, requests, limits, replacement, run_as, edge };
         let service = Self::assemble(file, main, raw, parts);
         match service {
             Some(service) if problems.is_empty() => Ok(service),
@@ -157,7 +159,7 @@ impl Service {
             listen: SocketAddr::new(main.proxy_addr, parts.port?),
             routes: value_or(raw.server_name, Vec::new()),
             is_default: false, // Known when all services are: `clash::set_defaults`.
-            edge: edge::edge(raw.edge),
+            edge: parts.edge,
             instance_ip: value_or(raw.server_ip, Ipv4Addr::LOCALHOST.into()),
             first_port: first_port.value,
             instances: value_or(raw.instance_count, NonZeroU16::MIN),
@@ -199,6 +201,7 @@ struct Parts {
     limits: Limits,
     replacement: Replacement,
     run_as: Option<RunAs>,
+    edge: Option<Arc<Edge>>,
 }
 
 pub(super) fn value_or<T>(spot: Option<Spot<T>>, default: T) -> T {

@@ -235,6 +235,10 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let copy = tempfile::tempdir().unwrap();
     fs::create_dir(copy.path().join("services")).unwrap();
+    fs::create_dir(copy.path().join("pages")).unwrap();
+    for page in ["502.html", "503.html", "504.html"] {
+        fs::write(copy.path().join("pages").join(page), "").unwrap();
+    }
     // The account of the example need not exist here; the one that runs this test does.
     let user = format!("user: {}", rustix::process::geteuid().as_raw());
     let group = format!("group: {}", rustix::process::getegid().as_raw());

@@ -10,7 +10,7 @@ use http::{HeaderValue, Response, StatusCode};
 use super::body::Download;
 use super::edge;
 use super::standing::Standing;
-use crate::config::Edge;
+use crate::config::{Edge, Page};
 
 /// Why a request was not forwarded, or got no answer from an instance.
 #[derive(Clone, Debug)]
@@ -175,26 +175,33 @@ impl Refusal {
     /// The whole answer, for a client that nobody else answers; the connection ends with it.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         self.closes = true;
-        let text = self.text();
-        let mut page = format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", self.status, text.len());
+        let body = self.body();
+        let mut head = format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", self.status, body.len());
         for (name, value) in self.into_response().headers() {
             // Ours are all visible ASCII.
-            page += &format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
+            head += &format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
         }
-        (page + "\r\n" + &text).into_bytes()
+        [head.as_bytes(), b"\r\n", &body].concat()
     }
 
-    /// What the client reads.
-    pub(crate) fn text(&self) -> String {
-        format!("{} {}\n", self.status.as_u16(), self.reason)
+    /// What the client reads: the service's own page, or else the reason.
+    pub(crate) fn body(&self) -> Bytes {
+        match self.page() {
+            Some(page) => page.body.clone(),
+            None => format!("{} {}\n", self.status.as_u16(), self.reason).into(),
+        }
+    }
+
+    fn page(&self) -> Option<&Page> {
+        self.edge.as_ref()?.page(self.status)
     }
 
     pub(crate) fn into_response(self) -> Response<Download> {
-        let text = Bytes::from(self.text());
-        let mut response = Response::new(Download::text(text));
+        let mut response = Response::new(Download::text(self.body()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, PLAIN_TEXT);
+        let content_type = self.page().map_or(PLAIN_TEXT, |page| page.content_type.clone());
+        headers.insert(CONTENT_TYPE, content_type);
         if self.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

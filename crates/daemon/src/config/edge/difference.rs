@@ -2,16 +2,19 @@
 //!
 //! Values of headers are never told, for they may be secrets.
 
-use http::{HeaderName, HeaderValue};
+use std::collections::BTreeSet;
 
-use super::{CanonicalHost, Edge, HeaderEdits, PathPrefix};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::super::error::printable;
+use super::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix};
 
 /// A line for each difference.
 pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> Vec<String> {
     let nothing = Edge::default();
     let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
     // A field that is new has to be looked at here.
-    let Edge { request_headers, response_headers, strip_prefix, canonical_host } = old;
+    let Edge { request_headers, response_headers, strip_prefix, canonical_host, error_pages } = old;
     let mut lines = Vec::new();
     headers("request_headers", request_headers, &new.request_headers, &mut lines);
     headers("response_headers", response_headers, &new.response_headers, &mut lines);
@@ -19,6 +22,7 @@ pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> 
     plain("strip_prefix", prefix(strip_prefix), prefix(&new.strip_prefix), &mut lines);
     let host = |host: &Option<CanonicalHost>| host.as_ref().map(ToString::to_string);
     plain("canonical_host", host(canonical_host), host(&new.canonical_host), &mut lines);
+    pages(error_pages, &new.error_pages, &mut lines);
     lines
 }
 
@@ -38,6 +42,26 @@ fn headers(key: &str, old: &HeaderEdits, new: &HeaderEdits, lines: &mut Vec<Stri
     if old.remove != new.remove {
         let [old, new] = [old, new].map(|edits| list(&edits.remove));
         lines.push(format!("{key}.remove {old} -> {new}"));
+    }
+}
+
+fn pages(old: &[(StatusCode, Page)], new: &[(StatusCode, Page)], lines: &mut Vec<String>) {
+    let file = |page: &Page| printable(&page.file.to_string_lossy());
+    let find = |pages: &[(StatusCode, Page)], status| {
+        pages.iter().find(|(of, _)| *of == status).map(|(_, page)| page.clone())
+    };
+    let known: BTreeSet<StatusCode> = old.iter().chain(new).map(|(status, _)| *status).collect();
+    for status in known {
+        let (key, before) = (format!("error_pages.{}", status.as_u16()), find(old, status));
+        match (&before, &find(new, status)) {
+            (Some(before), Some(after)) if before == after => {}
+            (Some(before), Some(after)) if before.file == after.file => {
+                lines.push(format!("{key}: {} has other content", file(after)));
+            }
+            (before, after) => {
+                plain(&key, before.as_ref().map(file), after.as_ref().map(file), lines);
+            }
+        }
     }
 }
 

@@ -3,16 +3,22 @@
 mod canonical;
 mod difference;
 mod headers;
+mod pages;
 mod prefix;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
+
+use http::StatusCode;
 
 pub use self::canonical::CanonicalHost;
 pub(super) use self::difference::differences;
 pub use self::headers::HeaderEdits;
+pub use self::pages::Page;
 pub use self::prefix::PathPrefix;
+use super::error::Problem;
 use super::table::{Spot, Table};
 
 /// What becomes of requests and answers at the edge, beside being passed on.
@@ -26,14 +32,25 @@ pub struct Edge {
     pub strip_prefix: Option<PathPrefix>,
     /// Where a request for any other host is sent to.
     pub canonical_host: Option<CanonicalHost>,
+    /// What clients read in place of our own answers with this status; of each at most one.
+    pub error_pages: Vec<(StatusCode, Page)>,
+}
+
+impl Edge {
+    /// The page in place of our own answer with `status`.
+    pub fn page(&self, status: StatusCode) -> Option<&Page> {
+        self.error_pages.iter().find(|(of, _)| *of == status).map(|(_, page)| page)
+    }
 }
 
 /// The keys of a service's file that this is about.
+#[derive(Default)]
 pub(super) struct RawEdge {
     request_headers: Option<HeaderEdits>,
     response_headers: Option<HeaderEdits>,
     strip_prefix: Option<Spot<PathPrefix>>,
     canonical_host: Option<Spot<CanonicalHost>>,
+    error_pages: Option<pages::RawPages>,
 }
 
 impl RawEdge {
@@ -45,17 +62,19 @@ impl RawEdge {
             response_headers: headers("response_headers"),
             strip_prefix: table.take("strip_prefix", &prefix::PREFIX),
             canonical_host: table.take("canonical_host", &canonical::CANONICAL_HOST),
+            error_pages: table.take_table("error_pages", pages::raw).map(|pages| pages.value),
         }
     }
 }
 
-/// None if nothing is changed.
-pub(super) fn edge(raw: RawEdge) -> Option<Arc<Edge>> {
+/// None if nothing is changed. The paths of pages start from `dir`.
+pub(super) fn edge(raw: RawEdge, dir: &Path, problems: &mut Vec<Problem>) -> Option<Arc<Edge>> {
     let edge = Edge {
         request_headers: raw.request_headers.unwrap_or_default(),
         response_headers: raw.response_headers.unwrap_or_default(),
         strip_prefix: raw.strip_prefix.map(|prefix| prefix.value),
         canonical_host: raw.canonical_host.map(|host| host.value),
+        error_pages: pages::read(raw.error_pages.unwrap_or_default(), dir, problems),
     };
     (edge != Edge::default()).then(|| Arc::new(edge))
 }

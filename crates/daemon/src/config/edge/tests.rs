@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
-use super::super::{Config, changes, load};
+use super::super::{Config, changes, load, reload};
 use super::*;
 use smoothserve_protocol::plan::ChangeKind;
 
 const SHOP: &str =
     "name: shop\nport: 8085\nstart_instance_port: 8086\nexecutable_path: /bin/true\n";
 
+const MAIN: &str = "smoothserve.yaml";
+
 /// The configuration of a folder with the one service `shop`, which has these keys besides.
 fn config(folder: &Path, keys: &str) -> Config {
     let services = folder.join("services");
     std::fs::create_dir_all(&services).unwrap();
-    std::fs::write(folder.join("smoothserve.yaml"), "CommandPort: 8000\n").unwrap();
+    std::fs::write(folder.join(MAIN), "CommandPort: 8000\n").unwrap();
     std::fs::write(services.join("shop.yaml"), format!("{SHOP}{keys}\n")).unwrap();
-    load(&folder.join("smoothserve.yaml")).unwrap_or_else(|errors| panic!("{errors}"))
+    load(&folder.join(MAIN)).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn edge_of(keys: &str) -> Option<Arc<Edge>> {
@@ -83,4 +85,70 @@ fn a_canonical_host_is_lower_case_and_may_have_a_port() {
     assert_eq!(host("\"[::1]:80\""), named("[::1]", Some(80)));
     let (old, new) = ("canonical_host: a.example", "canonical_host: b.example:81");
     assert_eq!(told(old, new), ["canonical_host a.example -> b.example:81"]);
+}
+
+#[test]
+fn pages_are_read_with_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("down.html", "<p>down");
+    write("down.json", "{}");
+    let keys = "error_pages: {503: ./down.html, 502: down.json}";
+    let running = config(folder.path(), keys);
+    let edge = running.services[0].edge.clone().unwrap();
+    let page = |status| edge.page(status).map(|page| (&page.content_type, &page.body[..]));
+    let (html, json) = ("text/html; charset=utf-8", "application/json");
+    assert_eq!(
+        page(StatusCode::SERVICE_UNAVAILABLE),
+        Some((&html.parse().unwrap(), &b"<p>down"[..]))
+    );
+    assert_eq!(page(StatusCode::BAD_GATEWAY), Some((&json.parse().unwrap(), &b"{}"[..])));
+    assert_eq!(page(StatusCode::GATEWAY_TIMEOUT), None);
+
+    write("down.html", "<p>back soon");
+    let told: Vec<String> =
+        changes(&running, &config(folder.path(), "error_pages: {503: down.html}"))
+            .services
+            .pop()
+            .unwrap()
+            .what;
+    let root = folder.path().display();
+    let expected = [
+        format!("error_pages.502 {root}/down.json -> none"),
+        format!("error_pages.503: {root}/down.html has other content"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_page_that_is_gone_leaves_the_service_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("down.html");
+    std::fs::write(&page, "down").unwrap();
+    let running = config(folder.path(), "error_pages: {503: down.html}");
+    std::fs::remove_file(&page).unwrap();
+    let reloaded = reload(&folder.path().join(MAIN), &running).unwrap();
+    assert!(Arc::ptr_eq(&reloaded.config.services[0], &running.services[0]));
+    let rendered = &reloaded.rejected[0].rendered;
+    assert!(rendered.contains("the page cannot be read: it does not exist"), "{rendered}");
+}
+
+#[test]
+fn a_page_is_bounded_and_no_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("down.html");
+    let refused = || {
+        let keys = format!("{SHOP}error_pages: {{503: down.html}}\n");
+        std::fs::write(folder.path().join("services/shop.yaml"), keys).unwrap();
+        load(&folder.path().join(MAIN)).unwrap_err().to_string()
+    };
+    config(folder.path(), "");
+    std::fs::write(&page, vec![b'x'; 256 * 1024 + 1]).unwrap();
+    assert!(refused().contains("the page is larger than 256 KiB"));
+    std::fs::write(&page, vec![b'x'; 256 * 1024]).unwrap();
+    config(folder.path(), "error_pages: {503: down.html}");
+    std::fs::remove_file(&page).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &page, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
+    assert!(refused().contains("it is not a regular file"));
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::*;
-use crate::config::{CanonicalHost, Edge, HeaderEdits, PathPrefix, ServiceConfig, Trust};
+use crate::config::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix, ServiceConfig, Trust};
 use crate::proxy::{Choice, WhenNone};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver: app\r\nx-frame-options: no\r\n\
@@ -229,4 +229,57 @@ async fn a_body_that_nobody_wants_does_not_become_a_request() {
         .await;
     assert!(!answer.contains(" 200 "), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1 308 ").count(), 2, "{answer}");
+}
+
+/// Pages for two of the answers that are ours.
+fn pages() -> Edge {
+    let page = |status, body: &'static str| {
+        let (file, content_type) = ("/page".into(), HeaderValue::from_static("text/html"));
+        (status, Page { file, content_type, body: body.into() })
+    };
+    let pages = [
+        page(StatusCode::BAD_GATEWAY, "<p>broken"),
+        page(StatusCode::SERVICE_UNAVAILABLE, "<p>down"),
+    ];
+    Edge { error_pages: pages.into(), ..Edge::default() }
+}
+
+#[tokio::test]
+async fn our_own_answers_have_the_pages_of_the_service() {
+    let house = House::with(with_edge(pages())).await;
+    let garbage = Backend::answering("HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n").await;
+    house.serve(&garbage);
+    let mut client = house.client().await;
+    client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let answer = client.read_message().await.unwrap();
+    assert!(answer.head.starts_with("HTTP/1.1 502 "), "{answer:?}");
+    assert_eq!(header(&answer.head, "content-type"), Some("text/html"));
+    assert_eq!(answer.body, b"<p>broken");
+
+    let when_none = WhenNone::Stopped("by the test".into());
+    house.service.offer(Choice { endpoints: Vec::new(), when_none });
+    client.write("HEAD / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let head = client.read_head().await.unwrap();
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_eq!(
+        (header(&head, "content-length"), header(&head, "retry-after")),
+        (Some("7"), Some("5"))
+    );
+    // Nothing of the page follows an answer to HEAD.
+    client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let answer = client.read_message().await.unwrap();
+    assert!(answer.head.starts_with("HTTP/1.1 503 "), "{answer:?}");
+    assert_eq!(answer.body, b"<p>down");
+    let ledger = house.settled().await;
+    assert_eq!((ledger.lost, ledger.refused), (1, 2));
+}
+
+#[tokio::test]
+async fn an_instance_says_in_its_own_words_what_is_wrong() {
+    let house = House::with(with_edge(pages())).await;
+    let backend = Backend::answering("HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy").await;
+    house.serve(&backend);
+    let answer = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\nbusy"), "{answer}");
+    assert_eq!(house.settled().await.completed, 1);
 }
