@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwapOption;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
+use smoothserve_protocol::id::ServiceName;
 
 use super::refusal::Refusal;
 use super::{forwarded, prefix};
@@ -45,6 +46,14 @@ pub(crate) struct Treatment {
     moved: Option<HeaderValue>,
 }
 
+/// An answer that needs no instance.
+pub(crate) enum InPlace {
+    /// The service takes no requests.
+    Refusal(Refusal),
+    /// As good as the answer of an instance.
+    Redirect(Refusal),
+}
+
 impl Treatment {
     /// Changes a request for its instance, which is told already who asks for what.
     pub(crate) fn begin(edge: Arc<Edge>, head: &mut Parts, is_trusted: bool) -> Box<Self> {
@@ -57,8 +66,12 @@ impl Treatment {
     }
 
     /// What is said in place of an instance.
-    pub(crate) fn answer(&mut self) -> Option<Refusal> {
-        self.moved.take().map(Refusal::moved)
+    pub(crate) fn answer(&mut self, service: &ServiceName) -> Option<InPlace> {
+        if self.edge.maintenance {
+            let reason = format!("service {service} is in maintenance");
+            return Some(InPlace::Refusal(Refusal::unavailable(reason)));
+        }
+        Some(InPlace::Redirect(Refusal::moved(self.moved.take()?)))
     }
 
     /// Changes the answer of an instance.

@@ -17,7 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use super::access::Access;
 use super::body::{Download, GuardedBody};
 use super::client::Client;
-use super::edge::Treatment;
+use super::edge::{InPlace, Treatment};
 use super::endpoint::{Age, Pass};
 use super::exchange::{Asker, Exchange};
 use super::expect::{self, Asked};
@@ -166,13 +166,18 @@ impl Prepared {
         let Self { service, mut treatment, request, uploading, asked, mut tries, asker, upgrade } =
             self;
         let edge = treatment.as_ref().map(|treatment| Arc::clone(&treatment.edge));
-        if let Some(answer) = treatment.as_mut().and_then(|treatment| treatment.answer()) {
-            let exchange = Exchange::begin(service, Arc::clone(client), asker, began, note);
-            return Err(exchange.answered_by_us(answer.on_behalf_of(edge)));
-        }
-        let first = match admit(&service) {
+        let admitted = match treatment.as_mut().and_then(|it| it.answer(service.name())) {
+            Some(InPlace::Redirect(answer)) => {
+                let exchange = Exchange::begin(service, Arc::clone(client), asker, began, note);
+                return Err(exchange.answered_by_us(answer.on_behalf_of(edge)));
+            }
+            Some(InPlace::Refusal(refusal)) => Err(refusal),
+            None => admit(&service),
+        };
+        let first = match admitted {
             Ok(first) => first,
             Err(refusal) => {
+                service.counts().refused();
                 let refusal = refusal.on_behalf_of(edge);
                 let accesses = client.proxy().accesses();
                 accesses.turned_away(note, "refused", Some(&service), &refusal);
@@ -223,7 +228,6 @@ fn admit(service: &ServiceProxy) -> Result<Option<Pass>, Refusal> {
     }
     match service.when_none() {
         WhenNone::Stopped(reason) => {
-            service.counts().refused();
             let name = service.name();
             Err(Refusal::unavailable(format!("service {name} is stopped: {reason}")))
         }

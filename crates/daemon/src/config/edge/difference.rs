@@ -14,7 +14,14 @@ pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> 
     let nothing = Edge::default();
     let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
     // A field that is new has to be looked at here.
-    let Edge { request_headers, response_headers, strip_prefix, canonical_host, error_pages } = old;
+    let Edge {
+        request_headers,
+        response_headers,
+        strip_prefix,
+        canonical_host,
+        error_pages,
+        maintenance,
+    } = old;
     let mut lines = Vec::new();
     headers("request_headers", request_headers, &new.request_headers, &mut lines);
     headers("response_headers", response_headers, &new.response_headers, &mut lines);
@@ -23,6 +30,8 @@ pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> 
     let host = |host: &Option<CanonicalHost>| host.as_ref().map(ToString::to_string);
     plain("canonical_host", host(canonical_host), host(&new.canonical_host), &mut lines);
     pages(error_pages, &new.error_pages, &mut lines);
+    let flag = |flag: bool| Some(flag.to_string());
+    plain("maintenance", flag(*maintenance), flag(new.maintenance), &mut lines);
     lines
 }
 

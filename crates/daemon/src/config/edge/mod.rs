@@ -19,6 +19,7 @@ pub use self::headers::HeaderEdits;
 pub use self::pages::Page;
 pub use self::prefix::PathPrefix;
 use super::error::Problem;
+use super::scalar;
 use super::table::{Spot, Table};
 
 /// What becomes of requests and answers at the edge, beside being passed on.
@@ -34,6 +35,8 @@ pub struct Edge {
     pub canonical_host: Option<CanonicalHost>,
     /// What clients read in place of our own answers with this status; of each at most one.
     pub error_pages: Vec<(StatusCode, Page)>,
+    /// No new request reaches an instance; everybody is answered with 503.
+    pub maintenance: bool,
 }
 
 impl Edge {
@@ -51,6 +54,7 @@ pub(super) struct RawEdge {
     strip_prefix: Option<Spot<PathPrefix>>,
     canonical_host: Option<Spot<CanonicalHost>>,
     error_pages: Option<pages::RawPages>,
+    maintenance: Option<Spot<bool>>,
 }
 
 impl RawEdge {
@@ -63,6 +67,7 @@ impl RawEdge {
             strip_prefix: table.take("strip_prefix", &prefix::PREFIX),
             canonical_host: table.take("canonical_host", &canonical::CANONICAL_HOST),
             error_pages: table.take_table("error_pages", pages::raw).map(|pages| pages.value),
+            maintenance: table.take("maintenance", &scalar::FLAG),
         }
     }
 }
@@ -75,6 +80,7 @@ pub(super) fn edge(raw: RawEdge, dir: &Path, problems: &mut Vec<Problem>) -> Opt
         strip_prefix: raw.strip_prefix.map(|prefix| prefix.value),
         canonical_host: raw.canonical_host.map(|host| host.value),
         error_pages: pages::read(raw.error_pages.unwrap_or_default(), dir, problems),
+        maintenance: raw.maintenance.is_some_and(|flag| flag.value),
     };
     (edge != Edge::default()).then(|| Arc::new(edge))
 }

@@ -152,3 +152,10 @@ fn a_page_is_bounded_and_no_pipe() {
         .unwrap();
     assert!(refused().contains("it is not a regular file"));
 }
+
+#[test]
+fn maintenance_is_switched_by_a_reload() {
+    assert_eq!(edge_of("maintenance: false"), None);
+    assert_eq!(told("", "maintenance: true"), ["maintenance false -> true"]);
+    assert_eq!(told("maintenance: true", ""), ["maintenance true -> false"]);
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use tokio::sync::Notify;
 
 use super::*;
 use crate::config::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix, ServiceConfig, Trust};
@@ -282,4 +283,51 @@ async fn an_instance_says_in_its_own_words_what_is_wrong() {
     let answer = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\nbusy"), "{answer}");
     assert_eq!(house.settled().await.completed, 1);
+}
+
+#[tokio::test]
+async fn maintenance_turns_away_whoever_comes_and_nobody_who_is_in() {
+    let house = House::new().await;
+    let (go_on, waits) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (gate, sign) = (Arc::clone(&go_on), Arc::clone(&waits));
+    let backend = Backend::new(move |_, mut peer| {
+        let (gate, sign) = (Arc::clone(&gate), Arc::clone(&sign));
+        async move {
+            while peer.read_message().await.is_some() {
+                sign.notify_one();
+                gate.notified().await;
+                peer.write(OK).await;
+            }
+        }
+    })
+    .await;
+    house.serve(&backend);
+    let ask = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let (mut inside, mut outside) = (house.client().await, house.client().await);
+    inside.write(ask).await;
+    waits.notified().await;
+
+    reload(&house, Some(Edge { maintenance: true, ..pages() }));
+    outside.write(ask).await;
+    let answer = outside.read_message().await.unwrap();
+    assert!(answer.head.starts_with("HTTP/1.1 503 "), "{answer:?}");
+    assert_eq!(header(&answer.head, "retry-after"), Some("5"));
+    assert_eq!(answer.body, b"<p>down");
+    go_on.notify_one();
+    assert_eq!(inside.read_message().await.unwrap().body, b"ok");
+    let ledger = house.settled().await;
+    assert_eq!((ledger.accepted, ledger.completed, ledger.refused), (1, 1, 1));
+
+    reload(&house, None);
+    go_on.notify_one();
+    outside.write(ask).await;
+    assert_eq!(outside.read_message().await.unwrap().body, b"ok");
+}
+
+#[tokio::test]
+async fn maintenance_without_a_page_says_so_in_one_line() {
+    let edge = Edge { maintenance: true, ..canonical("www.example.com", None) };
+    let house = House::with(with_edge(edge)).await;
+    let answer = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.ends_with("\r\n\r\n503 service test is in maintenance\n"), "{answer}");
 }
