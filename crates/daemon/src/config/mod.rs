@@ -42,7 +42,7 @@ use smoothserve_protocol::plan::RestartOrder;
 use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 pub use change::{Changes, changes};
-pub use edge::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix};
+pub use edge::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix, Sticky};
 pub use error::{Colour, ConfigErrors, Problem};
 pub use limits::{ClientLimits, RequestLimits};
 pub use load::{check, load};

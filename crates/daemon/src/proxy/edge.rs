@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
+use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
-use smoothserve_protocol::id::ServiceName;
+use smoothserve_protocol::id::{ServiceName, Slot};
 
 use super::refusal::Refusal;
-use super::{forwarded, prefix};
+use super::{forwarded, prefix, sticky};
 use crate::config::{CanonicalHost, Edge, HeaderEdits};
 
 /// The edge of a service as it is now.
@@ -44,6 +45,10 @@ pub(crate) struct Treatment {
     pub(crate) edge: Arc<Edge>,
     /// Where the client is sent to in place of an answer.
     moved: Option<HeaderValue>,
+    /// With [`Edge::sticky`]: the instance that the client would come back to.
+    wish: Option<Slot>,
+    /// The client came in by https.
+    is_secure: bool,
 }
 
 /// An answer that needs no instance.
@@ -57,12 +62,15 @@ pub(crate) enum InPlace {
 impl Treatment {
     /// Changes a request for its instance, which is told already who asks for what.
     pub(crate) fn begin(edge: Arc<Edge>, head: &mut Parts, is_trusted: bool) -> Box<Self> {
+        let is_secure = forwarded::scheme(&head.headers) == "https";
+        let sticky = edge.sticky.as_ref();
+        let wish = sticky.and_then(|sticky| sticky::wish(&head.headers, &sticky.cookie));
         let moved = edge.canonical_host.as_ref().and_then(|host| moved(head, host));
         if let Some(prefix) = &edge.strip_prefix {
             prefix::strip(head, prefix, is_trusted);
         }
         edit(&mut head.headers, &edge.request_headers);
-        Box::new(Self { edge, moved })
+        Box::new(Self { edge, moved, wish, is_secure })
     }
 
     /// What is said in place of an instance.
@@ -74,9 +82,20 @@ impl Treatment {
         Some(InPlace::Redirect(Refusal::moved(self.moved.take()?)))
     }
 
-    /// Changes the answer of an instance.
-    pub(crate) fn finish(&self, headers: &mut HeaderMap) {
+    /// The instance that the client would come back to.
+    pub(crate) fn wish(&self) -> Option<Slot> {
+        self.wish
+    }
+
+    /// Changes the answer of the instance in `slot`.
+    pub(crate) fn finish(&self, headers: &mut HeaderMap, slot: Option<Slot>) {
         edit(headers, &self.edge.response_headers);
+        if let (Some(sticky), Some(slot)) = (&self.edge.sticky, slot)
+            && self.wish != Some(slot)
+            && let Some(cookie) = sticky::cookie(&sticky.cookie, slot, self.is_secure)
+        {
+            headers.append(SET_COOKIE, cookie);
+        }
     }
 }
 

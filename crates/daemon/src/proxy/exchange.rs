@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use smoothserve_protocol::id::Slot;
 
 use super::access::Access;
 use super::client::Client;
@@ -130,6 +131,11 @@ impl Exchange {
     /// Leaves the run; another one may be tried.
     pub(crate) fn leave(&mut self) {
         self.pass = None;
+    }
+
+    /// Whose run works on it.
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        self.pass.as_ref().map(|pass| pass.launched().slot)
     }
 
     /// The connection it took was closed before it was answered; it is sent again.

@@ -42,6 +42,7 @@ mod route;
 mod service;
 mod slots;
 mod standing;
+mod sticky;
 mod sweep;
 mod target;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use smoothserve_protocol::id::Slot;
 
 use super::access::Access;
 use super::body::{Download, GuardedBody};
@@ -125,9 +126,10 @@ fn prepare(
     }
     let is_trusted = || trust.includes(client.peer().addr);
     let treatment = service.edge().map(|edge| Treatment::begin(edge, &mut head, is_trusted()));
+    let wish = treatment.as_ref().and_then(|treatment| treatment.wish());
     let asker = Asker { behind, id: id.cloned() };
     let uploading = Uploading::new(body, client, expectation, most);
-    let tries = Tries::new(&head.method, length, &uploading);
+    let tries = Tries::new(&head.method, length, &uploading, wish);
     let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
     Ok(Some(Prepared { service, treatment, request, uploading, asked, tries, asker, upgrade }))
@@ -172,7 +174,7 @@ impl Prepared {
                 return Err(exchange.answered_by_us(answer.on_behalf_of(edge)));
             }
             Some(InPlace::Refusal(refusal)) => Err(refusal),
-            None => admit(&service),
+            None => admit(&service, &tries),
         };
         let first = match admitted {
             Ok(first) => first,
@@ -200,13 +202,14 @@ impl Prepared {
             return Err(exchange.lose(refusal.on_behalf_of(edge)));
         }
         exchange.answered(answer.status());
+        let slot = exchange.slot();
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(client_side)) = (answer.status(), upgrade) {
             let mut response = upgrade::switch(answer, link, exchange, client_side);
-            finish(&mut response, treatment.as_deref());
+            finish(&mut response, treatment.as_deref(), slot);
             return Ok(response);
         }
         let mut response = pass_on(answer, link, exchange, uploading).await;
-        finish(&mut response, treatment.as_deref());
+        finish(&mut response, treatment.as_deref(), slot);
         if asked.in_vain() {
             forward::close(response.headers_mut());
         }
@@ -215,15 +218,15 @@ impl Prepared {
 }
 
 /// Changes in an instance's answer what its service has changed.
-fn finish(response: &mut Response<Download>, treatment: Option<&Treatment>) {
+fn finish(response: &mut Response<Download>, treatment: Option<&Treatment>, slot: Option<Slot>) {
     if let Some(treatment) = treatment {
-        treatment.finish(response.headers_mut());
+        treatment.finish(response.headers_mut(), slot);
     }
 }
 
 /// Takes a request in, if possible with the pass of a run.
-fn admit(service: &ServiceProxy) -> Result<Option<Pass>, Refusal> {
-    if let Some(pass) = service.enter(&[]) {
+fn admit(service: &ServiceProxy, tries: &Tries) -> Result<Option<Pass>, Refusal> {
+    if let Some(pass) = tries.enter(service) {
         return Ok(Some(pass));
     }
     match service.when_none() {

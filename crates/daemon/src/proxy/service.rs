@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use smoothserve_protocol::id::{RunId, ServiceName};
+use smoothserve_protocol::id::{RunId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::Ledger;
 
 use super::edge::CurrentEdge;
@@ -149,10 +149,14 @@ impl ServiceProxy {
         self.choice.load().when_none.clone()
     }
 
-    /// Enters the least busy of the open runs that are not among `tried`; ties take turns.
-    pub(crate) fn enter(&self, tried: &[RunId]) -> Option<Pass> {
+    /// Enters the run of the slot that the client wishes for, or else the least busy of the open
+    /// runs; none of those among `tried`. Ties take turns.
+    pub(crate) fn enter(&self, tried: &[RunId], wish: Option<Slot>) -> Option<Pass> {
         let choice = self.choice.load();
         let endpoints = &choice.endpoints[..];
+        if let Some(pass) = wish.and_then(|slot| enter_slot(endpoints, tried, slot)) {
+            return Some(pass);
+        }
         if let [only] = endpoints {
             return if tried.contains(&only.run()) { None } else { only.enter() };
         }
@@ -183,4 +187,12 @@ impl ServiceProxy {
             endpoint.sweep(now);
         }
     }
+}
+
+/// While a run takes the place of another, both may be open.
+fn enter_slot(endpoints: &[Arc<Endpoint>], tried: &[RunId], slot: Slot) -> Option<Pass> {
+    let is_wished = |endpoint: &&Arc<Endpoint>| {
+        endpoint.launched().slot == slot && !tried.contains(&endpoint.run())
+    };
+    endpoints.iter().filter(is_wished).find_map(Endpoint::enter)
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::super::error::printable;
-use super::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix};
+use super::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix, Sticky};
 
 /// A line for each difference.
 pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> Vec<String> {
@@ -21,6 +21,7 @@ pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> 
         canonical_host,
         error_pages,
         maintenance,
+        sticky,
     } = old;
     let mut lines = Vec::new();
     headers("request_headers", request_headers, &new.request_headers, &mut lines);
@@ -32,6 +33,8 @@ pub(in crate::config) fn differences(old: Option<&Edge>, new: Option<&Edge>) -> 
     pages(error_pages, &new.error_pages, &mut lines);
     let flag = |flag: bool| Some(flag.to_string());
     plain("maintenance", flag(*maintenance), flag(new.maintenance), &mut lines);
+    let cookie = |sticky: &Option<Sticky>| sticky.as_ref().map(|sticky| sticky.cookie.clone());
+    plain("sticky.cookie", cookie(sticky), cookie(&new.sticky), &mut lines);
     lines
 }
 

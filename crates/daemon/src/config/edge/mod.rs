@@ -5,6 +5,7 @@ mod difference;
 mod headers;
 mod pages;
 mod prefix;
+mod sticky;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub(super) use self::difference::differences;
 pub use self::headers::HeaderEdits;
 pub use self::pages::Page;
 pub use self::prefix::PathPrefix;
+pub use self::sticky::Sticky;
 use super::error::Problem;
 use super::scalar;
 use super::table::{Spot, Table};
@@ -37,6 +39,8 @@ pub struct Edge {
     pub error_pages: Vec<(StatusCode, Page)>,
     /// No new request reaches an instance; everybody is answered with 503.
     pub maintenance: bool,
+    /// Whether clients stay with their instance; none: each request goes to the least busy one.
+    pub sticky: Option<Sticky>,
 }
 
 impl Edge {
@@ -55,6 +59,7 @@ pub(super) struct RawEdge {
     canonical_host: Option<Spot<CanonicalHost>>,
     error_pages: Option<pages::RawPages>,
     maintenance: Option<Spot<bool>>,
+    sticky: Option<Sticky>,
 }
 
 impl RawEdge {
@@ -68,6 +73,7 @@ impl RawEdge {
             canonical_host: table.take("canonical_host", &canonical::CANONICAL_HOST),
             error_pages: table.take_table("error_pages", pages::raw).map(|pages| pages.value),
             maintenance: table.take("maintenance", &scalar::FLAG),
+            sticky: table.take_table("sticky", sticky::sticky).and_then(|sticky| sticky.value),
         }
     }
 }
@@ -81,6 +87,7 @@ pub(super) fn edge(raw: RawEdge, dir: &Path, problems: &mut Vec<Problem>) -> Opt
         canonical_host: raw.canonical_host.map(|host| host.value),
         error_pages: pages::read(raw.error_pages.unwrap_or_default(), dir, problems),
         maintenance: raw.maintenance.is_some_and(|flag| flag.value),
+        sticky: raw.sticky,
     };
     (edge != Edge::default()).then(|| Arc::new(edge))
 }

@@ -159,3 +159,10 @@ fn maintenance_is_switched_by_a_reload() {
     assert_eq!(told("", "maintenance: true"), ["maintenance false -> true"]);
     assert_eq!(told("maintenance: true", ""), ["maintenance true -> false"]);
 }
+
+#[test]
+fn clients_stay_by_a_cookie_of_the_operators_choice() {
+    let edge = edge_of("sticky: {cookie: AT_1}").unwrap();
+    assert_eq!(edge.sticky, Some(Sticky { cookie: "AT_1".into() }));
+    assert_eq!(told("", "sticky: {cookie: at}"), ["sticky.cookie none -> at"]);
+}

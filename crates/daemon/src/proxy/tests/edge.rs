@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use smoothserve_protocol::id::Slot;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::config::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix, ServiceConfig, Trust};
-use crate::proxy::{Choice, WhenNone};
+use crate::config::{
+    CanonicalHost, Edge, HeaderEdits, Page, PathPrefix, ServiceConfig, Sticky, Trust,
+};
+use crate::proxy::{Choice, Epoch, WhenNone};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver: app\r\nx-frame-options: no\r\n\
                   x-frame-options: none\r\n\r\nok";
@@ -330,4 +333,101 @@ async fn maintenance_without_a_page_says_so_in_one_line() {
     let house = House::with(with_edge(edge)).await;
     let answer = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     assert!(answer.ends_with("\r\n\r\n503 service test is in maintenance\n"), "{answer}");
+}
+
+/// One request that has these fields besides; which instance answered, and the cookie it came with.
+async fn served(client: &mut harness::Peer, fields: &str) -> (String, Option<String>) {
+    client.write(&format!("GET / HTTP/1.1\r\nhost: a\r\n{fields}\r\n")).await;
+    let answer = client.read_message().await.unwrap();
+    assert!(answer.head.starts_with("HTTP/1.1 200 "), "{answer:?}");
+    let cookie = values(&answer.head, "set-cookie").pop().map(str::to_owned);
+    (String::from_utf8(answer.body).unwrap(), cookie)
+}
+
+/// A house whose clients stay, with instances that answer with the number of their slot.
+async fn sticky(slots: u16) -> (House, Vec<Backend>) {
+    let sticky = Some(Sticky { cookie: "at".into() });
+    let house = House::with(with_edge(Edge { sticky, ..Edge::default() })).await;
+    let answers = ["0", "1", "2"].map(|slot| {
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\nset-cookie: a=b\r\n\r\n{slot}");
+        &*answer.leak()
+    });
+    let mut backends = Vec::new();
+    for slot in 0..slots {
+        backends.push(Backend::answering(answers[usize::from(slot)]).await);
+    }
+    (house, backends)
+}
+
+const COOKIE_0: &str = "at=0; Path=/; HttpOnly; SameSite=Lax";
+const COOKIE_1: &str = "at=1; Path=/; HttpOnly; SameSite=Lax";
+
+#[tokio::test]
+async fn a_client_stays_with_its_instance_and_gets_one_cookie() {
+    let (house, backends) = sticky(3).await;
+    let endpoints: Vec<_> =
+        (0..).zip(&backends).map(|(slot, it)| house.endpoint_of(Slot(slot), it.addr)).collect();
+    house.offer(&endpoints.iter().collect::<Vec<_>>());
+    let mut client = house.client().await;
+    let (first, cookie) = served(&mut client, "").await;
+    assert_eq!(cookie.unwrap(), format!("at={first}; Path=/; HttpOnly; SameSite=Lax"));
+    for slot in ["2", "0", "1", "1", "1"] {
+        let fields = format!("cookie: x=y; at={slot}\r\n");
+        let (answered, cookie) = served(&mut client, &fields).await;
+        // What the instance sets itself is still there.
+        assert_eq!((&*answered, cookie.as_deref()), (slot, Some("a=b")));
+    }
+    let made_up = "cookie: at=99; at=-1\r\n";
+    let (answered, cookie) = served(&mut client, made_up).await;
+    assert!(cookie.unwrap().starts_with(&format!("at={answered}; ")));
+}
+
+#[tokio::test]
+async fn a_client_of_https_gets_a_cookie_for_https_alone() {
+    let (house, backends) = sticky(1).await;
+    house.serve(&backends[0]);
+    let mut client = house.client().await;
+    let fields = "x-forwarded-proto: https\r\n";
+    assert_eq!(served(&mut client, fields).await.1.as_deref(), Some(COOKIE_0));
+    let proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    house.proxy.trust(Trust { proxies, ..Trust::default() });
+    let (_, cookie) = served(&mut client, fields).await;
+    assert_eq!(cookie.unwrap(), format!("{COOKIE_0}; Secure"));
+}
+
+#[tokio::test]
+async fn a_client_whose_instance_drains_or_is_away_moves_and_stays_there() {
+    let (house, backends) = sticky(2).await;
+    let [zero, one] =
+        [0, 1].map(|slot| house.endpoint_of(Slot(slot), backends[usize::from(slot)].addr));
+    house.offer(&[&zero, &one]);
+    let mut client = house.client().await;
+    let moved = ("0".to_owned(), Some(COOKIE_0.to_owned()));
+    // It drains, and is offered still.
+    one.close(Epoch(1));
+    assert_eq!(served(&mut client, "cookie: at=1\r\n").await, moved);
+    house.offer(&[&zero]);
+    assert_eq!(served(&mut client, "cookie: at=1\r\n").await, moved);
+    // Its successor is ready: who has moved stays, and who kept the cookie comes back.
+    let next = house.endpoint_of(Slot(1), backends[1].addr);
+    house.offer(&[&zero, &next]);
+    assert_eq!(served(&mut client, "cookie: at=0\r\n").await.0, "0");
+    assert_eq!(served(&mut client, "cookie: at=1\r\n").await.0, "1");
+    let ledger = house.settled().await;
+    assert_eq!((ledger.completed, ledger.held, ledger.lost), (4, 0, 0));
+}
+
+#[tokio::test]
+async fn an_instance_that_cannot_be_reached_is_a_wish_that_does_not_come_true() {
+    let (house, backends) = sticky(2).await;
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (dead, alive) =
+        (house.endpoint_of(Slot(0), nobody), house.endpoint_of(Slot(1), backends[1].addr));
+    house.offer(&[&dead, &alive]);
+    let mut client = house.client().await;
+    let moved = ("1".to_owned(), Some(COOKIE_1.to_owned()));
+    assert_eq!(served(&mut client, "cookie: at=0\r\n").await, moved);
+    let ledger = house.settled().await;
+    assert_eq!((ledger.completed, ledger.retried, ledger.lost), (1, 1, 0));
 }

@@ -114,10 +114,15 @@ impl House {
     }
 
     pub(super) fn endpoint(&self, addr: SocketAddr) -> Arc<Endpoint> {
+        self.endpoint_of(Slot(0), addr)
+    }
+
+    /// A run of this slot.
+    pub(super) fn endpoint_of(&self, slot: Slot, addr: SocketAddr) -> Arc<Endpoint> {
         let run = RunId(self.next_run.fetch_add(1, Ordering::SeqCst));
         let rings = Arc::clone(&self.rings);
         let ring = move |run, epoch| rings.lock().unwrap().push((run, epoch));
-        let launch = Launched { run, slot: Slot(0), generation: Generation(1) };
+        let launch = Launched { run, slot, generation: Generation(1) };
         Endpoint::new(launch, addr, &Limits::default(), ring)
     }
 
