@@ -10,6 +10,7 @@ mod cli;
 mod command;
 mod config;
 mod crash;
+mod edge;
 mod faults;
 mod halt;
 mod health;
