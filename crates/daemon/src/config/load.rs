@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::{Colour, ConfigErrors, Problem, printable};
 use super::resolve::{Main, Service};
-use super::{Config, ServiceConfig, clash, read, trust};
+use super::{Config, ServiceConfig, clash, edge, read, trust};
 
 /// Reads `main_file` and the services it names.
 ///
@@ -79,6 +79,10 @@ pub(super) fn assemble(
 ) -> Config {
     services.sort_by(|one, other| one.name.cmp(&other.name));
     let mut warnings: Vec<_> = services.iter().flat_map(|service| missing_paths(service)).collect();
+    for service in &services {
+        let of_edge = edge::warnings(service).into_iter();
+        warnings.extend(of_edge.map(|text| format!("{}: {text}", service.source.display())));
+    }
     warnings.extend(main.metrics.as_ref().and_then(|addr| open_metrics(addr.value)));
     if services.is_empty() {
         warnings.push(format!("{} holds no service (*.yaml)", main.services.0.display()));

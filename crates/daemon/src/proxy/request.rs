@@ -179,8 +179,8 @@ impl Prepared {
         let first = match admitted {
             Ok(first) => first,
             Err(refusal) => {
-                service.counts().refused();
                 let refusal = refusal.on_behalf_of(edge);
+                service.counts().refused();
                 let accesses = client.proxy().accesses();
                 accesses.turned_away(note, "refused", Some(&service), &refusal);
                 return Err(refusal);

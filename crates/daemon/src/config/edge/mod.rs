@@ -21,8 +21,8 @@ pub use self::pages::Page;
 pub use self::prefix::PathPrefix;
 pub use self::sticky::Sticky;
 use super::error::Problem;
-use super::scalar;
 use super::table::{Spot, Table};
+use super::{ServiceConfig, scalar};
 
 /// What becomes of requests and answers at the edge, beside being passed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,4 +90,27 @@ pub(super) fn edge(raw: RawEdge, dir: &Path, problems: &mut Vec<Problem>) -> Opt
         sticky: raw.sticky,
     };
     (edge != Edge::default()).then(|| Arc::new(edge))
+}
+
+/// What an operator should know of the edge of `service`, although it stops nothing.
+pub(super) fn warnings(service: &ServiceConfig) -> Vec<String> {
+    let Some(edge) = &service.edge else { return Vec::new() };
+    let mut warnings = Vec::new();
+    if edge.maintenance {
+        warnings.push(format!("{} is in maintenance: every request gets a 503", service.name));
+    }
+    if let Some(prefix) = edge.strip_prefix.as_ref().map(PathPrefix::as_str)
+        && !service.is_default
+        && !service.routes.iter().any(|route| lie_in_line(&route.prefix, prefix))
+    {
+        let text = format!("no request that reaches {} begins with {prefix}", service.name);
+        warnings.push(format!("`strip_prefix` has no effect: {text}"));
+    }
+    warnings
+}
+
+/// Whether a path can begin with both prefixes.
+fn lie_in_line(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

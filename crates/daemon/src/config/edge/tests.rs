@@ -166,3 +166,43 @@ fn clients_stay_by_a_cookie_of_the_operators_choice() {
     assert_eq!(edge.sticky, Some(Sticky { cookie: "AT_1".into() }));
     assert_eq!(told("", "sticky: {cookie: at}"), ["sticky.cookie none -> at"]);
 }
+
+#[test]
+fn every_key_of_the_edge_has_its_effect() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/configs/valid/edge");
+    let config = load(&root.canonicalize().unwrap().join(MAIN)).unwrap();
+    let edge = config.services[1].edge.as_deref().unwrap();
+    let HeaderEdits { set, remove } = &edge.request_headers;
+    let set: Vec<_> = set.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    assert_eq!(set, [("x-tenant", &b"blue"[..]), ("x-forwarded-port", b"443")]);
+    assert_eq!(remove, &["x-debug", "cookie"]);
+    assert_eq!(edge.response_headers.set[1].1, "default-src 'self'");
+    assert_eq!(edge.strip_prefix.as_ref().map(PathPrefix::as_str), Some("/shop"));
+    let canonical = CanonicalHost { name: "www.shop.example".into(), port: Some(8443) };
+    assert_eq!(edge.canonical_host, Some(canonical));
+    let statuses: Vec<_> = edge.error_pages.iter().map(|(status, _)| status.as_u16()).collect();
+    assert_eq!(statuses, [502, 503, 504]);
+    assert!(edge.maintenance);
+    assert_eq!(edge.sticky, Some(Sticky { cookie: "shop-instance".into() }));
+}
+
+#[test]
+fn a_prefix_that_no_request_begins_with_is_told() {
+    for (names, prefix, is_told) in [
+        ("a.example/api", "/api", false),
+        ("a.example/api", "/api/v1", false),
+        ("a.example/api/v1", "/api", false),
+        ("a.example", "/api", false),
+        ("a.example/web, b.example/api", "/api", false),
+        ("a.example/apis", "/api", true),
+        ("a.example/api", "/apis", true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = format!("server_name: {names}\nstrip_prefix: {prefix}\ndefault: false");
+        let warnings = config(folder.path(), &keys).warnings;
+        let told = warnings.iter().any(|warning| warning.contains("`strip_prefix` has no effect"));
+        assert_eq!(told, is_told, "{names} {prefix}: {warnings:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(config(folder.path(), "strip_prefix: /api").warnings, [""; 0]);
+}

@@ -1,6 +1,7 @@
 //! What a service's file has changed in its requests and answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use smoothserve_protocol::id::Slot;
@@ -235,7 +236,7 @@ async fn a_body_that_nobody_wants_does_not_become_a_request() {
     assert_eq!(answer.matches("HTTP/1.1 308 ").count(), 2, "{answer}");
 }
 
-/// Pages for two of the answers that are ours.
+/// Pages for the answers that are ours.
 fn pages() -> Edge {
     let page = |status, body: &'static str| {
         let (file, content_type) = ("/page".into(), HeaderValue::from_static("text/html"));
@@ -244,6 +245,7 @@ fn pages() -> Edge {
     let pages = [
         page(StatusCode::BAD_GATEWAY, "<p>broken"),
         page(StatusCode::SERVICE_UNAVAILABLE, "<p>down"),
+        page(StatusCode::GATEWAY_TIMEOUT, "<p>slow"),
     ];
     Edge { error_pages: pages.into(), ..Edge::default() }
 }
@@ -276,6 +278,21 @@ async fn our_own_answers_have_the_pages_of_the_service() {
     assert_eq!(answer.body, b"<p>down");
     let ledger = house.settled().await;
     assert_eq!((ledger.lost, ledger.refused), (1, 2));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_overdue_has_its_page() {
+    let mut config = with_edge(pages());
+    config.requests.response_timeout = Some(Duration::from_millis(50));
+    let house = House::with(config).await;
+    let backend = Backend::new(|_, mut peer| async move {
+        peer.read_all().await;
+    })
+    .await;
+    house.serve(&backend);
+    let answer = house.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 504 ") && answer.ends_with("<p>slow"), "{answer}");
+    assert_eq!(house.settled().await.lost, 1);
 }
 
 #[tokio::test]
