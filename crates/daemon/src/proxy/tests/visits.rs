@@ -125,11 +125,23 @@ async fn nobody_is_named_who_has_been_answered_or_has_gone() {
 #[tokio::test]
 async fn a_request_whose_instance_dies_is_no_longer_named() {
     let house = House::new().await;
-    let backend = silent().await;
+    let has_it = Arc::new(tokio::sync::Notify::new());
+    let sign = Arc::clone(&has_it);
+    let backend = Backend::new(move |_, mut peer| {
+        let sign = Arc::clone(&sign);
+        async move {
+            peer.read_message().await;
+            sign.notify_one();
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
     let endpoint = house.serve(&backend);
     let mut client = house.client().await;
     client.write("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
-    until(|| blockers(&endpoint).len() == 1).await;
+    // It is named before it is connected; one that was never sent would be sent elsewhere.
+    has_it.notified().await;
+    assert_eq!(blockers(&endpoint).len(), 1);
     drop(backend);
     until(|| blockers(&endpoint).is_empty()).await;
     assert_eq!(house.settled().await.lost, 1);
