@@ -114,6 +114,7 @@ impl Daemon {
         let table = RouteTable::new(services.clone()).answering(config.ready_path.as_deref());
         let proxy = Proxy::new(table, places, &config.clients);
         proxy.trust(config.trust.clone());
+        proxy.secure(&config.tls);
         let proxies = services.iter().map(|(c, proxy)| (c.name.clone(), Arc::clone(proxy)));
         let proxies = proxies.collect();
         let fixed = Fixed {

@@ -26,6 +26,7 @@ mod reload;
 mod rotation;
 mod signal;
 mod supervisor;
+pub mod tls;
 
 pub use self::bind::ListenError;
 pub use self::command::TokenError;

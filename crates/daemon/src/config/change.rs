@@ -79,6 +79,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         ready_path,
         metrics,
         clients,
+        tls,
         log,
         access_log,
         output,
@@ -113,6 +114,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         lines.push(format!("metrics {old} -> {new}"));
     }
     lines.extend(difference::of_clients(clients, &next.clients));
+    lines.extend(super::tls::differences(tls, &next.tls));
     if *log != next.log {
         lines.push(format!("log changed, {later}"));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::{Colour, ConfigErrors, Problem, printable};
 use super::resolve::{Main, Service};
-use super::{Config, ServiceConfig, clash, edge, read, trust};
+use super::{Config, ServiceConfig, clash, edge, read, tls, trust};
 
 /// Reads `main_file` and the services it names.
 ///
@@ -88,8 +88,9 @@ pub(super) fn assemble(
         warnings.push(format!("{} holds no service (*.yaml)", main.services.0.display()));
     }
     let listening: Vec<u16> = services.iter().map(|service| service.listen.port()).collect();
-    let of_trust = trust::warnings(&main.trust, &listening);
-    warnings.extend(of_trust.into_iter().map(|text| format!("{}: {text}", source.display())));
+    let of_ports = trust::warnings(&main.trust, &listening).into_iter();
+    let of_ports = of_ports.chain(tls::warnings(&main.tls, &listening));
+    warnings.extend(of_ports.map(|text| format!("{}: {text}", source.display())));
     Config {
         source,
         command: SocketAddr::new(
@@ -103,6 +104,7 @@ pub(super) fn assemble(
         ready_path: main.ready_path,
         metrics: main.metrics.map(|addr| addr.value),
         clients: main.clients,
+        tls: main.tls,
         log: main.log,
         access_log: main.access_log,
         output: main.output,

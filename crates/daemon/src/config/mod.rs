@@ -27,6 +27,7 @@ mod scalar;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trust;
 mod yaml;
 
@@ -47,6 +48,7 @@ pub use error::{Colour, ConfigErrors, Problem};
 pub use limits::{ClientLimits, RequestLimits};
 pub use load::{check, load};
 pub use reload::{Rejected, Reloaded, reload};
+pub use tls::TlsListener;
 pub use trust::{Network, Trust};
 
 /// One daemon's whole configuration.
@@ -70,6 +72,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// What clients are allowed.
     pub clients: ClientLimits,
+    /// The listeners that speak TLS, by port; the others speak HTTP in the clear.
+    pub tls: Vec<TlsListener>,
     /// The daemon's own log file; none: stderr alone.
     pub log: Option<LogConfig>,
     /// Where every request has a line; none: nowhere.

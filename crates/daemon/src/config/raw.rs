@@ -14,6 +14,8 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 use super::account::Account;
 use super::edge::RawEdge;
 use super::table::{Spot, Switch, Table};
+use crate::tls::MinVersion;
+
 use super::{AccessLogFormat, Liveness, Network, Readiness, Route, StopSignal, probes, scalar};
 
 /// `smoothserve.yaml`.
@@ -36,9 +38,23 @@ pub(super) struct RawMain {
     pub(super) max_header_size: Option<Spot<usize>>,
     pub(super) max_connections: Option<Spot<Option<usize>>>,
     pub(super) max_connections_per_client: Option<Spot<Option<usize>>>,
+    pub(super) tls: Option<Vec<(Spot<u16>, RawTlsListener)>>,
     pub(super) log: Option<RawLog>,
     pub(super) access_log: Option<RawAccessLog>,
     pub(super) instance_log: Option<Switch<RawOutput>>,
+}
+
+/// A port in `tls` of `smoothserve.yaml`.
+pub(super) struct RawTlsListener {
+    /// Empty: what is wrong has been noted.
+    pub(super) certificates: Vec<RawCertificate>,
+    pub(super) min_version: Option<Spot<MinVersion>>,
+}
+
+/// One of the `certificates` of a port.
+pub(super) struct RawCertificate {
+    pub(super) certificate: Option<Spot<PathBuf>>,
+    pub(super) key: Option<Spot<PathBuf>>,
 }
 
 /// `log` of `smoothserve.yaml`.
@@ -145,9 +161,28 @@ impl RawMain {
             max_connections: table.take("max_connections", &scalar::CONNECTIONS),
             max_connections_per_client: table
                 .take("max_connections_per_client", &scalar::CONNECTIONS),
+            tls: table.take_tables("tls", &scalar::PORT, RawTlsListener::read),
             log: table.take_table("log", RawLog::read).map(|log| log.value),
             access_log: table.take_table("access_log", RawAccessLog::read).map(|log| log.value),
             instance_log: table.take_switch("instance_log", RawOutput::read),
+        }
+    }
+}
+
+impl RawTlsListener {
+    fn read(table: &mut Table) -> Self {
+        Self {
+            certificates: table.require_tables("certificates", RawCertificate::read),
+            min_version: table.take("min_version", &scalar::MIN_VERSION),
+        }
+    }
+}
+
+impl RawCertificate {
+    fn read(table: &mut Table) -> Self {
+        Self {
+            certificate: table.require("certificate", &scalar::PATH),
+            key: table.require("key", &scalar::PATH),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
     AccessLogConfig, ClientLimits, Edge, Limits, LogConfig, OutputConfig, Readiness, RequestLimits,
-    Resources, RunAs, ServiceConfig, StopSignal, Trust, edge, limits, logs, trust,
+    Resources, RunAs, ServiceConfig, StopSignal, TlsListener, Trust, edge, limits, logs, tls, trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -31,6 +31,7 @@ pub(super) struct Main {
     pub(super) metrics: Option<Spot<SocketAddr>>,
     pub(super) ready_path: Option<String>,
     pub(super) clients: ClientLimits,
+    pub(super) tls: Vec<TlsListener>,
     pub(super) log: Option<LogConfig>,
     pub(super) access_log: Option<AccessLogConfig>,
     pub(super) output: Option<OutputConfig>,
@@ -88,6 +89,7 @@ impl Main {
             metrics: raw.metrics,
             ready_path: raw.ready_path.map(|path| path.value),
             clients,
+            tls: tls::listeners(&dir, raw.tls.unwrap_or_default(), problems),
             log,
             access_log,
             output: logs::output(&dir, &state_dir, raw.instance_log, problems),

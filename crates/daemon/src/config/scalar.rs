@@ -14,6 +14,8 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 use super::account::Account;
 use super::host;
 use super::quantity::{duration, size};
+use crate::tls::MinVersion;
+
 use super::{AccessLogFormat, Network, Pattern, Route, StopSignal};
 
 /// A kind of value: how it is read, and what an operator may write.
@@ -102,6 +104,15 @@ pub(super) const ACCESS_LOG_FORMAT: Kind<AccessLogFormat> = Kind {
     parse: |text| match text {
         "json" => Ok(AccessLogFormat::Json),
         "combined" => Ok(AccessLogFormat::Combined),
+        _ => Err(Hint(None)),
+    },
+};
+
+pub(super) const MIN_VERSION: Kind<MinVersion> = Kind {
+    allowed: "`1.2` or `1.3`",
+    parse: |text| match text {
+        "1.2" => Ok(MinVersion::Tls12),
+        "1.3" => Ok(MinVersion::Tls13),
         _ => Err(Hint(None)),
     },
 };

@@ -170,6 +170,65 @@ impl Table {
         Some(pairs)
     }
 
+    /// What `read` makes of each map below `key`; their own keys are of `kind`.
+    pub(super) fn take_tables<K, T>(
+        &mut self,
+        key: &'static str,
+        kind: &Kind<K>,
+        read: impl Fn(&mut Self) -> T,
+    ) -> Option<Vec<(Spot<K>, T)>> {
+        let mut outer = self.table(key)?;
+        let mut tables = Vec::new();
+        for Entry { key: Spot { value: name, site }, value } in std::mem::take(&mut outer.entries) {
+            match (kind.parse)(&name) {
+                Ok(value_of_name) => {
+                    if let Some(mut inner) = outer.inner(&name, &site.span, value) {
+                        tables.push((Spot { value: value_of_name, site }, read(&mut inner)));
+                        outer.problems.extend(inner.finish());
+                    }
+                }
+                Err(_) => outer.problems.push(Problem::at(
+                    &site,
+                    format!("a key of `{}{key}` is `{name}`", self.prefix),
+                    format!("allowed: {}", kind.allowed),
+                )),
+            }
+        }
+        self.problems.append(&mut outer.problems);
+        Some(tables)
+    }
+
+    /// What `read` makes of each map in the list under `key`, which is to hold one at least.
+    pub(super) fn require_tables<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&mut Self) -> T,
+    ) -> Vec<T> {
+        const ALLOWED: &str = "a list of lines such as `- key: value`";
+        let Some(entry) = self.entry(key) else {
+            let message = format!("`{}{key}` is missing", self.prefix);
+            let needed = format!("needed beside this key: `{key}`, {ALLOWED}");
+            self.problems.push(Problem::at(&self.site, message, needed));
+            return Vec::new();
+        };
+        let span = entry.key.site.span;
+        let items = match entry.value.value {
+            Value::List(items) if !items.is_empty() => items,
+            _ => {
+                self.refuse(key, &entry.value, ALLOWED, Hint(None));
+                return Vec::new();
+            }
+        };
+        let mut tables = Vec::new();
+        for item in items {
+            if let Some(mut inner) = self.inner(key, &span, item) {
+                tables.push(read(&mut inner));
+                self.problems.extend(inner.finish());
+            }
+        }
+        tables
+    }
+
     /// What `read` makes of the map under `key`.
     pub(super) fn take_table<T>(
         &mut self,
@@ -194,7 +253,7 @@ impl Table {
             let flag = self.scalar(key, &entry.value, &scalar::SWITCH)?;
             return Some(Switch::Flag(flag.value));
         }
-        let mut inner = self.inner(key, entry)?;
+        let mut inner = self.inner(key, &entry.key.site.span, entry.value)?;
         let value = read(&mut inner);
         self.problems.extend(inner.finish());
         Some(Switch::Table(value))
@@ -239,16 +298,16 @@ impl Table {
 
     fn table(&mut self, key: &'static str) -> Option<Self> {
         let entry = self.entry(key)?;
-        self.inner(key, entry)
+        self.inner(key, &entry.key.site.span, entry.value)
     }
 
-    /// The map that `entry` holds; anything else is a problem.
-    fn inner(&mut self, key: &'static str, entry: Entry) -> Option<Self> {
-        let Value::Map(pairs) = entry.value.value else {
-            self.refuse(key, &entry.value, "indented lines such as `key: value`", Hint(None));
+    /// The map under `key`, which is at `span`; anything else is a problem.
+    fn inner(&mut self, key: &str, span: &Range<usize>, node: Node) -> Option<Self> {
+        let Value::Map(pairs) = node.value else {
+            self.refuse(key, &node, "indented lines such as `key: value`", Hint(None));
             return None;
         };
-        let span = if pairs.is_empty() { &entry.key.site.span } else { &entry.value.span };
+        let span = if pairs.is_empty() { span } else { &node.span };
         let prefix = format!("{}{key}.", self.prefix);
         Some(Self::new(&self.source, self.letters, prefix, span, pairs))
     }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::tls::MinVersion;
 
 /// The folders in `tests/configs/<kind>`.
 fn cases(kind: &str) -> Vec<PathBuf> {
@@ -85,6 +86,7 @@ fn a_file_of_the_original_program_means_what_it_meant() {
     assert_eq!(config.command, "127.0.0.1:8000".parse().unwrap());
     assert_eq!((config.metrics, config.access_log), (None, None));
     assert_eq!((config.ready_path, config.shutdown_delay), (None, Duration::ZERO));
+    assert!(config.tls.is_empty());
     let log = config.log.unwrap();
     assert_eq!((log.file, log.max_size), (folder.join("log/app.log"), 100 << 20));
     assert_eq!(log.max_age, Some(Duration::from_hours(100 * 24)));
@@ -239,6 +241,7 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     for page in ["502.html", "503.html", "504.html"] {
         fs::write(copy.path().join("pages").join(page), "").unwrap();
     }
+    crate::tls::tests::issue(copy.path(), "tls/shop", &["shop.example"]);
     // The account of the example need not exist here; the one that runs this test does.
     let user = format!("user: {}", rustix::process::geteuid().as_raw());
     let group = format!("group: {}", rustix::process::getegid().as_raw());
@@ -259,6 +262,9 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
         (&hello.requests, &shown_hello.requests),
         (&RequestLimits::default(), &hello.requests)
     );
+    let [secure] = &full.tls[..] else { panic!("one port of TLS") };
+    assert_eq!((secure.port, secure.min_version), (443, MinVersion::default()));
+    assert!(shown.tls.is_empty());
     assert_eq!((full.command, hello.listen), (shown.command, shown_hello.listen));
     let limits = Limits { hold_timeout: None, ..hello.limits.clone() };
     assert_eq!((&limits, &hello.ready), (&shown_hello.limits, &shown_hello.ready));
@@ -292,9 +298,11 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
 /// Commented keys without their `#`: lines such as `# key: value`, and indented ones below them.
 fn uncommented(text: &str) -> String {
     let is_key = |line: &str| {
-        let word = line.trim_start().split(": ").next().unwrap_or_default().trim_end_matches(':');
+        let line = line.trim_start();
+        let line = line.strip_prefix("- ").unwrap_or(line);
+        let word = line.split(": ").next().unwrap_or_default().trim_end_matches(':');
         let is_prose = ["Default", "Or", "Try it"].contains(&word);
-        !is_prose && !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic() || c == '_')
+        !is_prose && !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     let lines = text.lines().map(|line| match line.strip_prefix("# ") {
         Some(rest) if is_key(rest) => rest,

@@ -113,6 +113,7 @@ fn config(root: &Path) -> crate::config::Config {
         ready_path: None,
         access_log: None,
         clients: crate::config::ClientLimits::default(),
+        tls: Vec::new(),
         log: Some(crate::config::LogConfig {
             file: root.join("log/daemon.log"),
             max_size: size,

@@ -103,6 +103,11 @@ fn daemon(page: &mut Exposition, measures: &Measures, proxy: &Proxy) {
     one("smoothserve_connections_total", Counter, "Connections from clients.", came as f64);
     let help = "Requests that reached no service: no route, or refused as malformed.";
     one("smoothserve_requests_rejected_total", Counter, help, proxy.rejected() as f64);
+    let (done, failed) = proxy.tls_handshakes();
+    let help = "Handshakes of TLS that came to their end.";
+    one("smoothserve_tls_handshakes_total", Counter, help, done as f64);
+    let help = "Handshakes of TLS that failed: another version, no common cipher, or too slow.";
+    one("smoothserve_tls_handshakes_failed_total", Counter, help, failed as f64);
     let (written, dropped) = proxy.accesses().counts();
     let help = "Requests written to the access log.";
     one("smoothserve_access_log_lines_total", Counter, help, written as f64);

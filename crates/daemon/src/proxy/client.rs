@@ -12,14 +12,15 @@ use http::HeaderValue;
 use hyper::rt::Write as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use tokio::net::TcpStream;
 
-use super::forwarded::Peer;
+use super::forwarded::{Peer, Scheme};
 use super::guard::Noted;
+use super::handshake::Secured;
 use super::linger::Lingering;
 use super::origins::Origin;
 use super::places::Place;
 use super::progress::Progress;
+use super::stream::Stream;
 use super::{Proxy, request};
 
 /// What the requests of one connection have in common.
@@ -31,6 +32,8 @@ pub(crate) struct Client {
     addr: SocketAddr,
     /// Its address, formatted once for all its requests.
     peer: HeaderValue,
+    /// What it said of itself inside TLS; none: it is in the clear.
+    secured: Option<Secured>,
     cut: AtomicBool,
     /// The request it has is its last.
     has_finished: AtomicBool,
@@ -104,6 +107,7 @@ impl Client {
         entrance: Arc<Entrance>,
         peer: SocketAddr,
         admission: Admission,
+        secured: Option<Secured>,
     ) -> Arc<Self> {
         let addr = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let peer = HeaderValue::try_from(addr.ip().to_string());
@@ -113,6 +117,7 @@ impl Client {
             entrance,
             addr,
             peer,
+            secured,
             cut: AtomicBool::new(false),
             has_finished: AtomicBool::new(false),
             noted: Noted::default(),
@@ -144,7 +149,13 @@ impl Client {
     }
 
     pub(crate) fn peer(&self) -> Peer<'_> {
-        Peer { addr: self.addr.ip(), text: &self.peer }
+        let scheme = if self.secured.is_some() { Scheme::Https } else { Scheme::Http };
+        Peer { addr: self.addr.ip(), text: &self.peer, scheme }
+    }
+
+    /// The host it came for inside TLS, if it named one there.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.secured.as_ref()?.server_name.as_deref()
     }
 
     /// It is to leave after the request it has.
@@ -189,7 +200,7 @@ impl Client {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(client: Arc<Client>, stream: TcpStream) {
+pub(crate) async fn serve(client: Arc<Client>, stream: Stream) {
     let _registered = client.proxy.doors().register(&client);
     let max_fields = client.proxy.limits().max_header_size;
     let mut io = Lingering::new(stream, max_fields, Arc::clone(&client));

@@ -26,8 +26,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-const HTTP: HeaderValue = HeaderValue::from_static("http");
-
 /// Proxies before ours that are told of; a longer chain is a loop, or made up.
 const MAX_HOPS: usize = 32;
 /// Bytes of what is kept of one header.
@@ -39,6 +37,27 @@ pub(crate) struct Peer<'a> {
     pub(crate) addr: IpAddr,
     /// The same as text.
     pub(crate) text: &'a HeaderValue,
+    pub(crate) scheme: Scheme,
+}
+
+/// Whether a connection is inside TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    fn value(self) -> HeaderValue {
+        HeaderValue::from_static(self.name())
+    }
 }
 
 /// What one of the two headers says of those before the peer.
@@ -78,7 +97,7 @@ fn first(value: &HeaderValue) -> &[u8] {
 
 fn replace(headers: &mut HeaderMap, peer: &Peer<'_>, trust: &Trust) {
     headers.insert(X_FORWARDED_FOR, peer.text.clone());
-    headers.insert(X_FORWARDED_PROTO, HTTP);
+    headers.insert(X_FORWARDED_PROTO, peer.scheme.value());
     insert_host(headers);
     if trust.forwarded {
         let element = element(peer, headers);
@@ -111,7 +130,7 @@ fn extend(headers: &mut HeaderMap, peer: &Peer<'_>, trust: &Trust) -> Option<IpA
         None => drop(headers.remove(FORWARDED)),
     }
     if !is_list_of(headers, &X_FORWARDED_PROTO, is_scheme) {
-        headers.insert(X_FORWARDED_PROTO, HTTP);
+        headers.insert(X_FORWARDED_PROTO, peer.scheme.value());
     }
     if !is_list_of(headers, &X_FORWARDED_HOST, |host| target::host_of(host).is_some()) {
         insert_host(headers);
@@ -180,7 +199,8 @@ fn element(peer: &Peer<'_>, headers: &HeaderMap) -> Vec<u8> {
         element.extend_from_slice(host.as_bytes());
         element.push(b'"');
     }
-    element.extend_from_slice(b";proto=http");
+    element.extend_from_slice(b";proto=");
+    element.extend_from_slice(peer.scheme.name().as_bytes());
     element
 }
 

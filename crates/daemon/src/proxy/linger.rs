@@ -25,6 +25,7 @@ use super::client::Client;
 use super::guard::Guarded;
 use super::progress::Awaited;
 use super::refusal::Refusal;
+use super::stream::Stream;
 
 /// One write of so few bytes is cheaper than a list of pieces for the kernel to go through.
 const SMALL: usize = 1024;
@@ -33,10 +34,10 @@ const LINGER_BYTES: usize = 1024 * 1024;
 
 /// A client's socket.
 pub(crate) struct Lingering {
-    io: TokioIo<Guarded<TcpStream>>,
+    io: TokioIo<Guarded<Stream>>,
     client: Arc<Client>,
     writes: Writes,
-    /// The sending side is closed.
+    /// The sending side is closed, or about to be.
     last_words: Option<LastWords>,
 }
 
@@ -53,17 +54,24 @@ enum Writes {
 struct LastWords {
     until: Pin<Box<Sleep>>,
     budget: usize,
+    /// All that we had to say is said.
+    said: bool,
 }
 
 impl Lingering {
     /// The headers of a request may take `max_fields` bytes together.
-    pub(crate) fn new(stream: TcpStream, max_fields: usize, client: Arc<Client>) -> Self {
+    pub(crate) fn new(stream: Stream, max_fields: usize, client: Arc<Client>) -> Self {
+        // Inside TLS, the handshake was the first that was written.
+        let writes = match &stream {
+            Stream::Plain(_) => Writes::None,
+            Stream::Tls(_) => Writes::One,
+        };
         let io = TokioIo::new(Guarded::new(stream, max_fields, client.noted().clone()));
-        Self { io, client, writes: Writes::None, last_words: None }
+        Self { io, client, writes, last_words: None }
     }
 
     /// The socket, and what came out of it that hyper has not seen.
-    pub(crate) fn into_parts(mut self) -> (TcpStream, BytesMut) {
+    pub(crate) fn into_parts(mut self) -> (Stream, BytesMut) {
         self.do_not_delay();
         self.io.into_inner().into_parts()
     }
@@ -76,8 +84,7 @@ impl Lingering {
         if guarded.has_begun() {
             return Poll::Ready(());
         }
-        // What is wrong with it, reading will say.
-        guarded.get_ref().poll_read_ready(cx).map(drop)
+        guarded.get_ref().poll_readable(cx)
     }
 
     /// All that was read has been passed on, and is whole requests.
@@ -92,7 +99,7 @@ impl Lingering {
     /// side still wants the answer. A reset is the one certain sign that nobody does.
     fn look_for_reset(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut byte = [0];
-        match self.io.inner().get_ref().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+        match self.io.inner().get_ref().socket().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
         }
@@ -134,25 +141,29 @@ impl Lingering {
 
     fn do_not_delay(&mut self) {
         // If it cannot be set, the connection is broken, and reading will say so.
-        let _ = self.io.inner().get_ref().set_nodelay(true);
+        let _ = self.io.inner().get_ref().socket().set_nodelay(true);
         self.writes = Writes::Undelayed;
     }
 
     /// Nothing was taken: fine, or for too long?
-    fn poll_stuck(&mut self) -> Poll<io::Result<usize>> {
+    fn poll_stuck<T>(&mut self) -> Poll<io::Result<T>> {
+        if self.io.inner_mut().get_mut().took_more() {
+            self.client.progress().wrote();
+        }
         self.client.progress().blocked();
         if self.client.progress().overdue() != Some(Awaited::Room) {
             return Poll::Pending;
         }
         // What the kernel holds for it goes too. If that fails, the connection is gone already.
-        let _ = SockRef::from(self.io.inner().get_ref()).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.io.inner().get_ref().socket()).set_linger(Some(Duration::ZERO));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl LastWords {
     fn new() -> Self {
-        Self { until: Box::pin(tokio::time::sleep(LINGER_TIME)), budget: LINGER_BYTES }
+        let until = Box::pin(tokio::time::sleep(LINGER_TIME));
+        Self { until, budget: LINGER_BYTES, said: false }
     }
 
     /// Ready when the client has closed its side, or has been listened to for long enough.
@@ -256,7 +267,13 @@ impl Write for Lingering {
 
     /// hyper flushes after each look at the service, also when there is nothing to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        match Pin::new(&mut self.io).poll_flush(cx) {
+            Poll::Pending => return self.poll_stuck(),
+            Poll::Ready(flushed) => flushed?,
+        }
+        if self.io.inner_mut().get_mut().took_more() {
+            self.client.progress().wrote();
+        }
         if self.client.progress().is_watched() {
             self.look_for_reset(cx)?;
         }
@@ -265,15 +282,21 @@ impl Write for Lingering {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.client.has_finished() && this.is_between_messages() {
+        let is_plain = matches!(this.io.inner().get_ref(), Stream::Plain(_));
+        if is_plain && this.client.has_finished() && this.is_between_messages() {
             // It sends nothing more that could be lost: closing the socket does the rest.
             return Poll::Ready(Ok(()));
         }
-        if this.last_words.is_none() {
-            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-        }
         let last_words = this.last_words.get_or_insert_with(LastWords::new);
-        last_words.poll_listen(this.io.inner_mut().get_mut(), cx).map(Ok)
+        if !last_words.said {
+            match Pin::new(&mut this.io).poll_shutdown(cx) {
+                // The good-bye of TLS finds no room. It is not waited for longer than anything else.
+                Poll::Pending => return last_words.until.as_mut().poll(cx).map(Ok),
+                Poll::Ready(closed) => closed?,
+            }
+            last_words.said = true;
+        }
+        last_words.poll_listen(this.io.inner_mut().get_mut().socket_mut(), cx).map(Ok)
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::client::{self, Admission, Client, Entrance};
+use super::client::{Admission, Entrance};
+use super::handshake::Newcomer;
 use super::places::Place;
-use super::turn_away::{Reason, turn_away};
+use super::turn_away::{Reason, Speech, turn_away};
 use super::{Proxy, proxy_protocol};
 use crate::accept::{BACK_OFF, Complaints};
 
@@ -69,13 +70,13 @@ impl Reception {
         // Whoever is introduced first is counted when it is known who that is.
         let origin = if self.introduces() { Ok(None) } else { self.proxy.origin(peer.ip()) };
         let Ok(origin) = origin else {
-            return turn_away(&self.proxy, stream, Reason::TooManyOfOne);
+            return turn_away(&self.proxy, stream, self.speech(), Reason::TooManyOfOne);
         };
         let place = match self.search().await {
             Search::Found(place) => Some(place),
             Search::Closing => None,
             Search::Crowded => {
-                turn_away(&self.proxy, stream, Reason::NoPlace);
+                turn_away(&self.proxy, stream, self.speech(), Reason::NoPlace);
                 return self.clear_queue(listener).await;
             }
         };
@@ -103,22 +104,30 @@ impl Reception {
             while self.proxy.places().is_full()
                 && let Poll::Ready(Ok((stream, _))) = listener.poll_accept(cx)
             {
-                turn_away(&self.proxy, stream, Reason::NoPlace);
+                turn_away(&self.proxy, stream, self.speech(), Reason::NoPlace);
             }
             Poll::Ready(())
         })
         .await;
     }
 
-    fn admit(&self, stream: TcpStream, peer: SocketAddr, admission: Admission) {
+    fn admit(&self, stream: TcpStream, addr: SocketAddr, admission: Admission) {
         let (proxy, entrance) = (Arc::clone(&self.proxy), Arc::clone(&self.entrance));
+        let newcomer = Newcomer { proxy, entrance, stream, addr, admission };
         let tasks = self.proxy.tasks();
+        // Tasks of their own kinds: who needs nothing of all this pays for none of it.
         if self.introduces() {
-            tasks.spawn(proxy_protocol::serve(proxy, entrance, stream, peer, admission));
-            return;
+            tasks.spawn(proxy_protocol::serve(newcomer));
+        } else if self.speech() == Speech::Tls {
+            tasks.spawn(newcomer.serve());
+        } else {
+            tasks.spawn(newcomer.serve_in_the_clear(None));
         }
-        let client = Client::new(proxy, entrance, peer, admission);
-        tasks.spawn(client::serve(client, stream));
+    }
+
+    /// What clients of this listener speak.
+    fn speech(&self) -> Speech {
+        self.proxy.speech(self.entrance.listen.port())
     }
 
     /// Each connection begins with a header that says for whom it is.

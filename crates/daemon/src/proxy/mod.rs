@@ -8,8 +8,8 @@
 //! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
 //! the last byte), [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what
 //! makes "no request lost" true), [`guard`] (what of a client's bytes is let in), [`client`],
-//! [`listen`] and [`doors`] (connections from clients), [`progress`] and [`sweep`] (what ends those
-//! who wait for too long), [`access`] (what is told of a request).
+//! [`listen`], [`handshake`], [`stream`] and [`doors`] (connections from clients), [`progress`] and
+//! [`sweep`] (what ends those who wait for too long), [`access`] (what is told of a request).
 
 mod access;
 mod body;
@@ -23,6 +23,7 @@ mod forward;
 mod forwarded;
 pub mod gate;
 pub mod guard;
+mod handshake;
 mod hold;
 mod ledger;
 mod linger;
@@ -43,6 +44,7 @@ mod service;
 mod slots;
 mod standing;
 mod sticky;
+mod stream;
 mod sweep;
 mod target;
 #[cfg(test)]
@@ -72,6 +74,7 @@ use self::client::Entrance;
 use self::doors::Doors;
 pub use self::endpoint::{Endpoint, Inside, Launched};
 pub use self::gate::Epoch;
+use self::handshake::Handshakes;
 #[cfg(test)]
 pub(crate) use self::ledger::Outcome;
 use self::origins::{Origin, Origins, TooMany};
@@ -82,7 +85,9 @@ pub use self::service::{Choice, ServiceProxy, WhenNone};
 pub use self::standing::Standing;
 pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};
 pub use self::turn_away::LEAVING;
-use crate::config::{ClientLimits, Trust};
+use self::turn_away::Speech;
+use crate::config::{ClientLimits, TlsListener, Trust};
+use crate::tls::{Terms, Tickets};
 
 /// Serves every listener of a daemon from one route table.
 pub struct Proxy {
@@ -91,6 +96,10 @@ pub struct Proxy {
     rejected: AtomicU64,
     trust: ArcSwap<Trust>,
     limits: ArcSwap<ClientLimits>,
+    /// Of the listeners that speak TLS, by port.
+    terms: ArcSwap<HashMap<u16, Terms>>,
+    tickets: Tickets,
+    handshakes: Handshakes,
     standing: standing::Announced,
     accesses: Arc<Accesses>,
     /// Where clients come in.
@@ -116,6 +125,9 @@ impl Proxy {
             doors: Doors::new(),
             rejected: AtomicU64::new(0),
             trust: ArcSwap::default(),
+            terms: ArcSwap::default(),
+            tickets: Tickets::new(),
+            handshakes: Handshakes::default(),
             standing: standing::Announced::default(),
             accesses: Arc::default(),
             entrances: Mutex::default(),
@@ -146,6 +158,15 @@ impl Proxy {
         self.places.resize(places);
         self.origins.limit(limits.max_connections_per_client);
         self.limits.store(Arc::new(limits.clone()));
+    }
+
+    /// These listeners speak TLS, with clients that come from now on; the others do not.
+    pub fn secure(&self, listeners: &[TlsListener]) {
+        let terms = |listener: &TlsListener| {
+            let TlsListener { port, certificates, min_version } = listener;
+            (*port, Terms::new(certificates, *min_version, &self.tickets))
+        };
+        self.terms.store(Arc::new(listeners.iter().map(terms).collect()));
     }
 
     /// Serves clients of `listener` by the routes of `listen`, the address as configured, until
@@ -219,6 +240,11 @@ impl Proxy {
         self.rejected.load(Ordering::Relaxed)
     }
 
+    /// Handshakes of TLS that came to their end, and those that failed.
+    pub(crate) fn tls_handshakes(&self) -> (u64, u64) {
+        self.handshakes.counts()
+    }
+
     /// What is told of each request.
     pub(crate) fn accesses(&self) -> &Arc<Accesses> {
         &self.accesses
@@ -230,6 +256,19 @@ impl Proxy {
 
     fn trusted(&self) -> arc_swap::Guard<Arc<Trust>> {
         self.trust.load()
+    }
+
+    /// What is offered to clients of a port that speaks TLS.
+    fn terms(&self, port: u16) -> Option<Terms> {
+        self.terms.load().get(&port).cloned()
+    }
+
+    fn speech(&self, port: u16) -> Speech {
+        if self.terms.load().contains_key(&port) { Speech::Tls } else { Speech::Plain }
+    }
+
+    fn handshakes(&self) -> &Handshakes {
+        &self.handshakes
     }
 
     fn doors(&self) -> &Doors {

@@ -8,7 +8,6 @@
 mod header;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use memchr::memchr;
 use tokio::io::AsyncReadExt;
@@ -17,7 +16,8 @@ use tokio::time::{sleep, timeout};
 
 use self::header::Step;
 use super::Proxy;
-use super::client::{self, Admission, Client, Entrance, LAST_REQUEST};
+use super::client::LAST_REQUEST;
+use super::handshake::Newcomer;
 use super::refusal::Refusal;
 use super::turn_away::{Reason, turn_away};
 
@@ -28,27 +28,25 @@ enum Failure {
     Refused(Refusal),
 }
 
-/// Serves the client that `peer` introduces, in place of itself.
-pub(crate) async fn serve(
-    proxy: Arc<Proxy>,
-    entrance: Arc<Entrance>,
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    admission: Admission,
-) {
-    let (addr, refusal) = match introduced(&proxy, &mut stream, peer).await {
+/// Serves the client that `newcomer` introduces, in place of itself.
+pub(crate) async fn serve(mut newcomer: Newcomer) {
+    let peer = newcomer.addr;
+    let (addr, refusal) = match introduced(&newcomer.proxy, &mut newcomer.stream, peer).await {
         Ok(addr) => (addr.unwrap_or(peer), None),
         Err(Failure::Refused(refusal)) => (peer, Some(refusal)),
         Err(Failure::Gone) => return,
     };
-    let Ok(origin) = proxy.origin(addr.ip()) else {
-        return turn_away(&proxy, stream, Reason::TooManyOfOne);
+    let Ok(origin) = newcomer.proxy.origin(addr.ip()) else {
+        let speech = newcomer.proxy.speech(newcomer.entrance.listen.port());
+        return turn_away(&newcomer.proxy, newcomer.stream, speech, Reason::TooManyOfOne);
     };
-    let client = Client::new(proxy, entrance, addr, admission.of(origin));
-    if let Some(refusal) = refusal {
-        client.noted().set(refusal);
+    newcomer.addr = addr;
+    newcomer.admission = newcomer.admission.of(origin);
+    match refusal {
+        None => newcomer.serve().await,
+        // Where TLS would begin in bytes that are no header, nobody knows.
+        Some(_) => newcomer.serve_in_the_clear(refusal).await,
     }
-    client::serve(client, stream).await;
 }
 
 /// The address in the header; none if the peer speaks for itself.

@@ -128,6 +128,13 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, reason)
     }
 
+    /// For a client that came for one host and asks for another one, which lives elsewhere
+    /// (RFC 9110 15.5.20).
+    pub(crate) fn misdirected(host: &[u8]) -> Self {
+        let reason = format!("{} is not served here", String::from_utf8_lossy(host));
+        Self::new(StatusCode::MISDIRECTED_REQUEST, reason)
+    }
+
     pub(crate) fn unavailable(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, reason)
     }

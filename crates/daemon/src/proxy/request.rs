@@ -145,6 +145,12 @@ fn route(
     }
     let host = head.headers.get(header::HOST).and_then(|host| target::host_of(host.as_bytes()));
     let host = host.unwrap_or_default();
+    if let Some(name) = client.server_name()
+        && !host.eq_ignore_ascii_case(name.as_bytes())
+        && table.leads_elsewhere(client.listen(), host, head.uri.path())
+    {
+        return Err(Refusal::misdirected(host));
+    }
     let service = table.find(client.listen(), host, head.uri.path());
     service.cloned().map(Some).ok_or_else(|| Refusal::no_route(host))
 }

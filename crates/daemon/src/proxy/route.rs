@@ -86,6 +86,13 @@ impl RouteTable {
         listener.by_host(host, path).or(listener.default.as_ref())
     }
 
+    /// Whether `host` has routes on another address, and none on `listen`.
+    pub(crate) fn leads_elsewhere(&self, listen: SocketAddr, host: &[u8], path: &str) -> bool {
+        let has_route = |listener: &Arc<Listener>| listener.by_host(host, path).is_some();
+        !self.listeners.get(&listen).is_some_and(has_route)
+            && self.listeners.values().any(has_route)
+    }
+
     pub(crate) fn services(&self) -> &[Arc<ServiceProxy>] {
         &self.services
     }

@@ -11,6 +11,7 @@ mod harness;
 mod limits;
 mod plain;
 mod refused;
+mod tls;
 mod upgrade;
 mod visits;
 

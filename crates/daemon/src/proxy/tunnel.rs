@@ -7,12 +7,12 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::stream::Stream;
 use super::websocket::{CLOSE_TO_CLIENT, CLOSE_TO_SERVER, Frames};
 
 /// In each direction. Messages are small; what is larger comes in pieces anyway.
@@ -22,7 +22,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Both ends of a tunnel.
 pub(crate) struct Ends {
-    pub client: TcpStream,
+    pub client: Stream,
     pub instance: TcpStream,
     /// What they speak, as far as it matters to us.
     pub speaks: Speaks,
@@ -56,9 +56,21 @@ pub(crate) async fn carry(
     begun: [&[u8]; 2],
     end: &CancellationToken,
 ) -> io::Result<()> {
-    let speaks = ends.speaks;
-    let (mut from_client, mut to_client) = ends.client.split();
-    let (mut from_instance, mut to_instance) = ends.instance.split();
+    let (speaks, instance) = (ends.speaks, ends.instance.split());
+    match &mut ends.client {
+        Stream::Plain(client) => join(client.split(), instance, speaks, begun, end).await,
+        Stream::Tls(client) => join(tokio::io::split(client), instance, speaks, begun, end).await,
+    }
+}
+
+/// The same, for both halves of the client and of the instance.
+async fn join(
+    (mut from_client, mut to_client): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    (mut from_instance, mut to_instance): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    speaks: Speaks,
+    begun: [&[u8]; 2],
+    end: &CancellationToken,
+) -> io::Result<()> {
     let mut up = Direction::new(speaks, &CLOSE_TO_SERVER);
     let mut down = Direction::new(speaks, &CLOSE_TO_CLIENT);
     up.follow(begun[0], false);
@@ -92,8 +104,8 @@ impl Direction {
 
     async fn carry(
         &mut self,
-        from: &mut ReadHalf<'_>,
-        to: &mut WriteHalf<'_>,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
         end: &CancellationToken,
     ) -> io::Result<Ended> {
         let mut buffer = vec![0; BUFFER];
@@ -112,6 +124,8 @@ impl Direction {
             }
             let passed = self.follow(&buffer[..read], end.is_cancelled());
             to.write_all(&buffer[..passed]).await?;
+            // TLS may have kept some of it.
+            to.flush().await?;
         }
     }
 
@@ -131,7 +145,7 @@ impl Direction {
         }
     }
 
-    async fn say_goodbye(&self, to: &mut WriteHalf<'_>) -> io::Result<()> {
+    async fn say_goodbye(&self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         if self.frames.as_ref().is_some_and(|frames| !frames.are_over()) {
             to.write_all(self.close).await?;
         }
@@ -139,7 +153,7 @@ impl Direction {
     }
 }
 
-async fn discard(from: &mut ReadHalf<'_>) {
+async fn discard(from: &mut (impl AsyncRead + Unpin)) {
     let mut ignored = vec![0; BUFFER];
     while matches!(from.read(&mut ignored).await, Ok(1..)) {}
 }

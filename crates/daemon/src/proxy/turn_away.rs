@@ -27,14 +27,29 @@ pub(crate) enum Reason {
     TooManyOfOne,
 }
 
+/// What clients of a listener speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// HTTP in the clear.
+    Plain,
+    /// TLS first.
+    Tls,
+}
+
+/// A fatal alert, `internal_error` (RFC 8446 6): all that can be said before a handshake.
+const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+
 /// Answers `stream` and closes it.
-pub(crate) fn turn_away(proxy: &Proxy, stream: TcpStream, reason: Reason) {
+pub(crate) fn turn_away(proxy: &Proxy, stream: TcpStream, speech: Speech, reason: Reason) {
     proxy.reject();
     let socket = SockRef::from(&stream);
     // A socket closed with unread bytes in it is reset, and the answer would be lost. Whatever
     // fails here, the client is gone or not reading, and is left.
     let _ = socket.recv(&mut [MaybeUninit::uninit(); REQUEST]);
-    let _ = socket.send(page(reason));
+    let _ = socket.send(match speech {
+        Speech::Plain => page(reason),
+        Speech::Tls => &ALERT,
+    });
     let _ = socket.shutdown(std::net::Shutdown::Write);
     if let Some(place) = proxy.leaving().try_take() {
         proxy.tasks().spawn(async move {

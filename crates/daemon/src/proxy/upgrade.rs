@@ -135,6 +135,7 @@ async fn relay(link: Link, client_side: OnUpgrade, speaks: Speaks, goodbye: Canc
     // Either side may have begun to speak in the same packet as the switch.
     let begun = [&from_client[..], &from_instance[..]];
     if client_stream.write_all(&from_instance).await.is_err()
+        || client_stream.flush().await.is_err()
         || instance.write_all(&from_client).await.is_err()
     {
         return;

@@ -222,6 +222,7 @@ impl Reloader {
         let table = RouteTable::new(proxies.clone()).answering(next.ready_path.as_deref());
         self.proxy.swap(table, &left);
         self.proxy.trust(next.trust.clone());
+        self.proxy.secure(&next.tls);
         self.proxy.limit(client_places(&next), &next.clients);
         for (addr, listener) in bound.listeners {
             self.proxy.serve(addr, listener);

@@ -95,6 +95,7 @@ mod tests {
             ready_path: None,
             access_log: None,
             clients: crate::config::ClientLimits::default(),
+            tls: Vec::new(),
             log: None,
             output: None,
             services_dir: "/etc/services".into(),

@@ -29,7 +29,7 @@ fn value(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 /// What an instance is told, and who asks behind the peer.
 fn told(headers: &mut HeaderMap, peer: &str, trust: &Trust) -> Option<String> {
     let text = HeaderValue::from_str(peer).unwrap();
-    let peer = Peer { addr: peer.parse().unwrap(), text: &text };
+    let peer = Peer { addr: peer.parse().unwrap(), text: &text, scheme: Scheme::Http };
     tell(headers, &peer, trust).map(|addr| addr.to_string())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use smoothserve_protocol::id::{Generation, RunId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::Ledger;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{ClientLimits, Limits, Readiness, RequestLimits, ServiceConfig, StopSignal};
@@ -34,7 +34,12 @@ pub(super) struct Backend {
 }
 
 /// One side of a connection, read by lines and bytes.
-pub(super) struct Peer(BufStream<TcpStream>);
+pub(super) struct Peer(BufStream<Box<dyn Connection>>);
+
+/// A socket, or what is inside TLS.
+pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<C: AsyncRead + AsyncWrite + Send + Unpin> Connection for C {}
 
 /// A message as it was on the wire.
 #[derive(Debug)]
@@ -226,7 +231,11 @@ impl Drop for Backend {
 impl Peer {
     pub(super) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        Self(BufStream::new(stream))
+        Self::on(stream)
+    }
+
+    pub(super) fn on(connection: impl Connection + 'static) -> Self {
+        Self(BufStream::new(Box::new(connection)))
     }
 
     /// A peer that is gone is not an error here: tests look at the other side.

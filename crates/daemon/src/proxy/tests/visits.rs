@@ -156,6 +156,7 @@ async fn a_task_that_panics_leaves_nobody_behind() {
         Entrance::new(house.addr),
         house.addr,
         Admission::default(),
+        None,
     );
     let mut pass = endpoint.enter().unwrap();
     let (sat, is_seated) = tokio::sync::oneshot::channel();
