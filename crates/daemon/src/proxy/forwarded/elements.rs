@@ -7,8 +7,12 @@ use crate::proxy::guard::is_token;
 
 /// Whom each element of a line names in `for`; none if the line is malformed.
 ///
-/// An element may name nobody, or hide whom (RFC 7239 6.2 and 6.3).
+/// An element may name nobody, or hide whom (RFC 7239 6.2 and 6.3); but a line without any says
+/// nothing, and joined with others it would not be seen that something is missing.
 pub(super) fn nodes(line: &[u8]) -> Option<Vec<Option<IpAddr>>> {
+    if line.trim_ascii().is_empty() {
+        return None;
+    }
     let (mut nodes, mut rest) = (Vec::new(), line);
     loop {
         let (node, after) = element(rest)?;

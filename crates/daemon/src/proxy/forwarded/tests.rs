@@ -174,6 +174,7 @@ fn forwarded_is_continued_where_it_came() {
             Some("192.0.2.1"),
         ),
         (&["for=\"1.1.1.1", "for=10.9.9.9"], "for=10.9.9.9, ", "10.9.9.9, ", Some("10.9.9.9")),
+        (&["for=1.1.1.1", "", "for=10.9.9.9"], "for=10.9.9.9, ", "10.9.9.9, ", Some("10.9.9.9")),
     ] {
         let expected =
             (Some(format!("{kept}{ours}")), format!("{list}10.0.0.1"), behind.map(str::to_owned));
@@ -200,6 +201,7 @@ fn a_malformed_forwarded_is_dropped() {
     ] {
         assert_eq!(by_elements(&[line]), (None, "10.0.0.1".to_owned(), None), "{line:?}");
     }
+    assert_eq!(by_elements(&["for=1.1.1.1", ""]), (None, "10.0.0.1".to_owned(), None));
     let long = format!("for=1.1.1.1;x={}", "y".repeat(MAX_KEPT));
     assert_eq!(by_elements(&[&long]), (None, "10.0.0.1".to_owned(), None));
 }
