@@ -1,6 +1,6 @@
 //! Connections: accepted, served and, when the instance leaves, ended as it wants them to end.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
@@ -98,7 +98,7 @@ async fn answer_one(
     fixture: &Fixture,
     memory: &Mutex<Memory>,
     mut request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+) -> io::Result<Response<Body>> {
     let is_last = {
         let mut memory = memory.lock().expect("nobody panics with it");
         if web_socket::is_asked_for(&request) {
@@ -107,7 +107,7 @@ async fn answer_one(
         memory.requests += 1;
         fixture.options.requests_per_connection == Some(memory.requests)
     };
-    let mut response = answer::answer(fixture, request).await;
+    let mut response = answer::answer(fixture, request).await?;
     if is_last {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -159,7 +159,8 @@ pub enum InstanceState {
     Backoff,
     /// Failed; no further try.
     Failed,
-    /// Runs, and does not answer its liveness probe; takes no requests.
+    /// Runs, and does not answer its liveness probe, or failed too many requests in a row; takes no
+    /// requests.
     Unhealthy,
 }
 

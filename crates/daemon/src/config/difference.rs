@@ -160,6 +160,8 @@ impl Lines {
             hold_timeout,
             hold_max,
             upstream_idle_timeout,
+            max_fails,
+            fail_timeout,
         } = old;
         self.add("drain_timeout", drain_timeout, &new.drain_timeout, shown_duration);
         self.add("on_drain_timeout", on_drain_timeout, &new.on_drain_timeout, |timeout| {
@@ -173,6 +175,8 @@ impl Lines {
             or_none(time.as_ref().map(shown_duration))
         });
         self.plain("hold_max", hold_max, &new.hold_max);
+        self.plain("max_fails", max_fails, &new.max_fails);
+        self.add("fail_timeout", fail_timeout, &new.fail_timeout, shown_duration);
         let (old, new) = (upstream_idle_timeout, &new.upstream_idle_timeout);
         self.add("upstream_idle_timeout", old, new, shown_duration);
     }

@@ -357,6 +357,11 @@ pub struct Limits {
     pub hold_max: usize,
     /// How long an unused connection to an instance is kept.
     pub upstream_idle_timeout: Duration,
+    /// So many requests in a row that an instance fails have it left out of the choice, as long as
+    /// others are not; 0: it never is.
+    pub max_fails: u32,
+    /// How long it is left out before one request tries it; not 0.
+    pub fail_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -371,6 +376,8 @@ impl Default for Limits {
             hold_timeout: None,
             hold_max: 1000,
             upstream_idle_timeout: Duration::from_secs(1),
+            max_fails: 5,
+            fail_timeout: Duration::from_secs(10),
         }
     }
 }

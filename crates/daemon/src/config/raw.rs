@@ -107,6 +107,8 @@ pub(super) struct RawService {
     pub(super) hold_timeout: Option<Spot<Duration>>,
     pub(super) hold_max: Option<Spot<usize>>,
     pub(super) upstream_idle_timeout: Option<Spot<Duration>>,
+    pub(super) max_fails: Option<Spot<u32>>,
+    pub(super) fail_timeout: Option<Spot<Duration>>,
 }
 
 impl RawMain {
@@ -215,6 +217,8 @@ impl RawService {
             hold_timeout: table.take("hold_timeout", &scalar::DURATION),
             hold_max: table.take("hold_max", &scalar::HOLD_MAX),
             upstream_idle_timeout: table.take("upstream_idle_timeout", &scalar::DURATION),
+            max_fails: table.take("max_fails", &scalar::MAX_FAILS),
+            fail_timeout: table.take("fail_timeout", &scalar::TIMEOUT),
         }
     }
 }

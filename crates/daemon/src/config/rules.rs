@@ -97,6 +97,7 @@ pub(super) fn limits(raw: &RawService, problems: &mut Vec<Problem>) -> Limits {
             None => problem,
         });
     }
+    problems.extend(pause_of_nobody(raw));
     Limits {
         drain_timeout,
         on_drain_timeout: value_of(raw.on_drain_timeout.as_ref(), default.on_drain_timeout),
@@ -110,7 +111,21 @@ pub(super) fn limits(raw: &RawService, problems: &mut Vec<Problem>) -> Limits {
             raw.upstream_idle_timeout.as_ref(),
             default.upstream_idle_timeout,
         ),
+        max_fails: value_of(raw.max_fails.as_ref(), default.max_fails),
+        fail_timeout: value_of(raw.fail_timeout.as_ref(), default.fail_timeout),
     }
+}
+
+/// A pause that is given to instances of which none ever pauses.
+fn pause_of_nobody(raw: &RawService) -> Option<Problem> {
+    let pause = raw.fail_timeout.as_ref()?;
+    let never = raw.max_fails.as_ref().filter(|most| most.value == 0)?;
+    let problem = Problem::at(
+        &pause.site,
+        "`fail_timeout` is set, but no instance is ever left out",
+        "only for a `max_fails` of 1 and more",
+    );
+    Some(problem.see(&never.site, "this is 0"))
 }
 
 /// How one instance takes the place of another.

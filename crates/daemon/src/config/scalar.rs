@@ -180,6 +180,12 @@ pub(super) const FAILURES: Kind<u32> = Kind {
     parse: |text| number(text).and_then(|count| in_range(count, 1, 100)),
 };
 
+/// How many requests in a row may fail.
+pub(super) const MAX_FAILS: Kind<u32> = Kind {
+    allowed: "a whole number from 0 (any number) to 10000",
+    parse: |text| number(text).and_then(|count| in_range(count, 0, 10_000)),
+};
+
 pub(super) const REGEX: Kind<Pattern> =
     Kind { allowed: "a regular expression such as `listening on`", parse: pattern };
 

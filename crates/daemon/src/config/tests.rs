@@ -147,6 +147,8 @@ fn every_key_has_its_effect() {
     assert_eq!(service.limits.hold_timeout, Some(Duration::from_millis(2500)));
     assert_eq!(service.limits.tunnel_grace, Duration::from_secs(10));
     assert_eq!(service.limits.hold_max, 50);
+    assert_eq!(service.limits.max_fails, 3);
+    assert_eq!(service.limits.fail_timeout, Duration::from_secs(30));
     assert!(!service.enabled && !service.auto_restart);
     assert_eq!(service.limits.on_drain_timeout, OnDrainTimeout::Cut);
     assert_eq!((service.restart_order, service.surge_port), (RestartOrder::StopFirst, 0));

@@ -7,8 +7,9 @@
 //! Reading order: [`request`] (one request), [`service`] (what may be chosen), [`endpoint`],
 //! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
 //! the last byte), [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what
-//! makes "no request lost" true), [`guard`] (what of a client's bytes is let in), [`client`],
-//! [`listen`] and [`doors`] (connections from clients), [`access`] (what is told of a request).
+//! makes "no request lost" true), [`health`] (which run is left out for a while), [`guard`] (what of
+//! a client's bytes is let in), [`client`], [`listen`] and [`doors`] (connections from clients),
+//! [`access`] (what is told of a request).
 
 mod access;
 mod body;
@@ -21,6 +22,7 @@ mod forward;
 mod forwarded;
 pub mod gate;
 pub mod guard;
+mod health;
 mod hold;
 mod ledger;
 mod linger;
@@ -63,7 +65,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::access::{Access, Accesses, Text, Told};
 use self::client::Entrance;
 use self::doors::Doors;
-pub use self::endpoint::{Endpoint, Inside, Launched};
+pub use self::endpoint::{Endpoint, Fitness, Inside, Launched};
 pub use self::gate::Epoch;
 #[cfg(test)]
 pub(crate) use self::ledger::Outcome;

@@ -145,7 +145,7 @@ impl Prepared {
         note: Option<Box<Access>>,
     ) -> Result<Response<Download>, Refusal> {
         let Self { service, request, uploading, asked, mut tries, asker, upgrade } = self;
-        let first = match admit(&service) {
+        let first = match admit(&service, began) {
             Ok(first) => first,
             Err(refusal) => {
                 let accesses = client.proxy().accesses();
@@ -183,8 +183,8 @@ fn broken_off(client: &Client) -> Refusal {
 }
 
 /// Takes a request in, if possible with the pass of a run.
-fn admit(service: &ServiceProxy) -> Result<Option<Pass>, Refusal> {
-    if let Some(pass) = service.enter(&[]) {
+fn admit(service: &ServiceProxy, now: Instant) -> Result<Option<Pass>, Refusal> {
+    if let Some(pass) = service.enter(&[], now) {
         return Ok(Some(pass));
     }
     match service.when_none() {
@@ -215,7 +215,7 @@ async fn send(
 ) -> Result<(Response<Incoming>, Link), Failure> {
     let mut now = exchange.began();
     loop {
-        let pass = match first.take().or_else(|| tries.enter(exchange.service())) {
+        let pass = match first.take().or_else(|| tries.enter(exchange.service(), now)) {
             Some(pass) => pass,
             None => {
                 let since = Instant::now();
@@ -232,6 +232,7 @@ async fn send(
             Err(error) => {
                 tries.refused_by(run, &error);
                 exchange.retry();
+                now = Instant::now();
                 continue;
             }
         };
@@ -245,6 +246,10 @@ async fn send(
         drop(link);
         if body.uploading.is_broken() {
             return Err(Failure::BrokenOff);
+        }
+        // A connection that was kept may be closed at any time, which says nothing of the run.
+        if !was_kept || error.error().is_parse() {
+            exchange.failed_there(&error.error().to_string());
         }
         request = match (error.take_message(), head) {
             // Not a byte of it was written: whatever it is, it may be sent again.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use smoothserve_protocol::id::{RunId, ServiceName};
@@ -65,6 +65,10 @@ impl ServiceProxy {
 
     /// Replaces what may be chosen, and wakes the requests that wait for it.
     pub fn offer(&self, choice: Choice) {
+        if let [only] = &choice.endpoints[..] {
+            // It is chosen whatever its requests say.
+            only.answered();
+        }
         self.choice.store(Arc::new(choice));
         self.waiting.wake();
     }
@@ -103,6 +107,9 @@ impl ServiceProxy {
     /// Takes what a new configuration says of the proxy's side.
     pub fn reconfigure(&self, config: Arc<ServiceConfig>) {
         self.waiting.resize(config.limits.hold_max);
+        if config.limits.max_fails == 0 {
+            self.choice.load().endpoints.iter().for_each(|endpoint| endpoint.answered());
+        }
         self.config.store(config);
     }
 
@@ -132,35 +139,53 @@ impl ServiceProxy {
     }
 
     /// Enters the least busy of the open runs that are not among `tried`; ties take turns.
-    pub(crate) fn enter(&self, tried: &[RunId]) -> Option<Pass> {
+    /// Those that failed too often are left out, unless there is no other.
+    pub(crate) fn enter(&self, tried: &[RunId], now: Instant) -> Option<Pass> {
         let choice = self.choice.load();
         let endpoints = &choice.endpoints[..];
         if let [only] = endpoints {
             return if tried.contains(&only.run()) { None } else { only.enter() };
         }
-        // Entering fails only if the gate closed since it was looked at, so each round has one
-        // candidate less.
-        (0..endpoints.len()).find_map(|_| self.least_busy(endpoints, tried)?.enter())
+        let is_new = |endpoint: &Endpoint| !tried.contains(&endpoint.run());
+        let pause = || self.config.load().limits.fail_timeout;
+        // Entering fails only if the gate closed since it was looked at, or if somebody else tries
+        // one that was left out, so each round has one candidate less.
+        let rounds = || 0..endpoints.len();
+        rounds()
+            .map_while(|_| self.least_busy(endpoints, |one| is_new(one) && one.may_be_chosen(now)))
+            .find_map(|endpoint| endpoint.enter_in_turn(now, pause))
+            .or_else(|| {
+                rounds().map_while(|_| self.least_busy(endpoints, is_new)).find_map(Endpoint::enter)
+            })
+    }
+
+    /// A request failed in `pass`, by the fault of its run. One that drains, or is the only one, is
+    /// never left out.
+    pub(crate) fn failed_in(&self, pass: &Pass, why: &str) {
+        let endpoint = pass.endpoint();
+        if self.choice.load().endpoints.len() > 1 && endpoint.load().is_some() {
+            endpoint.failed(Instant::now(), &self.config.load().limits, why);
+        }
     }
 
     fn least_busy<'a>(
         &self,
         endpoints: &'a [Arc<Endpoint>],
-        tried: &[RunId],
+        may: impl Fn(&Endpoint) -> bool,
     ) -> Option<&'a Arc<Endpoint>> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % endpoints.len().max(1);
         let (before, after) = endpoints.split_at(first);
         after
             .iter()
             .chain(before)
-            .filter(|endpoint| !tried.contains(&endpoint.run()))
+            .filter(|endpoint| may(endpoint))
             .filter_map(|endpoint| Some((endpoint.load()?, endpoint)))
             .min_by_key(|(load, _)| *load)
             .map(|(_, endpoint)| endpoint)
     }
 
     /// Drops idle connections that are past their age.
-    pub(crate) fn sweep(&self, now: std::time::Instant) {
+    pub(crate) fn sweep(&self, now: Instant) {
         for endpoint in &self.choice.load().endpoints {
             endpoint.sweep(now);
         }

@@ -6,6 +6,7 @@ mod drain;
 mod faults;
 mod framing;
 mod harness;
+mod health;
 mod plain;
 mod refused;
 mod upgrade;

@@ -83,6 +83,8 @@ fn each_key_has_its_line_and_its_weight() {
         ("min_ready_time: 0", Live, "min_ready_time 1s -> 0s"),
         ("hold_timeout: 1", Live, "hold_timeout none -> 1s"),
         ("hold_max: 1", Live, "hold_max 1000 -> 1"),
+        ("max_fails: 0", Live, "max_fails 5 -> 0"),
+        ("fail_timeout: 500ms", Live, "fail_timeout 10s -> 500ms"),
         ("upstream_idle_timeout: 4", Live, "upstream_idle_timeout 1s -> 4s"),
         ("instance_count: 5", Scale, "instance_count 3 -> 5"),
         ("server_ip: 127.0.0.2", Restart, "server_ip 127.0.0.1 -> 127.0.0.2"),

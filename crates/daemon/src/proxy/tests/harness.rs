@@ -11,7 +11,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{Limits, Readiness, ServiceConfig, StopSignal};
-use crate::proxy::{Choice, Endpoint, Epoch, Launched, Proxy, RouteTable, ServiceProxy, WhenNone};
+use crate::proxy::{
+    Choice, Endpoint, Epoch, Fitness, Launched, Proxy, RouteTable, ServiceProxy, WhenNone,
+};
 
 /// Every wait of a test ends by then, one way or the other.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,6 +25,8 @@ pub(super) struct House {
     pub(super) addr: SocketAddr,
     /// What rang, in order.
     pub(super) rings: Arc<Mutex<Vec<(RunId, Epoch)>>>,
+    /// Who was left out, or no longer is, in order.
+    pub(super) told: Arc<Mutex<Vec<(RunId, Fitness)>>>,
     next_run: AtomicU64,
 }
 
@@ -96,8 +100,14 @@ impl House {
         let listener = TcpListener::bind(listen).await.unwrap();
         let addr = listener.local_addr().unwrap();
         proxy.serve(listen, listener);
-        let house =
-            Self { proxy, service, addr, rings: Arc::default(), next_run: AtomicU64::new(1) };
+        let house = Self {
+            proxy,
+            service,
+            addr,
+            rings: Arc::default(),
+            told: Arc::default(),
+            next_run: AtomicU64::new(1),
+        };
         house.offer(&[]);
         house
     }
@@ -106,8 +116,10 @@ impl House {
         let run = RunId(self.next_run.fetch_add(1, Ordering::SeqCst));
         let rings = Arc::clone(&self.rings);
         let ring = move |run, epoch| rings.lock().unwrap().push((run, epoch));
+        let told = Arc::clone(&self.told);
+        let tell = move |fitness| told.lock().unwrap().push((run, fitness));
         let launch = Launched { run, slot: Slot(0), generation: Generation(1) };
-        Endpoint::new(launch, addr, &Limits::default(), ring)
+        Endpoint::new(launch, addr, &Limits::default(), ring, tell)
     }
 
     pub(super) fn offer(&self, endpoints: &[&Arc<Endpoint>]) {

@@ -13,7 +13,7 @@ use super::super::process::{self, Launch};
 use super::{Driver, Run};
 use crate::config::ServiceConfig;
 use crate::core::{DrainId, Input, WhenNone};
-use crate::proxy::{self, Choice, Endpoint, Epoch, Launched};
+use crate::proxy::{self, Choice, Endpoint, Epoch, Fitness, Launched};
 
 impl Driver {
     pub(super) fn launch(&mut self, launch: Launch) {
@@ -23,12 +23,14 @@ impl Driver {
             reports.put(Input::Idle { run, drain: DrainId(epoch) });
         };
         let (service, slot) = (config.name.clone(), launch.slot);
+        let (reports, name) = (self.reports.clone(), service.clone());
+        let tell = move |fitness| reports.warn(name.clone(), slot, words_of(&fitness));
         if self.runs.values().all(|run| run.service != service) {
             self.inspector.forget(&service);
         }
         let listed = self.inspector.launching(&config, launch.generation);
         let launched = Launched { run, slot, generation: launch.generation };
-        let endpoint = Endpoint::new(launched, addr, &config.limits, ring);
+        let endpoint = Endpoint::new(launched, addr, &config.limits, ring, tell);
         self.publisher.add_run(run, &service, Arc::clone(&endpoint));
         let (signals, signalled) = mpsc::unbounded_channel();
         let held = Run {
@@ -128,5 +130,15 @@ impl Driver {
             let problem = preflight::problem(&config, &leaders);
             reports.put(Input::Preflighted { service, operation, problem });
         });
+    }
+}
+
+/// What an operator is told when requests say how an instance does.
+fn words_of(fitness: &Fitness) -> String {
+    match fitness {
+        Fitness::LeftOut(why) => {
+            format!("left out for a while, as requests in a row failed there; the last: {why}")
+        }
+        Fitness::Chosen => "no longer left out, takes requests again".to_owned(),
     }
 }
