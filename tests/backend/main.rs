@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod lifetime;
+mod listener;
 mod options;
 mod server;
 mod web_socket;

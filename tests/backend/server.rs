@@ -11,18 +11,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::answer::{self, Fixture};
 use crate::body::Body;
 use crate::lifetime::{self, Phase};
+use crate::listener::{Connection, Listener};
 use crate::web_socket;
 
 /// Serves until the phase says otherwise and the last connection has ended.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     fixture: Arc<Fixture>,
     mut phase: watch::Receiver<Phase>,
 ) {
@@ -31,8 +32,8 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve_connection(stream, fixture.clone(), watched.clone()));
+                Ok(connection) => {
+                    connections.spawn(serve_connection(connection, fixture.clone(), watched.clone()));
                 }
                 Err(error) => eprintln!("fixture: could not accept: {error}"),
             },
@@ -53,25 +54,33 @@ struct Memory {
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    connection: Connection,
     fixture: Arc<Fixture>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    // Without delay, as a web service would: the answer's head and body are two writes at times.
-    if stream.set_nodelay(true).is_err() {
-        return;
+    if fixture.options.idle.is_some() {
+        // A connection is idle after a request, not before its first one: an application that
+        // closes in the face of whoever has just come is none that anybody runs.
+        tokio::select! {
+            begun = connection.begun() => if begun.is_err() { return },
+            () = lifetime::finishing(&mut phase) => return,
+        }
     }
+    match connection {
+        Connection::Tcp(stream) => converse(stream, fixture, phase).await,
+        Connection::Unix(stream) => converse(stream, fixture, phase).await,
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    fixture: Arc<Fixture>,
+    mut phase: watch::Receiver<Phase>,
+) {
     let memory = Mutex::new(Memory::default());
     let service = service_fn(|request| answer_one(&fixture, &memory, request));
     let mut builder = http1::Builder::new();
     if let Some(idle) = fixture.options.idle {
-        // A connection is idle after a request, not before its first one: an application that
-        // closes in the face of whoever has just come is none that anybody runs.
-        let mut byte = [0];
-        tokio::select! {
-            first = stream.peek(&mut byte) => if first.is_err() { return },
-            () = lifetime::finishing(&mut phase) => return,
-        }
         builder.timer(TokioTimer::new()).header_read_timeout(idle);
     }
     let mut connection = pin!(

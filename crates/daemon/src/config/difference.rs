@@ -27,6 +27,7 @@ pub(super) fn between(
         is_default,
         instance_ip,
         first_port,
+        sockets,
         instances,
         executable,
         args,
@@ -68,9 +69,12 @@ pub(super) fn between(
     live.add("delay_running_time", delay_running_time, &new.delay_running_time, shown_duration);
     live.add("delay_update_time", delay_update_time, &new.delay_update_time, shown_duration);
     live.add("restart_order", restart_order, &new.restart_order, |order| order_name(*order).into());
-    live.add("surge_port", surge_port, &new.surge_port, |port| {
-        or_none((*port != 0).then(|| port.to_string()))
-    });
+    let have_ports = old.sockets.is_none() && new.sockets.is_none();
+    if have_ports {
+        live.add("surge_port", surge_port, &new.surge_port, |port| {
+            or_none((*port != 0).then(|| port.to_string()))
+        });
+    }
     live.plain("max_unavailable", max_unavailable, &new.max_unavailable);
     live.add("stop_signal", stop_signal, &new.stop_signal, |signal| signal_name(*signal).into());
     live.limits(limits, &new.limits);
@@ -80,7 +84,12 @@ pub(super) fn between(
 
     let mut restart = Lines::new(ChangeKind::Restart);
     restart.plain("server_ip", instance_ip, &new.instance_ip);
-    restart.plain("start_instance_port", first_port, &new.first_port);
+    if have_ports {
+        restart.plain("start_instance_port", first_port, &new.first_port);
+    }
+    restart.add("instance_socket", sockets, &new.sockets, |sockets| {
+        or_none(sockets.as_ref().map(|paths| printable(paths.as_str())))
+    });
     restart.add("executable_path", executable, &new.executable, |file| path(file));
     if *args != new.args {
         restart.lines.push(format!("args changed: {args:?} -> {:?}", new.args));

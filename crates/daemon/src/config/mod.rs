@@ -22,6 +22,7 @@ mod reload;
 mod resolve;
 mod rules;
 mod scalar;
+mod sockets;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use change::{Changes, changes};
 pub use error::{Colour, ConfigErrors, Problem};
 pub use load::{check, load};
 pub use reload::{Rejected, Reloaded, reload};
+pub use sockets::{InstanceAddr, SocketPaths};
 pub use trust::{Network, Trust};
 
 /// One daemon's whole configuration.
@@ -154,13 +156,15 @@ pub struct ServiceConfig {
     pub is_default: bool,
     /// Address of its instances.
     pub instance_ip: IpAddr,
-    /// Port of slot 0.
+    /// Port of slot 0. Where instances listen on paths, ports only number their places.
     pub first_port: u16,
+    /// Where instances listen on paths; none: on ports.
+    pub sockets: Option<SocketPaths>,
     /// How many instances.
     pub instances: NonZeroU16,
     /// The program, absolute.
     pub executable: PathBuf,
-    /// Arguments, with `{port}`, `{slot}`, `{name}` and `{generation}` still in them.
+    /// Arguments, with `{port}`, `{socket}`, `{slot}`, `{name}` and `{generation}` still in them.
     pub args: Vec<String>,
     /// Added to the daemon's own environment.
     pub env: Vec<(String, String)>,
@@ -386,6 +390,16 @@ impl ServiceConfig {
     /// The fixed port of `slot`.
     pub fn port(&self, slot: Slot) -> u16 {
         self.first_port + slot.0
+    }
+
+    /// Where the instance listens that has `port`.
+    pub fn addr(&self, port: u16) -> InstanceAddr {
+        match &self.sockets {
+            Some(paths) => {
+                InstanceAddr::Socket(paths.path(port.saturating_sub(self.first_port)).into())
+            }
+            None => InstanceAddr::Port(SocketAddr::new(self.instance_ip, port)),
+        }
     }
 
     /// Every slot, ascending.

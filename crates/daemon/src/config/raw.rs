@@ -74,6 +74,7 @@ pub(super) struct RawService {
     pub(super) port: Option<Spot<u16>>,
     pub(super) default: Option<Spot<bool>>,
     pub(super) start_instance_port: Option<Spot<u16>>,
+    pub(super) instance_socket: Option<Spot<String>>,
     pub(super) instance_count: Option<Spot<NonZeroU16>>,
     pub(super) executable_path: Option<Spot<PathBuf>>,
     pub(super) args: Option<Vec<Spot<String>>>,
@@ -177,13 +178,19 @@ impl RawOutput {
 impl RawService {
     /// Takes every key of the file.
     pub(super) fn read(table: &mut Table) -> Self {
+        let has_socket = table.holds("instance_socket");
         Self {
             name: table.require("name", &scalar::NAME),
             server_name: table.take("server_name", &scalar::HOSTS),
             server_ip: table.take("server_ip", &scalar::ADDRESS),
             port: table.take("port", &scalar::PORT),
             default: table.take("default", &scalar::FLAG),
-            start_instance_port: table.require("start_instance_port", &scalar::FIRST_PORT),
+            start_instance_port: if has_socket {
+                table.take("start_instance_port", &scalar::FIRST_PORT)
+            } else {
+                table.require("start_instance_port", &scalar::FIRST_PORT)
+            },
+            instance_socket: table.take("instance_socket", &scalar::SOCKET_PATH),
             instance_count: table.take("instance_count", &scalar::INSTANCES),
             executable_path: table.require("executable_path", &scalar::PATH),
             args: table.take_list("args", &scalar::ARGUMENT),

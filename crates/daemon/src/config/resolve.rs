@@ -12,7 +12,7 @@ use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
     AccessLogConfig, Limits, LogConfig, OutputConfig, Readiness, Resources, RunAs, ServiceConfig,
-    StopSignal, Trust, logs, trust,
+    SocketPaths, StopSignal, Trust, logs, sockets, trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -49,6 +49,7 @@ pub(super) struct Sites {
     pub(super) name: Site,
     /// `port`, or `name` if the port is `ProxyPort`.
     pub(super) port: Site,
+    /// Or `instance_socket`.
     pub(super) first_port: Site,
     /// `surge_port`, or `start_instance_port` if it follows from that.
     pub(super) surge_port: Site,
@@ -106,17 +107,19 @@ impl Service {
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         rules::check_ports(&raw, &mut problems);
+        sockets::check(&raw, &mut problems);
         rules::check_env(&raw, &mut problems);
         rules::check_reachable(&raw, &mut problems);
         let port = rules::listen_port(&raw, main, &mut problems);
         let limits = rules::limits(&raw, &mut problems);
         let replacement = rules::replacement(&raw, &mut problems);
+        let sockets = sockets::paths(&raw, main, replacement.order, &mut problems);
         let run_as = accounts.run_as(raw.user.as_ref(), raw.group.as_ref());
         let run_as = run_as.unwrap_or_else(|found| {
             problems.extend(found);
             None
         });
-        let parts = Parts { port, limits, replacement, run_as };
+        let parts = Parts { port, limits, replacement, sockets, run_as };
         let service = Self::assemble(file, main, raw, parts);
         match service {
             Some(service) if problems.is_empty() => Ok(service),
@@ -129,7 +132,11 @@ impl Service {
 
     fn assemble(file: &Path, main: &Main, raw: RawService, parts: Parts) -> Option<Self> {
         let name = raw.name?;
-        let first_port = raw.start_instance_port?;
+        let (first_port, first_site) = match (raw.start_instance_port, &raw.instance_socket) {
+            (Some(port), _) => (port.value, port.site),
+            (None, Some(socket)) => (sockets::FIRST_PLACE, socket.site.clone()),
+            (None, None) => return None,
+        };
         let executable = absolute(&main.dir, &raw.executable_path?.value);
         let folder = executable.parent().unwrap_or(&executable).to_owned();
         let auto_restart = value_or(raw.auto_restart, false);
@@ -143,10 +150,12 @@ impl Service {
         let sites = Sites {
             name: name.site.clone(),
             port: site_of(raw.port.map(|spot| spot.site)),
-            surge_port: raw.surge_port.map_or(first_port.site.clone(), |spot| spot.site),
-            first_port: first_port.site.clone(),
+            surge_port: raw.surge_port.map_or(first_site.clone(), |spot| spot.site),
+            first_port: first_site,
             routes: site_of(raw.server_name.as_ref().map(|spot| spot.site.clone())),
         };
+        let default_argument =
+            if parts.sockets.is_some() { "-socket={socket}" } else { "-port={port}" };
         let config = ServiceConfig {
             source: file.to_owned(),
             name: name.value,
@@ -154,9 +163,10 @@ impl Service {
             routes: value_or(raw.server_name, Vec::new()),
             is_default: false, // Known when all services are: `clash::set_defaults`.
             instance_ip: value_or(raw.server_ip, Ipv4Addr::LOCALHOST.into()),
-            first_port: first_port.value,
+            first_port,
             instances: value_or(raw.instance_count, NonZeroU16::MIN),
-            args: raw.args.map_or(vec!["-port={port}".into()], |args| values(args).collect()),
+            args: raw.args.map_or(vec![default_argument.into()], |args| values(args).collect()),
+            sockets: parts.sockets,
             env: pairs(raw.env.unwrap_or_default()),
             env_file: raw.env_file.map(|spot| absolute(&main.dir, &spot.value)),
             working_dir: raw.working_dir.map_or(folder, |spot| absolute(&main.dir, &spot.value)),
@@ -191,6 +201,7 @@ struct Parts {
     port: Option<u16>,
     limits: Limits,
     replacement: Replacement,
+    sockets: Option<SocketPaths>,
     run_as: Option<RunAs>,
 }
 

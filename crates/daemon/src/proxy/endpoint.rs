@@ -2,7 +2,6 @@
 //!
 //! A new run gets a new endpoint, even on the same port.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use super::link::Link;
 use super::pool::{Pool, Seat};
 use super::traffic::RunTraffic;
 use super::visit::Visit;
-use crate::config::Limits;
+use crate::config::{InstanceAddr, Limits};
 
 type Ring = Box<dyn Fn(RunId, Epoch) + Send + Sync>;
 type Tell = Box<dyn Fn(Fitness) + Send + Sync>;
@@ -25,7 +24,7 @@ type Tell = Box<dyn Fn(Fitness) + Send + Sync>;
 /// One launch of one instance.
 pub struct Endpoint {
     launch: Launched,
-    addr: SocketAddr,
+    addr: InstanceAddr,
     idle_timeout: Duration,
     gate: Gate,
     health: Health,
@@ -79,7 +78,7 @@ impl Endpoint {
     /// the choice for what its requests say, and when it no longer is.
     pub fn new(
         launch: Launched,
-        addr: SocketAddr,
+        addr: InstanceAddr,
         limits: &Limits,
         ring: impl Fn(RunId, Epoch) + Send + Sync + 'static,
         tell: impl Fn(Fitness) + Send + Sync + 'static,
@@ -309,7 +308,7 @@ impl Pass {
     }
 
     pub(crate) async fn connect(&self) -> std::io::Result<Link> {
-        Link::connect(self.endpoint.addr).await
+        Link::connect(&self.endpoint.addr).await
     }
 
     /// Leaves the connection to the next request.

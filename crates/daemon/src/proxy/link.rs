@@ -6,7 +6,6 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
@@ -17,11 +16,12 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use tokio::net::TcpStream;
 use tokio::task::coop::unconstrained;
 
+use super::stream::Stream;
 use super::upload::Upload;
 use super::wire::{Suspicion, Wire};
+use crate::config::InstanceAddr;
 
 /// A connection on the same machine is there in microseconds, or refused. What takes longer is a
 /// listen queue that overflows: the kernel drops the SYN and sends it again after one second.
@@ -57,12 +57,11 @@ struct Ends {
 
 impl Link {
     /// Connects to an instance.
-    pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
-        let connecting = TcpStream::connect(addr);
+    pub(crate) async fn connect(addr: &InstanceAddr) -> io::Result<Self> {
+        let connecting = Stream::connect(addr);
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        stream.set_nodelay(true)?;
         let suspicion = Suspicion::default();
         let wire = Wire::new(stream, suspicion.clone());
         let (sender, connection) = CLIENT.handshake(wire).await.map_err(io::Error::other)?;
@@ -158,7 +157,7 @@ impl Link {
     }
 
     /// The bare stream after `101`, with what was read beyond the head.
-    pub(crate) async fn into_stream(mut self) -> Option<(TcpStream, Bytes)> {
+    pub(crate) async fn into_stream(mut self) -> Option<(Stream, Bytes)> {
         let ends = &mut *self.0;
         poll_fn(|cx| {
             ends.drive(cx);

@@ -38,6 +38,7 @@ mod route;
 mod service;
 mod slots;
 mod standing;
+mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -73,6 +74,7 @@ pub use self::refusal::Refusal;
 pub use self::route::RouteTable;
 pub use self::service::{Choice, ServiceProxy, WhenNone};
 pub use self::standing::Standing;
+pub(crate) use self::stream::Stream;
 pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};
 use crate::config::Trust;
 

@@ -7,12 +7,12 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::stream::Stream;
 use super::websocket::{CLOSE_TO_CLIENT, CLOSE_TO_SERVER, Frames};
 
 /// In each direction. Messages are small; what is larger comes in pieces anyway.
@@ -23,7 +23,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Both ends of a tunnel.
 pub(crate) struct Ends {
     pub client: TcpStream,
-    pub instance: TcpStream,
+    pub instance: Stream,
     /// What they speak, as far as it matters to us.
     pub speaks: Speaks,
 }
@@ -57,8 +57,20 @@ pub(crate) async fn carry(
     end: &CancellationToken,
 ) -> io::Result<()> {
     let speaks = ends.speaks;
-    let (mut from_client, mut to_client) = ends.client.split();
-    let (mut from_instance, mut to_instance) = ends.instance.split();
+    let client = ends.client.split();
+    match &mut ends.instance {
+        Stream::Tcp(instance) => between(client, instance.split(), speaks, begun, end).await,
+        Stream::Unix(instance) => between(client, instance.split(), speaks, begun, end).await,
+    }
+}
+
+async fn between(
+    (mut from_client, mut to_client): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    (mut from_instance, mut to_instance): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    speaks: Speaks,
+    begun: [&[u8]; 2],
+    end: &CancellationToken,
+) -> io::Result<()> {
     let mut up = Direction::new(speaks, &CLOSE_TO_SERVER);
     let mut down = Direction::new(speaks, &CLOSE_TO_CLIENT);
     up.follow(begun[0], false);
@@ -92,8 +104,8 @@ impl Direction {
 
     async fn carry(
         &mut self,
-        from: &mut ReadHalf<'_>,
-        to: &mut WriteHalf<'_>,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
         end: &CancellationToken,
     ) -> io::Result<Ended> {
         let mut buffer = vec![0; BUFFER];
@@ -131,7 +143,7 @@ impl Direction {
         }
     }
 
-    async fn say_goodbye(&self, to: &mut WriteHalf<'_>) -> io::Result<()> {
+    async fn say_goodbye(&self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         if self.frames.as_ref().is_some_and(|frames| !frames.are_over()) {
             to.write_all(self.close).await?;
         }
@@ -139,7 +151,7 @@ impl Direction {
     }
 }
 
-async fn discard(from: &mut ReadHalf<'_>) {
+async fn discard(from: &mut (impl AsyncRead + Unpin)) {
     let mut ignored = vec![0; BUFFER];
     while matches!(from.read(&mut ignored).await, Ok(1..)) {}
 }

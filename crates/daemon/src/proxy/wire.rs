@@ -14,11 +14,12 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
-use tokio::net::TcpStream;
+
+use super::stream::Stream;
 
 /// An instance's socket.
 pub(crate) struct Wire {
-    io: TokioIo<TcpStream>,
+    io: TokioIo<Stream>,
     suspicious: Suspicion,
 }
 
@@ -39,11 +40,11 @@ impl Suspicion {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: TcpStream, suspicious: Suspicion) -> Self {
+    pub(crate) fn new(stream: Stream, suspicious: Suspicion) -> Self {
         Self { io: TokioIo::new(stream), suspicious }
     }
 
-    pub(crate) fn into_inner(self) -> TcpStream {
+    pub(crate) fn into_inner(self) -> Stream {
         self.io.into_inner()
     }
 
@@ -92,6 +93,7 @@ mod tests {
     use std::task::Waker;
 
     use hyper::rt::ReadBuf;
+    use tokio::net::TcpStream;
 
     use super::*;
 
@@ -104,7 +106,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (peer, _) = listener.accept().unwrap();
         let suspicion = Suspicion::default();
-        let mut wire = Wire::new(stream, suspicion.clone());
+        let mut wire = Wire::new(Stream::Tcp(stream), suspicion.clone());
         act(peer.try_clone().unwrap());
         if suspects {
             suspicion.raise();

@@ -117,6 +117,18 @@ fn the_new_run_first_brings_a_port_along() {
 }
 
 #[test]
+fn paths_in_place_of_ports_need_new_runs() {
+    let on_paths = HELLO.replace("start_instance_port: 8086", "instance_socket: /run/{slot}.sock");
+    let (kind, lines) = planned(HELLO, &on_paths);
+    assert_eq!(kind, Some(ChangeKind::Restart));
+    assert_eq!(lines, ["instance_socket none -> /run/{slot}.sock"]);
+    let first = format!("{on_paths}restart_order: start-first\n");
+    let (kind, lines) = planned(&on_paths, &first);
+    assert_eq!(kind, Some(ChangeKind::Live));
+    assert_eq!(lines, ["restart_order stop-first -> start-first"], "nobody cares for numbers");
+}
+
+#[test]
 fn the_environment_is_told_by_its_names() {
     let (kind, lines) = edited(&["env: {NEW: third-secret, TOKEN: second-secret}"]);
     assert_eq!(kind, Some(ChangeKind::Restart));

@@ -10,7 +10,7 @@ use smoothserve_protocol::snapshot::Ledger;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::config::{Limits, Readiness, ServiceConfig, StopSignal};
+use crate::config::{InstanceAddr, Limits, Readiness, ServiceConfig, StopSignal};
 use crate::proxy::{
     Choice, Endpoint, Epoch, Fitness, Launched, Proxy, RouteTable, ServiceProxy, WhenNone,
 };
@@ -56,6 +56,7 @@ pub(crate) fn config(name: &str) -> ServiceConfig {
         is_default: true,
         instance_ip: [127, 0, 0, 1].into(),
         first_port: 1,
+        sockets: None,
         instances: 1.try_into().unwrap(),
         executable: "/bin/true".into(),
         args: Vec::new(),
@@ -119,7 +120,7 @@ impl House {
         let told = Arc::clone(&self.told);
         let tell = move |fitness| told.lock().unwrap().push((run, fitness));
         let launch = Launched { run, slot: Slot(0), generation: Generation(1) };
-        Endpoint::new(launch, addr, &Limits::default(), ring, tell)
+        Endpoint::new(launch, InstanceAddr::Port(addr), &Limits::default(), ring, tell)
     }
 
     pub(super) fn offer(&self, endpoints: &[&Arc<Endpoint>]) {

@@ -30,7 +30,7 @@ impl Driver {
         }
         let listed = self.inspector.launching(&config, launch.generation);
         let launched = Launched { run, slot, generation: launch.generation };
-        let endpoint = Endpoint::new(launched, addr, &config.limits, ring, tell);
+        let endpoint = Endpoint::new(launched, addr.clone(), &config.limits, ring, tell);
         self.publisher.add_run(run, &service, Arc::clone(&endpoint));
         let (signals, signalled) = mpsc::unbounded_channel();
         let held = Run {
@@ -58,7 +58,8 @@ impl Driver {
     pub(super) fn probe(&mut self, id: RunId) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(leader) = run.leader else { return };
-        let (reports, config, addr) = (self.reports.clone(), Arc::clone(&run.config), run.addr);
+        let (reports, config, addr) =
+            (self.reports.clone(), Arc::clone(&run.config), run.addr.clone());
         let asking = probe::until_answering(reports, id, config, addr, leader);
         run.probe = Some(tokio::spawn(asking).abort_handle());
     }
@@ -79,7 +80,7 @@ impl Driver {
         }
         if let Some(liveness) = wanted {
             let asking =
-                probe::watch_liveness(self.reports.clone(), id, run.addr, liveness.clone());
+                probe::watch_liveness(self.reports.clone(), id, run.addr.clone(), liveness.clone());
             run.liveness = Some((liveness, tokio::spawn(asking).abort_handle()));
         }
     }
@@ -123,7 +124,9 @@ impl Driver {
             .runs
             .values()
             .filter(|run| run.service == service)
-            .filter_map(|run| Some(Leader { slot: run.slot, addr: run.addr, pid: run.leader? }))
+            .filter_map(|run| {
+                Some(Leader { slot: run.slot, addr: run.addr.clone(), pid: run.leader? })
+            })
             .collect();
         let reports = self.reports.clone();
         tokio::task::spawn_blocking(move || {
