@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod broken;
 mod lifetime;
 mod listener;
 mod options;

@@ -14,6 +14,9 @@
 //! | `unhealthy` | `/healthz` answers 503 |
 //! | `idle-ms N` | closes a connection that was idle for so long after a request |
 //! | `close-after N` | closes a connection after so many requests |
+//! | `broken garbage` | answers every connection with bytes that are no answer |
+//! | `broken reset` | resets every connection in the middle of its answer |
+//! | `broken deaf` | reads a head on every connection, and does nothing more |
 //!
 //! An option is `--name value` or `--name=value` as argument, `name=value` in the comma list of
 //! [`OPTIONS`], `name value` or `name=value` on a line of [`CONF`]. The last one wins: the file over
@@ -28,6 +31,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use smoothserve_tests::contract::{CONF, OPTIONS, RECORD};
 
+use crate::broken::Broken;
 use crate::listener::Place;
 
 /// How this instance behaves.
@@ -44,6 +48,7 @@ pub(crate) struct Options {
     pub(crate) is_unhealthy: bool,
     pub(crate) idle: Option<Duration>,
     pub(crate) requests_per_connection: Option<u64>,
+    pub(crate) broken: Option<Broken>,
 }
 
 /// What it does first.
@@ -116,6 +121,14 @@ impl Options {
             "unhealthy" => self.is_unhealthy = true,
             "idle-ms" => self.idle = Some(millis(value)?),
             "close-after" => self.requests_per_connection = Some(number(value)?),
+            "broken" => {
+                self.broken = Some(match value {
+                    Some("garbage") => Broken::Garbage,
+                    Some("reset") => Broken::Reset,
+                    Some("deaf") => Broken::Deaf,
+                    _ => bail!("is garbage, reset or deaf"),
+                });
+            }
             _ => bail!("is unknown"),
         }
         Ok(())

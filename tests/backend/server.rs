@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::answer::{self, Fixture};
 use crate::body::Body;
+use crate::broken;
 use crate::lifetime::{self, Phase};
 use crate::listener::{Connection, Listener};
 use crate::web_socket;
@@ -67,7 +68,11 @@ async fn serve_connection(
         }
     }
     match connection {
-        Connection::Tcp(stream) => converse(stream, fixture, phase).await,
+        Connection::Tcp(stream) => match fixture.options.broken {
+            // A client that goes away is its own business.
+            Some(broken) => drop(broken::treat(broken, stream).await),
+            None => converse(stream, fixture, phase).await,
+        },
         Connection::Unix(stream) => converse(stream, fixture, phase).await,
     }
 }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit};
 use smoothserve_protocol::snapshot::{OperationKind, Snapshot};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -18,6 +17,7 @@ use crate::bind::{ListenError, listen};
 use crate::command::{CommandPort, TokenError, TokenFile};
 use crate::config::{Config, ServiceConfig};
 use crate::core::{Input, ShutdownTimes};
+use crate::descriptors::client_places;
 use crate::files::{self, OwnFiles, Watcher};
 use crate::metrics::MetricsPort;
 use crate::proxy::{Proxy, RouteTable, ServiceProxy};
@@ -42,10 +42,6 @@ pub enum BindError {
     #[error(transparent)]
     Token(#[from] TokenError),
 }
-
-/// Descriptors for everything but clients and instances: the runtime, the logs, the file watch, the
-/// command port and its sessions, the metrics port and who reads there.
-const KEPT_DESCRIPTORS: u64 = 42;
 
 /// What runs beside the daemon's own work.
 #[derive(Clone, Debug, Default)]
@@ -114,11 +110,9 @@ impl Daemon {
             .iter()
             .map(|service| (Arc::clone(service), ServiceProxy::new(Arc::clone(service))))
             .collect();
-        let places = client_places(&config.services);
-        let proxy = Proxy::new(
-            RouteTable::new(services.clone()).answering(config.ready_path.as_deref()),
-            places,
-        );
+        let places = client_places(&config);
+        let table = RouteTable::new(services.clone()).answering(config.ready_path.as_deref());
+        let proxy = Proxy::new(table, places, &config.clients);
         proxy.trust(config.trust.clone());
         let proxies = services.iter().map(|(c, proxy)| (c.name.clone(), Arc::clone(proxy)));
         let proxies = proxies.collect();
@@ -245,19 +239,6 @@ impl Addresses {
             std::process::id()
         )
     }
-}
-
-/// How many clients may be connected at once, by the descriptors there are.
-///
-/// A client takes two: its own and one to an instance. Each instance takes two pipes, a pidfd, the
-/// file of its output and what its probe and its launch need for a moment; the rest is for listeners, the log and the
-/// operator, who must get in when nobody else does.
-fn client_places(services: &[Arc<ServiceConfig>]) -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let instances: u64 = services.iter().map(|service| u64::from(service.instances.get())).sum();
-    let kept = KEPT_DESCRIPTORS + 6 * instances + services.len() as u64;
-    // With a limit that small, a few clients are better than none.
-    usize::try_from((limit.saturating_sub(kept) / 2).max(4)).unwrap_or(usize::MAX)
 }
 
 /// Tells systemd, and whoever waits for the file, when the first start of everything has ended.

@@ -17,6 +17,7 @@ mod command;
 pub mod config;
 mod core;
 mod daemon;
+mod descriptors;
 pub mod files;
 pub mod logfile;
 mod metrics;

@@ -80,6 +80,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         shutdown_delay,
         ready_path,
         metrics,
+        clients,
         log,
         access_log,
         output,
@@ -113,6 +114,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         let [old, new] = [metrics, &next.metrics].map(|addr| or_none(addr.as_ref()));
         lines.push(format!("metrics {old} -> {new}"));
     }
+    lines.extend(difference::of_clients(clients, &next.clients));
     if *log != next.log {
         lines.push(format!("log changed, {later}"));
     }

@@ -4,13 +4,18 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use smoothserve_protocol::plan::{ChangeKind, RestartOrder};
 use smoothserve_protocol::snapshot::OnDrainTimeout;
 
+use super::edge;
 use super::error::printable;
 use super::quantity::{shown_duration, shown_size};
-use super::{Limits, Liveness, Readiness, Resources, RunAs, ServiceConfig, StopSignal, Trust};
+use super::{
+    ClientLimits, Limits, Liveness, Readiness, RequestLimits, Resources, RunAs, ServiceConfig,
+    StopSignal, Trust,
+};
 
 /// The heaviest thing that the way from `old` to `new` needs, and a line for each difference; none
 /// if nothing differs.
@@ -25,6 +30,7 @@ pub(super) fn between(
         listen,
         routes,
         is_default,
+        edge,
         instance_ip,
         first_port,
         sockets,
@@ -49,6 +55,7 @@ pub(super) fn between(
         liveness,
         run_as,
         resources,
+        requests,
         limits,
     } = old;
     let mut live = Lines::new(ChangeKind::Live);
@@ -57,6 +64,7 @@ pub(super) fn between(
     live.plain("port", &listen.port(), &new.listen.port());
     live.add("server_name", routes, &new.routes, |routes| list(routes));
     live.plain("default", is_default, &new.is_default);
+    live.lines.extend(edge::differences(edge.as_deref(), new.edge.as_deref()));
     live.plain("enabled", enabled, &new.enabled);
     live.plain("auto_restart", auto_restart, &new.auto_restart);
     live.add("watch_files", &watched(old), &watched(new), |files| list(files));
@@ -78,6 +86,7 @@ pub(super) fn between(
     live.plain("max_unavailable", max_unavailable, &new.max_unavailable);
     live.add("stop_signal", stop_signal, &new.stop_signal, |signal| signal_name(*signal).into());
     live.limits(limits, &new.limits);
+    live.requests(requests, &new.requests);
 
     let mut scale = Lines::new(ChangeKind::Scale);
     scale.plain("instance_count", instances, &new.instances);
@@ -180,15 +189,52 @@ impl Lines {
         self.add("stop_timeout", stop_timeout, &new.stop_timeout, shown_duration);
         self.add("ready_timeout", ready_timeout, &new.ready_timeout, shown_duration);
         self.add("min_ready_time", min_ready_time, &new.min_ready_time, shown_duration);
-        self.add("hold_timeout", hold_timeout, &new.hold_timeout, |time| {
-            or_none(time.as_ref().map(shown_duration))
-        });
+        self.add("hold_timeout", hold_timeout, &new.hold_timeout, time);
         self.plain("hold_max", hold_max, &new.hold_max);
         self.plain("max_fails", max_fails, &new.max_fails);
         self.add("fail_timeout", fail_timeout, &new.fail_timeout, shown_duration);
         let (old, new) = (upstream_idle_timeout, &new.upstream_idle_timeout);
         self.add("upstream_idle_timeout", old, new, shown_duration);
     }
+
+    fn requests(&mut self, old: &RequestLimits, new: &RequestLimits) {
+        let RequestLimits {
+            max_body_size,
+            body_timeout,
+            write_timeout,
+            connect_timeout,
+            response_timeout,
+            upstream_body_timeout,
+        } = old;
+        self.add("max_body_size", max_body_size, &new.max_body_size, size);
+        self.add("body_timeout", body_timeout, &new.body_timeout, shown_duration);
+        self.add("write_timeout", write_timeout, &new.write_timeout, shown_duration);
+        self.add("connect_timeout", connect_timeout, &new.connect_timeout, shown_duration);
+        self.add("response_timeout", response_timeout, &new.response_timeout, time);
+        let (old, new) = (upstream_body_timeout, &new.upstream_body_timeout);
+        self.add("upstream_body_timeout", old, new, time);
+    }
+}
+
+/// A line for each difference in what clients are allowed.
+pub(super) fn of_clients(old: &ClientLimits, new: &ClientLimits) -> Vec<String> {
+    let ClientLimits {
+        header_timeout,
+        idle_timeout,
+        max_header_size,
+        max_connections,
+        max_connections_per_client,
+    } = old;
+    let mut live = Lines::new(ChangeKind::Live);
+    live.add("header_timeout", header_timeout, &new.header_timeout, shown_duration);
+    live.add("idle_timeout", idle_timeout, &new.idle_timeout, shown_duration);
+    live.add("max_header_size", max_header_size, &new.max_header_size, |bytes| {
+        shown_size(*bytes as u64)
+    });
+    live.add("max_connections", max_connections, &new.max_connections, count);
+    let (old, new) = (max_connections_per_client, &new.max_connections_per_client);
+    live.add("max_connections_per_client", old, new, count);
+    live.lines
 }
 
 /// What the operator named; what is watched besides follows from other keys.
@@ -212,6 +258,14 @@ fn or_none(shown: Option<String>) -> String {
 
 fn size(bytes: &Option<u64>) -> String {
     or_none(bytes.map(shown_size))
+}
+
+fn time(time: &Option<Duration>) -> String {
+    or_none(time.as_ref().map(shown_duration))
+}
+
+fn count(count: &Option<usize>) -> String {
+    or_none(count.map(|count| count.to_string()))
 }
 
 /// With its numbers, which may change while the names stay.

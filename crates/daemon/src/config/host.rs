@@ -35,10 +35,19 @@ fn host(text: &str) -> Result<Host, String> {
         let domain = end.strip_prefix('.').unwrap_or_default();
         return check_name(domain).map(|()| Host::Wildcard(end.to_owned()));
     }
+    exact(&name).map(Host::Exact)
+}
+
+/// One host without a port, in lower case.
+///
+/// # Errors
+/// What to do about a text that is none.
+pub(super) fn exact(text: &str) -> Result<String, String> {
+    let name = text.to_ascii_lowercase();
     if !is_ipv6(&name) {
         check_name(&name)?;
     }
-    Ok(Host::Exact(name))
+    Ok(name)
 }
 
 /// In the brackets that a `Host` header puts around it.
@@ -69,7 +78,11 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn prefix(path: &str) -> Result<String, String> {
+/// A path without the `/` it may end with; empty: every path.
+///
+/// # Errors
+/// What to do about one that no path of a request can begin with.
+pub(super) fn prefix(path: &str) -> Result<String, String> {
     let prefix = path.trim_end_matches('/');
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#*".contains(&byte);
     if prefix.contains("//") || !prefix.bytes().all(is_plain) {

@@ -98,6 +98,7 @@ pub(super) fn assemble(
         shutdown_delay: main.shutdown_delay,
         ready_path: main.ready_path,
         metrics: main.metrics.map(|addr| addr.value),
+        clients: main.clients,
         log: main.log,
         access_log: main.access_log,
         output: main.output,

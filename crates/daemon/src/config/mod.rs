@@ -10,8 +10,10 @@ mod account;
 mod change;
 mod clash;
 mod difference;
+mod edge;
 mod error;
 mod host;
+mod limits;
 mod load;
 mod logs;
 mod probes;
@@ -41,7 +43,9 @@ use smoothserve_protocol::plan::RestartOrder;
 use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 pub use change::{Changes, changes};
+pub use edge::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix, Sticky};
 pub use error::{Colour, ConfigErrors, Problem};
+pub use limits::{ClientLimits, RequestLimits};
 pub use load::{check, load};
 pub use reload::{Rejected, Reloaded, reload};
 pub use sockets::{InstanceAddr, SocketPaths};
@@ -66,6 +70,8 @@ pub struct Config {
     pub ready_path: Option<String>,
     /// Where figures are read, with readiness for load balancers; none: nowhere. Port 0: any free one.
     pub metrics: Option<SocketAddr>,
+    /// What clients are allowed.
+    pub clients: ClientLimits,
     /// The daemon's own log file; none: stderr alone.
     pub log: Option<LogConfig>,
     /// Where every request has a line; none: nowhere.
@@ -154,6 +160,8 @@ pub struct ServiceConfig {
     pub routes: Vec<Route>,
     /// It takes what no other route of `listen` takes: marked so, or alone on its port.
     pub is_default: bool,
+    /// What the proxy changes in its requests and answers; none: nothing.
+    pub edge: Option<Arc<Edge>>,
     /// Address of its instances.
     pub instance_ip: IpAddr,
     /// Port of slot 0. Where instances listen on paths, ports only number their places.
@@ -204,7 +212,9 @@ pub struct ServiceConfig {
     pub run_as: Option<RunAs>,
     /// What the system allows an instance.
     pub resources: Resources,
-    /// Time-outs and bounds.
+    /// What its requests are allowed.
+    pub requests: RequestLimits,
+    /// Time-outs and bounds of its instances, and of requests that wait for one.
     pub limits: Limits,
 }
 
@@ -339,7 +349,7 @@ pub enum StopSignal {
     Usr2,
 }
 
-/// Time-outs and bounds of one service.
+/// Time-outs and bounds of the instances of one service, and of requests that wait for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How long a drain may wait for requests in a restart.

@@ -12,6 +12,7 @@ use smoothserve_protocol::plan::RestartOrder;
 use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::account::Account;
+use super::edge::RawEdge;
 use super::table::{Spot, Switch, Table};
 use super::{AccessLogFormat, Liveness, Network, Readiness, Route, StopSignal, probes, scalar};
 
@@ -30,6 +31,11 @@ pub(super) struct RawMain {
     pub(super) shutdown_delay: Option<Spot<Duration>>,
     pub(super) metrics: Option<Spot<SocketAddr>>,
     pub(super) ready_path: Option<Spot<String>>,
+    pub(super) header_timeout: Option<Spot<Duration>>,
+    pub(super) idle_timeout: Option<Spot<Duration>>,
+    pub(super) max_header_size: Option<Spot<usize>>,
+    pub(super) max_connections: Option<Spot<Option<usize>>>,
+    pub(super) max_connections_per_client: Option<Spot<Option<usize>>>,
     pub(super) log: Option<RawLog>,
     pub(super) access_log: Option<RawAccessLog>,
     pub(super) instance_log: Option<Switch<RawOutput>>,
@@ -73,6 +79,7 @@ pub(super) struct RawService {
     pub(super) server_ip: Option<Spot<IpAddr>>,
     pub(super) port: Option<Spot<u16>>,
     pub(super) default: Option<Spot<bool>>,
+    pub(super) edge: RawEdge,
     pub(super) start_instance_port: Option<Spot<u16>>,
     pub(super) instance_socket: Option<Spot<String>>,
     pub(super) instance_count: Option<Spot<NonZeroU16>>,
@@ -110,6 +117,12 @@ pub(super) struct RawService {
     pub(super) upstream_idle_timeout: Option<Spot<Duration>>,
     pub(super) max_fails: Option<Spot<u32>>,
     pub(super) fail_timeout: Option<Spot<Duration>>,
+    pub(super) max_body_size: Option<Spot<Option<u64>>>,
+    pub(super) body_timeout: Option<Spot<Duration>>,
+    pub(super) write_timeout: Option<Spot<Duration>>,
+    pub(super) connect_timeout: Option<Spot<Duration>>,
+    pub(super) response_timeout: Option<Spot<Option<Duration>>>,
+    pub(super) upstream_body_timeout: Option<Spot<Option<Duration>>>,
 }
 
 impl RawMain {
@@ -129,6 +142,12 @@ impl RawMain {
             shutdown_delay: table.take("shutdown_delay", &scalar::DURATION),
             metrics: table.take("metrics", &scalar::SOCKET),
             ready_path: table.take("ready_path", &scalar::READY_PATH),
+            header_timeout: table.take("header_timeout", &scalar::TIMEOUT),
+            idle_timeout: table.take("idle_timeout", &scalar::TIMEOUT),
+            max_header_size: table.take("max_header_size", &scalar::HEADER_SIZE),
+            max_connections: table.take("max_connections", &scalar::CONNECTIONS),
+            max_connections_per_client: table
+                .take("max_connections_per_client", &scalar::CONNECTIONS),
             log: table.take_table("log", RawLog::read).map(|log| log.value),
             access_log: table.take_table("access_log", RawAccessLog::read).map(|log| log.value),
             instance_log: table.take_switch("instance_log", RawOutput::read),
@@ -185,6 +204,7 @@ impl RawService {
             server_ip: table.take("server_ip", &scalar::ADDRESS),
             port: table.take("port", &scalar::PORT),
             default: table.take("default", &scalar::FLAG),
+            edge: RawEdge::read(table),
             start_instance_port: if has_socket {
                 table.take("start_instance_port", &scalar::FIRST_PORT)
             } else {
@@ -226,6 +246,12 @@ impl RawService {
             upstream_idle_timeout: table.take("upstream_idle_timeout", &scalar::DURATION),
             max_fails: table.take("max_fails", &scalar::MAX_FAILS),
             fail_timeout: table.take("fail_timeout", &scalar::TIMEOUT),
+            max_body_size: table.take("max_body_size", &scalar::BODY_SIZE),
+            body_timeout: table.take("body_timeout", &scalar::TIMEOUT),
+            write_timeout: table.take("write_timeout", &scalar::TIMEOUT),
+            connect_timeout: table.take("connect_timeout", &scalar::TIMEOUT),
+            response_timeout: table.take("response_timeout", &scalar::TIMEOUT_OR_NONE),
+            upstream_body_timeout: table.take("upstream_body_timeout", &scalar::TIMEOUT_OR_NONE),
         }
     }
 }

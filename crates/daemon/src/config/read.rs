@@ -99,7 +99,7 @@ fn read_table(source: &Arc<Source>, letters: Letters) -> Result<Table, Problem> 
 }
 
 fn read_file(path: &Path) -> Result<Arc<Source>, Problem> {
-    let bytes = read_bytes(path).map_err(|error| {
+    let bytes = bytes(path, LARGEST_FILE).map_err(|error| {
         Problem::of_file(path, format!("the file cannot be read: {}", reason(&error)))
     })?;
     if bytes.len() as u64 > LARGEST_FILE {
@@ -114,13 +114,13 @@ fn read_file(path: &Path) -> Result<Arc<Source>, Problem> {
     }
 }
 
-/// Reads no more than just too much, and nothing that could block, such as a pipe.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads no more than one byte above `most`, and nothing that could block, such as a pipe.
+pub(super) fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -143,7 +143,7 @@ fn not_utf8(path: &Path, bytes: &[u8], valid: usize) -> Problem {
 }
 
 /// The system's words without its number.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "it does not exist".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),

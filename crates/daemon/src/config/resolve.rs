@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Accounts;
@@ -11,8 +12,9 @@ use super::raw::{RawMain, RawService};
 use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
-    AccessLogConfig, Limits, LogConfig, OutputConfig, Readiness, Resources, RunAs, ServiceConfig,
-    SocketPaths, StopSignal, Trust, logs, sockets, trust,
+    AccessLogConfig, ClientLimits, Edge, Limits, LogConfig, OutputConfig, Readiness, RequestLimits,
+    Resources, RunAs, ServiceConfig, SocketPaths, StopSignal, Trust, edge, limits, logs, sockets,
+    trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -29,6 +31,7 @@ pub(super) struct Main {
     pub(super) shutdown_delay: Duration,
     pub(super) metrics: Option<Spot<SocketAddr>>,
     pub(super) ready_path: Option<String>,
+    pub(super) clients: ClientLimits,
     pub(super) log: Option<LogConfig>,
     pub(super) access_log: Option<AccessLogConfig>,
     pub(super) output: Option<OutputConfig>,
@@ -67,6 +70,7 @@ impl Main {
     ) -> Self {
         let dir = file.parent().unwrap_or(file).to_owned();
         let trust = trust::trust(&mut raw);
+        let clients = limits::of_clients(&raw, problems);
         let site = raw.sub_config_dir.as_ref().map(|spot| spot.site.clone());
         let named_state_dir = raw.state_dir.map(|spot| absolute(&dir, &spot.value));
         let state_dir = named_state_dir.or(state_dir).unwrap_or_else(|| dir.clone());
@@ -85,6 +89,7 @@ impl Main {
             shutdown_delay: value_or(raw.shutdown_delay, Duration::ZERO),
             metrics: raw.metrics,
             ready_path: raw.ready_path.map(|path| path.value),
+            clients,
             log,
             access_log,
             output: logs::output(&dir, &state_dir, raw.instance_log, problems),
@@ -103,7 +108,7 @@ impl Service {
         file: &Path,
         main: &Main,
         accounts: &Accounts,
-        raw: RawService,
+        mut raw: RawService,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         rules::check_ports(&raw, &mut problems);
@@ -112,6 +117,7 @@ impl Service {
         rules::check_reachable(&raw, &mut problems);
         let port = rules::listen_port(&raw, main, &mut problems);
         let limits = rules::limits(&raw, &mut problems);
+        let requests = limits::of_requests(&raw);
         let replacement = rules::replacement(&raw, &mut problems);
         let sockets = sockets::paths(&raw, main, replacement.order, &mut problems);
         let run_as = accounts.run_as(raw.user.as_ref(), raw.group.as_ref());
@@ -119,7 +125,8 @@ impl Service {
             problems.extend(found);
             None
         });
-        let parts = Parts { port, limits, replacement, sockets, run_as };
+        let edge = edge::edge(std::mem::take(&mut raw.edge), &main.dir, &mut problems);
+        let parts = Parts { port, requests, limits, replacement, sockets, run_as, edge };
         let service = Self::assemble(file, main, raw, parts);
         match service {
             Some(service) if problems.is_empty() => Ok(service),
@@ -162,6 +169,7 @@ impl Service {
             listen: SocketAddr::new(main.proxy_addr, parts.port?),
             routes: value_or(raw.server_name, Vec::new()),
             is_default: false, // Known when all services are: `clash::set_defaults`.
+            edge: parts.edge,
             instance_ip: value_or(raw.server_ip, Ipv4Addr::LOCALHOST.into()),
             first_port,
             instances: value_or(raw.instance_count, NonZeroU16::MIN),
@@ -190,6 +198,7 @@ impl Service {
                 file_size: raw.file_size.map(|spot| spot.value),
                 memory: raw.memory_limit.map(|spot| spot.value),
             },
+            requests: parts.requests,
             limits: parts.limits,
         };
         Some(Self { config, default: raw.default, sites })
@@ -199,10 +208,12 @@ impl Service {
 /// What several keys decide together.
 struct Parts {
     port: Option<u16>,
+    requests: RequestLimits,
     limits: Limits,
     replacement: Replacement,
     sockets: Option<SocketPaths>,
     run_as: Option<RunAs>,
+    edge: Option<Arc<Edge>>,
 }
 
 pub(super) fn value_or<T>(spot: Option<Spot<T>>, default: T) -> T {

@@ -145,6 +145,12 @@ pub(super) const TIMEOUT: Kind<Duration> = Kind {
     parse: |text| duration(text).and_then(|time| in_range(time, Duration::from_millis(1), DAY)),
 };
 
+/// A time-out that may be switched off.
+pub(super) const TIMEOUT_OR_NONE: Kind<Option<Duration>> = Kind {
+    allowed: "whole seconds, or a number with ms, s, m or h; at most 24h, or 0 for none",
+    parse: |text| (DURATION.parse)(text).map(|time| (!time.is_zero()).then_some(time)),
+};
+
 /// A time up to a minute.
 pub(super) const SHORT_DURATION: Kind<Duration> = Kind {
     allowed: "whole seconds, or a number with ms, s or m; at most 60",
@@ -155,6 +161,27 @@ pub(super) const SHORT_DURATION: Kind<Duration> = Kind {
 pub(super) const FILE_SIZE: Kind<u64> = Kind {
     allowed: "bytes, or a number with kB, MB, GB, KiB, MiB or GiB; more than 0",
     parse: |text| size(text).and_then(|size| in_range(size, 1, LARGEST_SIZE)),
+};
+
+/// The most bytes that a body may hold.
+pub(super) const BODY_SIZE: Kind<Option<u64>> = Kind {
+    allowed: "bytes, or a number with kB, MB, GB, KiB, MiB or GiB; or 0 for any size",
+    parse: |text| size(text).map(|size| (size > 0).then_some(size)),
+};
+
+/// Bytes of all header fields; more than the largest is no header but a body.
+pub(super) const HEADER_SIZE: Kind<usize> = Kind {
+    allowed: "bytes, or a number with kB or KiB; from 1KiB to 1024KiB",
+    parse: |text| {
+        let size = size(text).and_then(|size| in_range(size, 1 << 10, 1 << 20))?;
+        usize::try_from(size).map_err(|_| Hint(None))
+    },
+};
+
+/// How many clients may be connected at once.
+pub(super) const CONNECTIONS: Kind<Option<usize>> = Kind {
+    allowed: "a whole number from 1 to 10000000, or 0 for no bound of its own",
+    parse: |text| between(text, 0, 10_000_000).map(|most| (most > 0).then_some(most)),
 };
 
 /// Bytes of memory; no program runs in less.

@@ -159,6 +159,14 @@ fn every_key_has_its_effect() {
         compress: true,
     };
     assert_eq!(config.access_log, Some(access_log));
+    let clients = ClientLimits {
+        header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(75),
+        max_header_size: 16 << 10,
+        max_connections: Some(5000),
+        max_connections_per_client: Some(100),
+    };
+    assert_eq!(config.clients, clients);
     let [service] = &config.services[..] else { panic!("one service") };
     assert_eq!(service.routes[0].host, Host::Wildcard(".shop.example".into()));
     assert_eq!(service.routes[0].prefix, "/admin");
@@ -175,6 +183,15 @@ fn every_key_has_its_effect() {
     assert_eq!(service.limits.hold_max, 50);
     assert_eq!(service.limits.max_fails, 3);
     assert_eq!(service.limits.fail_timeout, Duration::from_secs(30));
+    let requests = RequestLimits {
+        max_body_size: Some(20_000_000),
+        body_timeout: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(120),
+        connect_timeout: Duration::from_secs(1),
+        response_timeout: None,
+        upstream_body_timeout: Some(Duration::from_secs(3600)),
+    };
+    assert_eq!(service.requests, requests);
     assert!(!service.enabled && !service.auto_restart);
     assert_eq!(service.limits.on_drain_timeout, OnDrainTimeout::Cut);
     assert_eq!((service.restart_order, service.surge_port), (RestartOrder::StopFirst, 0));
@@ -246,6 +263,10 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let copy = tempfile::tempdir().unwrap();
     fs::create_dir(copy.path().join("services")).unwrap();
+    fs::create_dir(copy.path().join("pages")).unwrap();
+    for page in ["502.html", "503.html", "504.html"] {
+        fs::write(copy.path().join("pages").join(page), "").unwrap();
+    }
     // The account of the example need not exist here; the one that runs this test does.
     let user = format!("user: {}", rustix::process::geteuid().as_raw());
     let group = format!("group: {}", rustix::process::getegid().as_raw());
@@ -261,6 +282,11 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     assert_eq!((&full.trust, &shown.trust), (&Trust::default(), &Trust::default()));
     assert_eq!(full.shutdown_delay, shown.shutdown_delay);
     assert_eq!(full.ready_path.as_deref(), Some("/-/ready"));
+    assert_eq!((&full.clients, &shown.clients), (&ClientLimits::default(), &full.clients));
+    assert_eq!(
+        (&hello.requests, &shown_hello.requests),
+        (&RequestLimits::default(), &hello.requests)
+    );
     assert_eq!((full.command, hello.listen), (shown.command, shown_hello.listen));
     let limits = Limits { hold_timeout: None, ..hello.limits.clone() };
     assert_eq!((&limits, &hello.ready), (&shown_hello.limits, &shown_hello.ready));

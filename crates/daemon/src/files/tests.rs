@@ -112,6 +112,7 @@ fn config(root: &Path) -> crate::config::Config {
         metrics: None,
         ready_path: None,
         access_log: None,
+        clients: crate::config::ClientLimits::default(),
         log: Some(crate::config::LogConfig {
             file: root.join("log/daemon.log"),
             max_size: size,

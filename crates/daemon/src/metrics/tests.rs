@@ -8,7 +8,7 @@ use smoothserve_protocol::snapshot::{DaemonView, Snapshot};
 
 use self::prometheus::Page;
 use super::page;
-use crate::config::{Limits, ServiceConfig};
+use crate::config::{ClientLimits, Limits, ServiceConfig};
 use crate::core::sample_service;
 use crate::proxy::{Endpoint, Launched, Outcome, Proxy, RouteTable, ServiceProxy};
 use crate::supervisor::{Measures, RunMeasures, ServiceMeasures, Turns};
@@ -46,7 +46,7 @@ fn written(services: Vec<ServiceMeasures>) -> String {
     let daemon = DaemonView { version: "1.2.3".into(), uptime_ms: 2500, ..DaemonView::default() };
     let snapshot = Snapshot { revision: Revision::default(), daemon, services: Vec::new() };
     let measures = Measures { snapshot: Arc::new(snapshot), services };
-    page::write(&measures, &Proxy::new(RouteTable::new([]), 10))
+    page::write(&measures, &Proxy::new(RouteTable::new([]), 10, &ClientLimits::default()))
 }
 
 #[test]

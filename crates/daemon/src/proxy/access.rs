@@ -229,7 +229,7 @@ impl Access {
     /// The answer is ours.
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
         self.status = Some(refusal.status());
-        self.bytes = refusal.text().len() as u64;
+        self.bytes = refusal.body().len() as u64;
     }
 }
 

@@ -13,6 +13,8 @@ use hyper::body::Incoming;
 use super::exchange::Exchange;
 use super::forward;
 use super::link::Link;
+use super::progress::Awaited;
+use super::upload::Uploading;
 
 /// A body as hyper's server takes it.
 pub(crate) enum Download {
@@ -28,8 +30,15 @@ pub(crate) enum Download {
 /// The body of an instance's answer, with everything that lives as long as it.
 pub(crate) struct GuardedBody {
     incoming: Incoming,
-    /// None: at the end; and then both are.
-    under_way: Option<(Link, Exchange)>,
+    /// None: at the end.
+    under_way: Option<UnderWay>,
+}
+
+struct UnderWay {
+    link: Link,
+    exchange: Exchange,
+    /// The request's body, which may still be under way as well.
+    uploading: Uploading,
 }
 
 impl Download {
@@ -43,8 +52,13 @@ impl Download {
 }
 
 impl GuardedBody {
-    pub(crate) fn new(incoming: Incoming, link: Link, exchange: Exchange) -> Self {
-        Self { incoming, under_way: Some((link, exchange)) }
+    pub(crate) fn new(
+        incoming: Incoming,
+        link: Link,
+        exchange: Exchange,
+        uploading: Uploading,
+    ) -> Self {
+        Self { incoming, under_way: Some(UnderWay { link, exchange, uploading }) }
     }
 
     /// Ends the exchange at once if there is no body: hyper would only drop it, and an exchange
@@ -66,7 +80,7 @@ impl GuardedBody {
         mut frame: Option<Result<Frame<Bytes>, hyper::Error>>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let (Some(Ok(frame)), Some((_, exchange))) = (&frame, &mut self.under_way)
+        if let (Some(Ok(frame)), Some(UnderWay { exchange, .. })) = (&frame, &mut self.under_way)
             && let Some(data) = frame.data_ref()
         {
             exchange.handed_over(data.len());
@@ -81,17 +95,26 @@ impl GuardedBody {
             // length.
             Some(Ok(frame)) if frame.is_data() && !self.incoming.is_end_stream() => {}
             Some(Ok(_)) | None => self.complete(cx),
-            Some(Err(_)) => {
-                if let Some((_, exchange)) = self.under_way.take() {
-                    exchange.broke_off();
-                }
-            }
+            Some(Err(_)) => self.break_off(),
+        }
+        if let Some(UnderWay { exchange, .. }) = &self.under_way {
+            exchange.client().progress().moved();
         }
         Poll::Ready(frame)
     }
 
+    /// An instance that got only a part of its request gives only a part of its answer: that is the
+    /// client's doing, and dropped, the exchange counts as that.
+    fn break_off(&mut self) {
+        if let Some(UnderWay { exchange, uploading, .. }) = self.under_way.take()
+            && uploading.fault().is_none()
+        {
+            exchange.broke_off();
+        }
+    }
+
     fn complete(&mut self, cx: &mut Context<'_>) {
-        if let Some((mut link, exchange)) = self.under_way.take() {
+        if let Some(UnderWay { mut link, exchange, .. }) = self.under_way.take() {
             let link = link.is_reusable(cx).then_some(link);
             exchange.complete(link);
         }
@@ -138,17 +161,19 @@ impl GuardedBody {
         if let Poll::Ready(frame) = self.poll_incoming() {
             return self.pass_on(frame, cx);
         }
-        let Some((link, _)) = &mut self.under_way else {
+        let Some(UnderWay { link, .. }) = &mut self.under_way else {
             return Poll::Ready(None);
         };
         link.drive(cx);
         if let Poll::Ready(frame) = self.poll_incoming() {
             return self.pass_on(frame, cx);
         }
-        let Some((link, _)) = &mut self.under_way else {
+        let Some(UnderWay { link, exchange, .. }) = &mut self.under_way else {
             return Poll::Ready(None);
         };
-        if !link.hang_up_if_over() {
+        if exchange.client().progress().overdue() == Some(Awaited::Rest) {
+            link.hang_up();
+        } else if !link.hang_up_if_over() {
             return Poll::Pending;
         }
         match self.poll_incoming() {

@@ -2,22 +2,24 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
+use hyper::rt::Write as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit as Place;
 
 use super::forwarded::Peer;
-use super::guard::{MAX_FIELD_COUNT, Noted};
+use super::guard::Noted;
 use super::linger::Lingering;
+use super::origins::Origin;
+use super::places::Place;
+use super::progress::Progress;
 use super::{Proxy, request};
 
 /// What the requests of one connection have in common.
@@ -30,14 +32,34 @@ pub(crate) struct Client {
     /// Its address, formatted once for all its requests.
     peer: HeaderValue,
     cut: AtomicBool,
-    /// Its request waits for an instance.
-    held: AtomicBool,
+    /// The request it has is its last.
+    has_finished: AtomicBool,
     /// Why it is read no further.
     noted: Noted,
+    progress: Progress,
     /// Of the task that serves the connection; the same for all its life.
     waker: OnceLock<Waker>,
-    /// Among the clients there may be at once; none for the last ones of a closing listener.
+    _admission: Admission,
+}
+
+/// What a client holds as long as it is there; the last ones of a closing listener need none.
+#[derive(Default)]
+pub(crate) struct Admission {
+    /// Among the clients there may be at once.
     _place: Option<Place>,
+    /// Among those of its address.
+    _origin: Option<Origin>,
+}
+
+impl Admission {
+    pub(crate) fn new(place: Option<Place>, origin: Option<Origin>) -> Self {
+        Self { _place: place, _origin: origin }
+    }
+
+    /// The same, for a client that was introduced.
+    pub(crate) fn of(self, origin: Option<Origin>) -> Self {
+        Self { _origin: origin, ..self }
+    }
 }
 
 /// A listener, as those see it who came in by it.
@@ -54,65 +76,55 @@ impl Entrance {
     }
 }
 
-/// While it lives, a request of the client waits for an instance.
-pub(crate) struct Held<'a>(&'a Client);
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.0.held.store(false, Ordering::Relaxed);
-    }
-}
-
-/// A head must be complete in this time, and this is how long a connection may be idle.
-pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// When the doors close, an idle client may have a request under way: so long is it listened to.
 pub(super) const LAST_REQUEST: Duration = Duration::from_secs(1);
-/// All headers of a request together.
-pub(super) const MAX_FIELDS: usize = 64 * 1024;
-/// Request line and headers together: more than the guard lets through.
-const MAX_HEAD: usize = 96 * 1024;
-/// What may wait in memory for a slow client, and the most that is read at once.
-const MAX_BUFFER: usize = 128 * 1024;
+/// What a head may take besides its fields: the request line, colons and line ends. More than the
+/// guard lets through.
+const BESIDE_FIELDS: usize = 32 * 1024;
 
-pub(super) static SERVER: LazyLock<http1::Builder> = LazyLock::new(|| {
+/// Has no time-out of its own: see `progress`.
+pub(super) fn server(max_fields: usize) -> http1::Builder {
+    let max_head = max_fields + BESIDE_FIELDS;
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
         // A client that says "no more requests" still gets its answer (RFC 9112 9.6).
         .half_close(true)
-        // One write of head and body together is cheaper than a vector of two for small messages.
-        .writev(false)
-        .max_headers(MAX_FIELD_COUNT)
-        .max_header_size(MAX_HEAD)
-        .max_buf_size(MAX_BUFFER);
+        // In pieces, as they came: copied together, they would be in memory twice. Small ones are
+        // put together when they are written.
+        .writev(true)
+        .max_header_size(max_head)
+        // And what may wait in memory for a slow client.
+        .max_buf_size(max_head);
     builder
-});
+}
 
 impl Client {
     pub(crate) fn new(
         proxy: Arc<Proxy>,
         entrance: Arc<Entrance>,
         peer: SocketAddr,
-        place: Option<Place>,
+        admission: Admission,
     ) -> Arc<Self> {
         let addr = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let peer = HeaderValue::try_from(addr.ip().to_string());
         let peer = peer.expect("an address is visible ASCII");
-        let (cut, held) = (AtomicBool::new(false), AtomicBool::new(false));
-        let waker = OnceLock::new();
-        let noted = Noted::default();
-        Arc::new(Self { proxy, entrance, addr, peer, cut, held, noted, waker, _place: place })
+        Arc::new(Self {
+            proxy,
+            entrance,
+            addr,
+            peer,
+            cut: AtomicBool::new(false),
+            has_finished: AtomicBool::new(false),
+            noted: Noted::default(),
+            progress: Progress::new(),
+            waker: OnceLock::new(),
+            _admission: admission,
+        })
     }
 
-    /// From now until the guard is dropped, its connection is watched for a reset.
-    pub(crate) fn hold(&self) -> Held<'_> {
-        self.held.store(true, Ordering::Relaxed);
-        Held(self)
-    }
-
-    pub(crate) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Relaxed)
+    /// What its connection waits for.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     pub(crate) fn proxy(&self) -> &Arc<Proxy> {
@@ -138,6 +150,15 @@ impl Client {
     /// It is to leave after the request it has.
     pub(crate) fn is_leaving(&self) -> bool {
         self.proxy.doors().are_closing() || self.entrance.closed.load(Ordering::Relaxed)
+    }
+
+    /// It says that no request will follow the one it has.
+    pub(crate) fn finish(&self) {
+        self.has_finished.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_finished(&self) -> bool {
+        self.has_finished.load(Ordering::Relaxed)
     }
 
     /// Ends the connection at once; the request inside counts as cut.
@@ -170,33 +191,78 @@ impl Client {
 /// Serves a connection until it ends.
 pub(crate) async fn serve(client: Arc<Client>, stream: TcpStream) {
     let _registered = client.proxy.doors().register(&client);
-    // Small answers must not wait for the acknowledgement of the previous one. If it cannot be
-    // set, the connection is broken, and reading will say so.
-    let _ = stream.set_nodelay(true);
-    let service = {
-        let client = Arc::clone(&client);
-        service_fn(move |request| request::answer(Arc::clone(&client), request))
-    };
-    let io = Lingering::new(stream, Arc::clone(&client));
-    let mut connection = pin!(SERVER.serve_connection(io, service).with_upgrades());
-    let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
-    let mut told = false;
+    let max_fields = client.proxy.limits().max_header_size;
+    let mut io = Lingering::new(stream, max_fields, Arc::clone(&client));
+    while wait_for_request(&client, &io).await {
+        match serve_requests(&client, io, max_fields).await {
+            Some(idle) => io = idle,
+            None => return,
+        }
+    }
+}
+
+/// Waits as cheaply as can be: what hyper keeps for a connection is twenty times as large as its
+/// socket. False if the connection is to end instead.
+async fn wait_for_request(client: &Client, io: &Lingering) -> bool {
     poll_fn(|cx| {
         client.note_waker(cx);
+        if client.is_cut() {
+            return Poll::Ready(false);
+        }
+        if client.is_leaving() || io.poll_readable(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        match client.progress.overdue() {
+            // It asked for nothing, so there is nothing to answer.
+            Some(_) => Poll::Ready(false),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Serves requests until the connection ends, or until none has come for a while: then it is given
+/// back as it is.
+async fn serve_requests(
+    client: &Arc<Client>,
+    io: Lingering,
+    max_fields: usize,
+) -> Option<Lingering> {
+    let service = {
+        let client = Arc::clone(client);
+        service_fn(move |request| request::answer(Arc::clone(&client), request))
+    };
+    let connection = server(max_fields).serve_connection(io, service).with_upgrades();
+    let mut connection = Box::new(connection);
+    let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    let mut told = false;
+    let is_idle = poll_fn(|cx| {
+        client.note_waker(cx);
         // Errors are the client's: it went away, or sent what no answer can be given to.
-        if connection.as_mut().poll(cx).is_ready() || client.is_cut() {
-            return Poll::Ready(());
+        if Pin::new(&mut *connection).poll(cx).is_ready() || client.is_cut() {
+            return Poll::Ready(false);
         }
         if told || !client.is_leaving() {
-            return Poll::Pending;
+            return if client.progress.is_resting() { Poll::Ready(true) } else { Poll::Pending };
         }
         let last = closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_REQUEST)));
         if last.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         told = true;
-        connection.as_mut().graceful_shutdown();
-        connection.as_mut().poll(cx).map(drop)
+        Pin::new(&mut *connection).graceful_shutdown();
+        Pin::new(&mut *connection).poll(cx).map(|_| false)
     })
     .await;
+    if !is_idle {
+        return None;
+    }
+    let parts = connection.into_parts()?;
+    let mut io = parts.io;
+    if io.is_between_messages() && parts.read_buf.is_empty() {
+        return Some(io);
+    }
+    // hyper was about to close it, and so do we. Errors: then it is closed already.
+    let _ = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
+    None
 }

@@ -259,13 +259,15 @@ pub(crate) struct Pass {
 pub(crate) enum Age {
     /// None from the pool: it must be connected for this request.
     New,
-    /// Used a moment ago. For what cannot be sent twice: an application does not close a
-    /// connection as idle so soon, and a new one to the same machine costs little.
+    /// Used a moment ago, but not just now. For what cannot be sent twice: an application does not
+    /// close a connection as idle so soon; one that closes it after so many requests does so at once,
+    /// and has by then been heard. A new one to the same machine costs little.
     Recent,
     /// Any that is kept.
     Any,
 }
 
+const SETTLED: Duration = Duration::from_millis(5);
 const RECENT: Duration = Duration::from_millis(100);
 
 /// A pass that counts as a tunnel.
@@ -292,12 +294,13 @@ impl Pass {
 
     /// Sits down, and takes an idle connection if there is one young enough.
     pub(crate) fn sit(&mut self, visit: Visit, now: Instant, age: Age) -> Option<Link> {
-        let oldest = match age {
+        let limit = self.endpoint.idle_timeout;
+        let ages = match age {
             Age::New => None,
-            Age::Recent => Some(RECENT.min(self.endpoint.idle_timeout)),
-            Age::Any => Some(self.endpoint.idle_timeout),
+            Age::Recent => Some(SETTLED..=RECENT.min(limit)),
+            Age::Any => Some(Duration::ZERO..=limit),
         };
-        let (seat, link) = self.endpoint.pool.sit(visit, now, oldest);
+        let (seat, link) = self.endpoint.pool.sit(visit, now, ages);
         self.seat = Some(seat);
         if let Some(link) = &link
             && (age == Age::Recent || link.is_doubtful())
@@ -307,8 +310,12 @@ impl Pass {
         link
     }
 
-    pub(crate) async fn connect(&self) -> std::io::Result<Link> {
-        Link::connect(&self.endpoint.addr).await
+    pub(crate) fn addr(&self) -> &InstanceAddr {
+        &self.endpoint.addr
+    }
+
+    pub(crate) async fn connect(&self, limit: Duration) -> std::io::Result<Link> {
+        Link::connect(&self.endpoint.addr, limit).await
     }
 
     /// Leaves the connection to the next request.

@@ -7,15 +7,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use smoothserve_protocol::id::Slot;
 
 use super::access::Access;
 use super::client::Client;
 use super::endpoint::{Age, Pass};
 use super::ledger::Outcome;
 use super::link::Link;
+use super::progress::Awaited;
 use super::refusal::Refusal;
 use super::service::ServiceProxy;
+use super::upload::Upload;
 use super::visit::{RequestLine, Visit};
 
 /// A request that counts as accepted and in flight while this lives.
@@ -52,6 +57,7 @@ impl Exchange {
         mut note: Option<Box<Access>>,
     ) -> Self {
         service.counts().begin();
+        client.progress().begin(service.patience());
         if let Some(note) = &mut note {
             note.service = Some(Arc::clone(&service));
             // The log tells of whoever asks, as the instance is told.
@@ -103,7 +109,8 @@ impl Exchange {
         if let Some(link) = pass.sit(visit, now, age) {
             return Ok(link);
         }
-        let connected = pass.connect().await;
+        let limit = self.service.config().requests.connect_timeout;
+        let connected = pass.connect(limit).await;
         if let Err(error) = &connected {
             if is_of_the_run(error) {
                 self.failed_there(&error.to_string());
@@ -120,9 +127,25 @@ impl Exchange {
         }
     }
 
+    /// Sends a request over `link` and waits for the head of its answer; none: it is overdue.
+    pub(crate) async fn ask(
+        &self,
+        link: &mut Link,
+        request: Request<Upload>,
+    ) -> Option<Result<Response<Incoming>, TrySendError<Request<Upload>>>> {
+        let progress = self.client.progress();
+        progress.wait_for(Awaited::Answer);
+        progress.unless_overdue(Awaited::Answer, link.send(request)).await
+    }
+
     /// Leaves the run; another one may be tried.
     pub(crate) fn leave(&mut self) {
         self.pass = None;
+    }
+
+    /// Whose run works on it.
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        self.pass.as_ref().map(|pass| pass.launched().slot)
     }
 
     /// The connection it took was closed before it was answered; it is sent again.
@@ -145,6 +168,7 @@ impl Exchange {
 
     /// What the instance answered.
     pub(crate) fn answered(&mut self, status: http::StatusCode) {
+        self.client.progress().wait_for(Awaited::Rest);
         self.failed = status.is_server_error();
         if let Some(pass) = &self.pass {
             pass.endpoint().answered();
@@ -178,6 +202,15 @@ impl Exchange {
         self.end(now);
     }
 
+    /// The answer is ours, and as good as one of an instance.
+    pub(crate) fn answered_by_us(mut self, answer: Refusal) -> Refusal {
+        if let Some(note) = &mut self.note {
+            note.refused(&answer);
+        }
+        self.complete(None);
+        answer
+    }
+
     /// The client switches protocols: this is done, and its pass goes on with the tunnel.
     pub(crate) fn upgrade(mut self) -> Option<Pass> {
         self.outcome = Outcome::Completed;
@@ -185,9 +218,12 @@ impl Exchange {
         self.pass.take()
     }
 
-    /// The instance broke off in the middle of its answer.
+    /// The instance broke off in the middle of its answer, or was given up there.
     pub(crate) fn broke_off(mut self) {
-        self.report_loss("the instance broke off in the middle of its answer");
+        self.report_loss(match self.client.progress().overdue() {
+            Some(Awaited::Rest) => "the instance sent nothing more in the middle of its answer",
+            _ => "the instance broke off in the middle of its answer",
+        });
         self.outcome = Outcome::Lost;
     }
 
@@ -204,7 +240,8 @@ impl Exchange {
     /// A loss that an operator caused by cutting is no news to the operator.
     fn report_loss(&self, reason: &str) {
         if !self.client.is_cut() {
-            self.service.losses().report(self.service.name().as_str(), reason);
+            let addr = self.pass.as_ref().map(Pass::addr);
+            self.service.losses().report(self.service.name().as_str(), reason, addr);
         }
     }
 
@@ -216,6 +253,7 @@ impl Exchange {
             outcome => outcome,
         };
         self.outcome = Outcome::Ended;
+        self.client.progress().wait_for(Awaited::Next);
         let failed = self.failed || matches!(outcome, Outcome::Lost);
         let took = now.saturating_duration_since(self.began);
         if let Some(pass) = &self.pass {

@@ -86,6 +86,15 @@ pub(crate) fn trailers(trailers: &mut HeaderMap) {
     }
 }
 
+/// Does a client say that it will send no further request (RFC 9112 9.3)?
+pub(crate) fn is_last(headers: &HeaderMap, version: Version) -> bool {
+    let said = |wanted: &[u8]| {
+        let mut said = headers.get_all(CONNECTION).iter().flat_map(options);
+        said.any(|option| option.eq_ignore_ascii_case(wanted))
+    };
+    said(b"close") || version == Version::HTTP_10 && !said(b"keep-alive")
+}
+
 /// Says that the connection ends with this answer.
 pub(crate) fn close(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, CLOSE);
@@ -146,15 +155,32 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    remove_named(headers);
-    headers.remove(KEEP_ALIVE);
-    headers.remove(PROXY_CONNECTION);
-    headers.remove(TE);
-    headers.remove(UPGRADE);
+    static OTHERS: [HeaderName; 4] = [KEEP_ALIVE, PROXY_CONNECTION, TE, UPGRADE];
+    // Many messages have none of them, and to compare names costs less than to look for each.
+    let (mut connection, mut other) = (false, false);
+    for name in headers.keys() {
+        connection |= *name == CONNECTION;
+        other |= OTHERS.contains(name);
+    }
+    if connection {
+        remove_named(headers);
+    }
+    if other {
+        for name in &OTHERS {
+            headers.remove(name);
+        }
+    }
 }
 
 /// Removes Connection and what it names.
 fn remove_named(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(CONNECTION).iter();
+    if let (Some(only), None) = (values.next(), values.next())
+        && (only == "keep-alive" || only == "close")
+    {
+        headers.remove(CONNECTION);
+        return;
+    }
     let Entry::Occupied(connection) = headers.entry(CONNECTION) else {
         return;
     };

@@ -5,7 +5,7 @@
 //! tell two stories, because a proxy that writes one of them passes the other on as its own client
 //! sent it; so one of them is believed, and the other one kept only where it agrees.
 //!
-//! Nothing of it decides where a request goes.
+//! Nothing of it decides which service a request is for.
 
 mod elements;
 #[cfg(test)]
@@ -57,6 +57,23 @@ pub(crate) fn tell(headers: &mut HeaderMap, peer: &Peer<'_>, trust: &Trust) -> O
     }
     replace(headers, peer, trust);
     None
+}
+
+/// The host that the client asked for, without its port, after [`tell`]: a proxy in front may have
+/// asked us for another one.
+pub(crate) fn host(headers: &HeaderMap) -> Option<&[u8]> {
+    target::host_of(first(headers.get(X_FORWARDED_HOST)?))
+}
+
+/// How the client itself came in, after [`tell`].
+pub(crate) fn scheme(headers: &HeaderMap) -> &'static str {
+    let told = headers.get(X_FORWARDED_PROTO).map(first);
+    if told.is_some_and(|told| told.eq_ignore_ascii_case(b"https")) { "https" } else { "http" }
+}
+
+/// Of a list that proxies in a row have added to: what the one next to the client said.
+fn first(value: &HeaderValue) -> &[u8] {
+    value.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii()
 }
 
 fn replace(headers: &mut HeaderMap, peer: &Peer<'_>, trust: &Trust) {

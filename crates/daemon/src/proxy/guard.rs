@@ -20,7 +20,7 @@ mod head;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -29,7 +29,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use self::framer::{Framer, Step};
-pub(crate) use self::head::{MAX_FIELD_COUNT, is_token};
+pub(crate) use self::head::is_token;
 use super::refusal::Refusal;
 
 /// Stands for a head that was refused. Its answer says `close`, whatever stands here.
@@ -80,6 +80,16 @@ impl<S> Guarded<S> {
 
     pub(crate) fn get_mut(&mut self) -> &mut S {
         &mut self.io
+    }
+
+    /// A head has begun, and is not complete.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// In the middle of a body.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.framer.is_inside()
     }
 
     /// The socket, and what came out of it beyond the last message.
@@ -190,6 +200,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, pieces)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

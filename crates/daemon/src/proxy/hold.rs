@@ -97,7 +97,8 @@ impl Drop for Place<'_> {
 /// The service is not expected back, too many wait already, or the time is over.
 pub(crate) async fn wait(exchange: &Exchange, tries: &mut Tries) -> Result<Pass, Refusal> {
     let service = exchange.service();
-    let _held = exchange.client().hold();
+    // Nothing is read from it meanwhile: somebody has to look whether it is still there.
+    exchange.client().progress().watch();
     let mut place = None;
     loop {
         // Before the look, not after it: an offer in between must wake us.

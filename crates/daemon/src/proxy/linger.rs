@@ -3,9 +3,11 @@
 //! A socket closed with unread bytes in it is reset, and a reset destroys what the client has not
 //! read yet: the 413 that explains why we stopped reading. So the sending side is closed first,
 //! and what still comes is read and thrown away, for a bounded time and amount (RFC 9112 9.6).
+//!
+//! Here is also where a client that sends or takes nothing for too long meets its end.
 
-use std::future::Future;
-use std::io;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -14,13 +16,18 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::client::{Client, MAX_FIELDS};
+use super::client::Client;
 use super::guard::Guarded;
+use super::progress::Awaited;
+use super::refusal::Refusal;
 
+/// One write of so few bytes is cheaper than a list of pieces for the kernel to go through.
+const SMALL: usize = 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
 
@@ -28,8 +35,19 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(crate) struct Lingering {
     io: TokioIo<Guarded<TcpStream>>,
     client: Arc<Client>,
+    writes: Writes,
     /// The sending side is closed.
     last_words: Option<LastWords>,
+}
+
+/// What is known of how the client is written to.
+enum Writes {
+    /// Not yet.
+    None,
+    /// Once: nothing had to wait.
+    One,
+    /// Small pieces are not to wait until the last one is acknowledged.
+    Undelayed,
 }
 
 struct LastWords {
@@ -38,18 +56,36 @@ struct LastWords {
 }
 
 impl Lingering {
-    pub(crate) fn new(stream: TcpStream, client: Arc<Client>) -> Self {
-        let io = TokioIo::new(Guarded::new(stream, MAX_FIELDS, client.noted().clone()));
-        Self { io, client, last_words: None }
+    /// The headers of a request may take `max_fields` bytes together.
+    pub(crate) fn new(stream: TcpStream, max_fields: usize, client: Arc<Client>) -> Self {
+        let io = TokioIo::new(Guarded::new(stream, max_fields, client.noted().clone()));
+        Self { io, client, writes: Writes::None, last_words: None }
     }
 
     /// The socket, and what came out of it that hyper has not seen.
-    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub(crate) fn into_parts(mut self) -> (TcpStream, BytesMut) {
+        self.do_not_delay();
         self.io.into_inner().into_parts()
     }
 }
 
 impl Lingering {
+    /// Ready when there is something to read, if only the end.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let guarded = self.io.inner();
+        if guarded.has_begun() {
+            return Poll::Ready(());
+        }
+        // What is wrong with it, reading will say.
+        guarded.get_ref().poll_read_ready(cx).map(drop)
+    }
+
+    /// All that was read has been passed on, and is whole requests.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        let guarded = self.io.inner();
+        self.last_words.is_none() && !guarded.has_begun() && !guarded.is_inside()
+    }
+
     /// An error if the client has reset the connection; otherwise its task is woken when it does.
     ///
     /// hyper reads nothing while an answer is awaited, and a client that merely closed its sending
@@ -60,6 +96,57 @@ impl Lingering {
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
         }
+    }
+}
+
+impl Lingering {
+    /// Nothing came: fine, or too late?
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.client.progress().overdue() {
+            // It asked for nothing, so there is nothing to answer.
+            Some(Awaited::First | Awaited::Next) => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Some(Awaited::Head) => {
+                let page = Refusal::head_timeout().into_bytes();
+                self.client.proxy().reject();
+                // Whoever has no room for these few bytes does not read at all.
+                let _ = Pin::new(&mut self.io).poll_write(cx, &page);
+                self.poll_farewell(cx)
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(self).poll_shutdown(cx))?;
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// To be called before each write. A client that is written to once is spared a call to the kernel.
+    fn prepare_to_write(&mut self) {
+        match self.writes {
+            Writes::None => self.writes = Writes::One,
+            Writes::One => self.do_not_delay(),
+            Writes::Undelayed => {}
+        }
+    }
+
+    fn do_not_delay(&mut self) {
+        // If it cannot be set, the connection is broken, and reading will say so.
+        let _ = self.io.inner().get_ref().set_nodelay(true);
+        self.writes = Writes::Undelayed;
+    }
+
+    /// Nothing was taken: fine, or for too long?
+    fn poll_stuck(&mut self) -> Poll<io::Result<usize>> {
+        self.client.progress().blocked();
+        if self.client.progress().overdue() != Some(Awaited::Room) {
+            return Poll::Pending;
+        }
+        // What the kernel holds for it goes too. If that fails, the connection is gone already.
+        let _ = SockRef::from(self.io.inner().get_ref()).set_linger(Some(Duration::ZERO));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -87,13 +174,44 @@ impl LastWords {
     }
 }
 
+/// Puts pieces together if all of them fit, and says how long they are.
+fn join(pieces: &[IoSlice<'_>], whole: &mut [u8]) -> Option<usize> {
+    let mut length = 0;
+    for piece in pieces {
+        let end = length + piece.len();
+        whole.get_mut(length..end)?.copy_from_slice(piece);
+        length = end;
+    }
+    Some(length)
+}
+
+/// Listens to a client that was told to go, until it has gone or for a bounded time.
+pub(crate) async fn listen(mut stream: TcpStream) {
+    let mut last_words = LastWords::new();
+    poll_fn(|cx| last_words.poll_listen(&mut stream, cx)).await;
+}
+
 impl Read for Lingering {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        if self.last_words.is_some() {
+            return self.poll_farewell(cx);
+        }
+        match Pin::new(&mut self.io).poll_read(cx, buffer) {
+            Poll::Pending => {
+                if self.io.inner().has_begun() {
+                    self.client.progress().heard();
+                }
+                self.poll_late(cx)
+            }
+            Poll::Ready(read) => {
+                self.client.progress().heard();
+                Poll::Ready(read)
+            }
+        }
     }
 }
 
@@ -103,13 +221,43 @@ impl Write for Lingering {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        self.prepare_to_write();
+        match Pin::new(&mut self.io).poll_write(cx, bytes) {
+            Poll::Pending => self.poll_stuck(),
+            Poll::Ready(written) => {
+                self.client.progress().wrote();
+                Poll::Ready(written)
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut small = [0; SMALL];
+        if let Some(length) = join(pieces, &mut small) {
+            return self.poll_write(cx, &small[..length]);
+        }
+        self.prepare_to_write();
+        match Pin::new(&mut self.io).poll_write_vectored(cx, pieces) {
+            Poll::Pending => self.poll_stuck(),
+            Poll::Ready(written) => {
+                self.client.progress().wrote();
+                Poll::Ready(written)
+            }
+        }
     }
 
     /// hyper flushes after each look at the service, also when there is nothing to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-        if self.client.is_held() {
+        if self.client.progress().is_watched() {
             self.look_for_reset(cx)?;
         }
         Poll::Ready(Ok(()))
@@ -117,10 +265,30 @@ impl Write for Lingering {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.client.has_finished() && this.is_between_messages() {
+            // It sends nothing more that could be lost: closing the socket does the rest.
+            return Poll::Ready(Ok(()));
+        }
         if this.last_words.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
         }
         let last_words = this.last_words.get_or_insert_with(LastWords::new);
         last_words.poll_listen(this.io.inner_mut().get_mut(), cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_put_together_in_order_if_all_of_them_fit() {
+        let mut whole = [0; 8];
+        let pieces = [b"head" as &[u8], b"", b"body"].map(IoSlice::new);
+        assert_eq!(join(&pieces, &mut whole), Some(8));
+        assert_eq!(&whole, b"headbody");
+        let pieces = [b"head" as &[u8], b"body!"].map(IoSlice::new);
+        assert_eq!(join(&pieces, &mut whole), None);
+        assert_eq!(join(&[], &mut whole), Some(0));
     }
 }

@@ -20,20 +20,18 @@ use tokio::task::coop::unconstrained;
 
 use super::stream::Stream;
 use super::upload::Upload;
-use super::wire::{Suspicion, Wire};
+use super::wire::{Watch, Wire};
 use crate::config::InstanceAddr;
-
-/// A connection on the same machine is there in microseconds, or refused. What takes longer is a
-/// listen queue that overflows: the kernel drops the SYN and sends it again after one second.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// Of an answer. No RFC gives a number, but what is not bounded is a way to exhaust us.
 const MAX_HEAD: usize = 64 * 1024;
+/// What is read at once, and what may wait in memory for a slow instance.
+const MAX_BUFFER: usize = 64 * 1024;
 
 static CLIENT: LazyLock<Builder> = LazyLock::new(|| {
     let mut builder = Builder::new();
     // One write of head and body together is cheaper than a vector of two for small messages.
-    builder.writev(false).max_header_size(MAX_HEAD);
+    builder.writev(false).max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
     builder
 });
 
@@ -45,7 +43,7 @@ struct Ends {
     sender: SendRequest<Upload>,
     /// None: hung up.
     connection: Option<Connection<Wire, Upload>>,
-    suspicion: Suspicion,
+    watch: Watch,
     /// It has carried a request before.
     is_kept: bool,
     /// Its last answer had no body, whatever its head said. An instance that sent one all the same
@@ -56,20 +54,20 @@ struct Ends {
 }
 
 impl Link {
-    /// Connects to an instance.
-    pub(crate) async fn connect(addr: &InstanceAddr) -> io::Result<Self> {
+    /// Connects to an instance, within this time.
+    pub(crate) async fn connect(addr: &InstanceAddr, limit: Duration) -> io::Result<Self> {
         let connecting = Stream::connect(addr);
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+        let stream = tokio::time::timeout(limit, connecting)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        let suspicion = Suspicion::default();
-        let wire = Wire::new(stream, suspicion.clone());
+        let watch = Watch::new();
+        let wire = Wire::new(stream, watch.clone());
         let (sender, connection) = CLIENT.handshake(wire).await.map_err(io::Error::other)?;
         let connection = Some(connection);
         Ok(Self(Box::new(Ends {
             sender,
             connection,
-            suspicion,
+            watch,
             is_kept: false,
             was_bodiless: false,
             over: false,
@@ -79,7 +77,7 @@ impl Link {
     /// Has [`send`](Self::send) make sure that the instance has neither closed nor sent anything
     /// since its last answer, at the price of one more call to the kernel.
     pub(crate) fn suspect(&self) {
-        self.0.suspicion.raise();
+        self.0.watch.suspect();
     }
 
     /// What may still come after its last answer is no answer to the next request.
@@ -101,6 +99,7 @@ impl Link {
         request: Request<Upload>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Upload>>> {
         let is_head = request.method() == Method::HEAD;
+        self.0.watch.await_head();
         // The answer comes out of a channel that only our own polling of the connection fills. So
         // it is asked right after that, and with a waker that does nothing: a real one would wake
         // this very task, once per request, for something it is about to see anyway. The channel
@@ -121,6 +120,7 @@ impl Link {
             answer.as_mut().poll(&mut deaf)
         })
         .await;
+        ends.watch.head_has_come();
         if let Ok(answer) = &answered {
             ends.is_kept = true;
             ends.was_bodiless = is_head
@@ -143,6 +143,12 @@ impl Link {
             self.0.connection = None;
         }
         self.0.over
+    }
+
+    /// Closes the connection; its body ends with an error.
+    pub(crate) fn hang_up(&mut self) {
+        self.0.connection = None;
+        self.0.over = true;
     }
 
     /// The answer was read to its end: may another request follow?

@@ -9,12 +9,14 @@
 //! the last byte), [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what
 //! makes "no request lost" true), [`health`] (which run is left out for a while), [`guard`] (what of
 //! a client's bytes is let in), [`client`], [`listen`] and [`doors`] (connections from clients),
-//! [`access`] (what is told of a request).
+//! [`progress`] and [`sweep`] (what ends those who wait for too long), [`access`] (what is told of
+//! a request).
 
 mod access;
 mod body;
 mod client;
 mod doors;
+mod edge;
 mod endpoint;
 mod exchange;
 mod expect;
@@ -29,7 +31,11 @@ mod linger;
 mod link;
 mod listen;
 mod losses;
+mod origins;
+mod places;
 mod pool;
+mod prefix;
+mod progress;
 mod proxy_protocol;
 mod refusal;
 mod request;
@@ -38,13 +44,16 @@ mod route;
 mod service;
 mod slots;
 mod standing;
+mod sticky;
 mod stream;
+mod sweep;
 mod target;
 #[cfg(test)]
 mod tests;
 mod traffic;
 mod tries;
 mod tunnel;
+mod turn_away;
 mod upgrade;
 mod upload;
 mod visit;
@@ -52,14 +61,12 @@ mod websocket;
 mod wire;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
-use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -70,13 +77,16 @@ pub use self::endpoint::{Endpoint, Fitness, Inside, Launched};
 pub use self::gate::Epoch;
 #[cfg(test)]
 pub(crate) use self::ledger::Outcome;
+use self::origins::{Origin, Origins, TooMany};
+use self::places::Places;
 pub use self::refusal::Refusal;
 pub use self::route::RouteTable;
 pub use self::service::{Choice, ServiceProxy, WhenNone};
 pub use self::standing::Standing;
 pub(crate) use self::stream::Stream;
 pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};
-use crate::config::Trust;
+pub use self::turn_away::LEAVING;
+use crate::config::{ClientLimits, Trust};
 
 /// Serves every listener of a daemon from one route table.
 pub struct Proxy {
@@ -84,6 +94,7 @@ pub struct Proxy {
     doors: Doors,
     rejected: AtomicU64,
     trust: ArcSwap<Trust>,
+    limits: ArcSwap<ClientLimits>,
     standing: standing::Announced,
     accesses: Arc<Accesses>,
     /// Where clients come in.
@@ -92,19 +103,19 @@ pub struct Proxy {
     tasks: TaskTracker,
     end_of_tunnels: CancellationToken,
     /// For clients. What is left of the descriptors belongs to instances and to the operator.
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
+    /// For those who are turned away, while they read why.
+    leaving: Arc<Places>,
+    origins: Arc<Origins>,
     sweeping: Once,
 }
 
-/// How often idle connections to instances are looked over. What is too old in between is found
-/// when it would be used.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
-
 impl Proxy {
     /// A proxy with these routes, no listener, and places for so many clients at once; who comes
-    /// then waits until one leaves.
-    pub fn new(table: RouteTable, clients: usize) -> Arc<Self> {
+    /// then and finds none for a moment is turned away.
+    pub fn new(table: RouteTable, places: usize, limits: &ClientLimits) -> Arc<Self> {
         Arc::new(Self {
+            limits: ArcSwap::from_pointee(limits.clone()),
             table: ArcSwap::from_pointee(table),
             doors: Doors::new(),
             rejected: AtomicU64::new(0),
@@ -114,7 +125,9 @@ impl Proxy {
             entrances: Mutex::default(),
             tasks: TaskTracker::new(),
             end_of_tunnels: CancellationToken::new(),
-            places: Arc::new(Semaphore::new(clients.clamp(1, Semaphore::MAX_PERMITS))),
+            places: Places::new(places),
+            leaving: Places::new(LEAVING),
+            origins: Origins::new(limits.max_connections_per_client),
             sweeping: Once::new(),
         })
     }
@@ -132,6 +145,13 @@ impl Proxy {
         self.trust.store(Arc::new(trust));
     }
 
+    /// Other limits, for clients that come from now on and requests that begin; and so many places.
+    pub fn limit(&self, places: usize, limits: &ClientLimits) {
+        self.places.resize(places);
+        self.origins.limit(limits.max_connections_per_client);
+        self.limits.store(Arc::new(limits.clone()));
+    }
+
     /// Serves clients of `listener` by the routes of `listen`, the address as configured, until
     /// [`leave`](Self::leave) or [`close_doors`](Self::close_doors). To be called in a tokio runtime.
     pub fn serve(self: &Arc<Self>, listen: SocketAddr, listener: TcpListener) {
@@ -140,7 +160,7 @@ impl Proxy {
         self.entrances().insert(listen, (Arc::clone(&entrance), closing.clone()));
         self.tasks.spawn(listen::accept(Arc::clone(self), entrance, listener, closing));
         self.sweeping.call_once(|| {
-            tokio::spawn(sweep(Arc::downgrade(self)));
+            tokio::spawn(sweep::rounds(Arc::downgrade(self)));
         });
     }
 
@@ -228,26 +248,28 @@ impl Proxy {
         &self.end_of_tunnels
     }
 
-    fn places(&self) -> &Arc<Semaphore> {
+    fn places(&self) -> &Arc<Places> {
         &self.places
+    }
+
+    fn leaving(&self) -> &Arc<Places> {
+        &self.leaving
+    }
+
+    /// Counts one more connection of the client at `addr`. A trusted proxy has any number: it comes
+    /// for many clients.
+    fn origin(&self, addr: IpAddr) -> Result<Option<Origin>, TooMany> {
+        if self.trusted().includes(addr.to_canonical()) {
+            return Ok(None);
+        }
+        self.origins.enter(addr)
+    }
+
+    fn limits(&self) -> arc_swap::Guard<Arc<ClientLimits>> {
+        self.limits.load()
     }
 
     fn reject(&self) {
         self.rejected.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Closes connections to instances that nobody used for a while, as long as the proxy lives.
-async fn sweep(proxy: std::sync::Weak<Proxy>) {
-    let mut tick = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        tick.tick().await;
-        let Some(proxy) = proxy.upgrade() else {
-            return;
-        };
-        let now = Instant::now();
-        for service in proxy.table().services() {
-            service.sweep(now);
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! connection to a process that is gone. The lock is taken twice a request, for a few
 //! instructions, and is shared by nobody but the requests of this run.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,8 +40,8 @@ impl Pool {
         Self { state: Mutex::new(state) }
     }
 
-    /// Notes who is inside, and gives it the connection used last if that was not longer ago than
-    /// `oldest`; none: it wants none.
+    /// Notes who is inside, and gives it the connection used last among those that have been idle for
+    /// a time within `ages`; none: it wants none.
     ///
     /// The newest first: the others grow old together and are closed together, and the newest is
     /// the least likely to be closed by the application at this moment.
@@ -48,16 +49,16 @@ impl Pool {
         &self,
         visit: Visit,
         now: Instant,
-        oldest: Option<Duration>,
+        ages: Option<RangeInclusive<Duration>>,
     ) -> (Seat, Option<Link>) {
         let mut state = self.lock();
         if state.cut {
             visit.cut();
         }
         let seat = Seat(state.visits.insert(visit));
-        let newest = oldest.and_then(|oldest| {
-            let young = |idle: &mut Idle| now.saturating_duration_since(idle.since) <= oldest;
-            state.idle.pop_if(young)
+        let newest = ages.and_then(|ages| {
+            let times = state.idle.iter().map(|idle| now.saturating_duration_since(idle.since));
+            newest(times, &ages).map(|place| state.idle.remove(place))
         });
         (seat, newest.map(|idle| idle.link))
     }
@@ -146,5 +147,30 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing under this lock can panic half-way; a panic elsewhere must not end the service.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The last of `times`, which fall, that is within `ages`.
+fn newest(
+    times: impl DoubleEndedIterator<Item = Duration> + ExactSizeIterator,
+    ages: &RangeInclusive<Duration>,
+) -> Option<usize> {
+    let (place, time) = times.enumerate().rev().find(|(_, time)| time >= ages.start())?;
+    (time <= *ages.end()).then_some(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_connection_used_last_that_has_been_idle_for_long_enough_is_taken() {
+        let ms = Duration::from_millis;
+        let times = [90, 40, 7, 3, 0].map(ms);
+        let newest = |from, to| newest(times.into_iter(), &(ms(from)..=ms(to)));
+        assert_eq!(newest(0, 1000), Some(4));
+        assert_eq!(newest(5, 100), Some(2));
+        assert_eq!(newest(8, 30), None, "those that are old enough are too old");
+        assert_eq!(newest(100, 1000), None);
     }
 }

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use memchr::memchr;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit as Place;
 use tokio::time::{sleep, timeout};
 
 use self::header::Step;
 use super::Proxy;
-use super::client::{self, Client, Entrance, HEAD_TIMEOUT, LAST_REQUEST};
+use super::client::{self, Admission, Client, Entrance, LAST_REQUEST};
 use super::refusal::Refusal;
+use super::turn_away::{Reason, turn_away};
 
 /// Why nobody was introduced.
 enum Failure {
@@ -34,14 +34,17 @@ pub(crate) async fn serve(
     entrance: Arc<Entrance>,
     mut stream: TcpStream,
     peer: SocketAddr,
-    place: Option<Place>,
+    admission: Admission,
 ) {
     let (addr, refusal) = match introduced(&proxy, &mut stream, peer).await {
         Ok(addr) => (addr.unwrap_or(peer), None),
         Err(Failure::Refused(refusal)) => (peer, Some(refusal)),
         Err(Failure::Gone) => return,
     };
-    let client = Client::new(proxy, entrance, addr, place);
+    let Ok(origin) = proxy.origin(addr.ip()) else {
+        return turn_away(&proxy, stream, Reason::TooManyOfOne);
+    };
+    let client = Client::new(proxy, entrance, addr, admission.of(origin));
     if let Some(refusal) = refusal {
         client.noted().set(refusal);
     }
@@ -58,12 +61,13 @@ async fn introduced(
         let reason = "only trusted proxies may connect here, by the PROXY protocol";
         return Err(Failure::Refused(Refusal::forbidden(reason)));
     }
+    let header_timeout = proxy.limits().header_timeout;
     let closing = async {
         proxy.doors().closing().await;
         sleep(LAST_REQUEST).await;
     };
     tokio::select! {
-        read = timeout(HEAD_TIMEOUT, read(stream)) => read.unwrap_or(Err(Failure::Gone)),
+        read = timeout(header_timeout, read(stream)) => read.unwrap_or(Err(Failure::Gone)),
         () = closing => Err(Failure::Gone),
     }
 }

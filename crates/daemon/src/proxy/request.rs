@@ -10,20 +10,24 @@ use std::task::Poll;
 use std::time::Instant;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use smoothserve_protocol::id::Slot;
 
 use super::access::Access;
 use super::body::{Download, GuardedBody};
 use super::client::Client;
+use super::edge::{InPlace, Treatment};
 use super::endpoint::{Age, Pass};
 use super::exchange::{Asker, Exchange};
 use super::expect::{self, Asked};
 use super::link::Link;
+use super::progress::Awaited;
 use super::refusal::Refusal;
 use super::service::{ServiceProxy, WhenNone};
 use super::tries::{Head, Tries};
-use super::upload::{Upload, Uploading};
+use super::upload::{Fault, Upload, Uploading};
 use super::visit::RequestLine;
 use super::{forward, forwarded, hold, request_id, target, upgrade};
 use crate::config::Trust;
@@ -53,7 +57,10 @@ pub(crate) async fn answer(
             Err(refusal)
         }
     };
-    let mut response = answered.unwrap_or_else(Refusal::into_response);
+    let mut response = answered.unwrap_or_else(|refusal| {
+        client.progress().wait_for(Awaited::Next);
+        refusal.into_response()
+    });
     let stays_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
     if stays_http && client.is_leaving() {
         forward::close(response.headers_mut());
@@ -67,6 +74,8 @@ pub(crate) async fn answer(
 /// A request that may go to an instance of `service`.
 struct Prepared {
     service: Arc<ServiceProxy>,
+    /// What its service has changed on the way.
+    treatment: Option<Box<Treatment>>,
     request: Request<Upload>,
     uploading: Uploading,
     asked: Asked,
@@ -78,15 +87,15 @@ struct Prepared {
 
 /// How a request failed that was admitted.
 enum Failure {
-    /// The client broke off its own request; nobody reads the answer.
-    BrokenOff,
+    /// By the client, in the middle of its body.
+    Aborted(Fault),
     /// By an instance, or for want of one.
     Lost(Refusal),
 }
 
 /// Everything that depends on the request alone; none if it is a question to us.
 fn prepare(
-    client: &Client,
+    client: &Arc<Client>,
     request: Request<Incoming>,
     trust: &Trust,
     id: Option<&HeaderValue>,
@@ -97,21 +106,33 @@ fn prepare(
     let (mut head, body) = request.into_parts();
     target::check(&mut head)?;
     let Some(service) = route(client, &head)? else { return Ok(None) };
+    let length = forward::content_length(&head.headers);
+    let most = if body.is_end_stream() { None } else { service.config().requests.max_body_size };
+    if let (Some(length), Some(most)) = (length, most)
+        && length > most
+    {
+        return Err(Refusal::body_too_large(most));
+    }
     let (asked, expectation) = expect::read(&mut head, &body)?;
     let upgrade = upgrade::wanted(&mut head, &body);
-    let length = forward::content_length(&head.headers);
+    if forward::is_last(&head.headers, head.version) {
+        client.finish();
+    }
     edit(&mut head, upgrade.as_ref().map(|(protocol, _)| protocol));
     let behind = forwarded::tell(&mut head.headers, &client.peer(), trust);
     head.headers.entry(header::HOST).or_insert(NO_HOST);
     if let Some(id) = id {
         request_id::tell(&mut head.headers, id);
     }
+    let is_trusted = || trust.includes(client.peer().addr);
+    let treatment = service.edge().map(|edge| Treatment::begin(edge, &mut head, is_trusted()));
+    let wish = treatment.as_ref().and_then(|treatment| treatment.wish());
     let asker = Asker { behind, id: id.cloned() };
-    let uploading = Uploading::new(body, expectation);
-    let tries = Tries::new(&head.method, length, &uploading);
+    let uploading = Uploading::new(body, client, expectation, most);
+    let tries = Tries::new(&head.method, length, &uploading, wish);
     let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
-    Ok(Some(Prepared { service, request, uploading, asked, tries, asker, upgrade }))
+    Ok(Some(Prepared { service, treatment, request, uploading, asked, tries, asker, upgrade }))
 }
 
 fn route(
@@ -144,10 +165,22 @@ impl Prepared {
         began: Instant,
         note: Option<Box<Access>>,
     ) -> Result<Response<Download>, Refusal> {
-        let Self { service, request, uploading, asked, mut tries, asker, upgrade } = self;
-        let first = match admit(&service, began) {
+        let Self { service, mut treatment, request, uploading, asked, mut tries, asker, upgrade } =
+            self;
+        let edge = treatment.as_ref().map(|treatment| Arc::clone(&treatment.edge));
+        let admitted = match treatment.as_mut().and_then(|it| it.answer(service.name())) {
+            Some(InPlace::Redirect(answer)) => {
+                let exchange = Exchange::begin(service, Arc::clone(client), asker, began, note);
+                return Err(exchange.answered_by_us(answer.on_behalf_of(edge)));
+            }
+            Some(InPlace::Refusal(refusal)) => Err(refusal),
+            None => admit(&service, &tries, began),
+        };
+        let first = match admitted {
             Ok(first) => first,
             Err(refusal) => {
+                service.counts().refused();
+                let refusal = refusal.on_behalf_of(edge);
                 let accesses = client.proxy().accesses();
                 accesses.turned_away(note, "refused", Some(&service), &refusal);
                 return Err(refusal);
@@ -158,17 +191,25 @@ impl Prepared {
         let sent = send(request, &body, &mut exchange, &mut tries, first).await;
         let (answer, link) = match sent {
             Ok(answered) => answered,
-            Err(Failure::Lost(refusal)) => return Err(exchange.lose(refusal)),
-            Err(Failure::BrokenOff) => return Err(broken_off(client)),
+            Err(Failure::Lost(refusal)) => return Err(exchange.lose(refusal.on_behalf_of(edge))),
+            // Dropped, the exchange counts as aborted by its client.
+            Err(Failure::Aborted(fault)) => {
+                let noted = client.noted().get().cloned();
+                return Err(noted.unwrap_or_else(|| fault.refusal()).on_behalf_of(edge));
+            }
         };
         if let Err(refusal) = check_answer(&answer, upgrade.is_some()) {
-            return Err(exchange.lose(refusal));
+            return Err(exchange.lose(refusal.on_behalf_of(edge)));
         }
         exchange.answered(answer.status());
+        let slot = exchange.slot();
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(client_side)) = (answer.status(), upgrade) {
-            return Ok(upgrade::switch(answer, link, exchange, client_side));
+            let mut response = upgrade::switch(answer, link, exchange, client_side);
+            finish(&mut response, treatment.as_deref(), slot);
+            return Ok(response);
         }
-        let mut response = pass_on(answer, link, exchange).await;
+        let mut response = pass_on(answer, link, exchange, uploading).await;
+        finish(&mut response, treatment.as_deref(), slot);
         if asked.in_vain() {
             forward::close(response.headers_mut());
         }
@@ -176,20 +217,20 @@ impl Prepared {
     }
 }
 
-/// What is said, if anybody listens, to a client whose body broke off.
-fn broken_off(client: &Client) -> Refusal {
-    let noted = client.noted().get().cloned();
-    noted.unwrap_or_else(|| Refusal::malformed("the body is incomplete"))
+/// Changes in an instance's answer what its service has changed.
+fn finish(response: &mut Response<Download>, treatment: Option<&Treatment>, slot: Option<Slot>) {
+    if let Some(treatment) = treatment {
+        treatment.finish(response.headers_mut(), slot);
+    }
 }
 
 /// Takes a request in, if possible with the pass of a run.
-fn admit(service: &ServiceProxy, now: Instant) -> Result<Option<Pass>, Refusal> {
-    if let Some(pass) = service.enter(&[], now) {
+fn admit(service: &ServiceProxy, tries: &Tries, now: Instant) -> Result<Option<Pass>, Refusal> {
+    if let Some(pass) = tries.enter(service, now) {
         return Ok(Some(pass));
     }
     match service.when_none() {
         WhenNone::Stopped(reason) => {
-            service.counts().refused();
             let name = service.name();
             Err(Refusal::unavailable(format!("service {name} is stopped: {reason}")))
         }
@@ -238,14 +279,19 @@ async fn send(
         };
         let head = tries.is_repeatable().then(|| Head::copy(&request));
         body.asked.listen(&mut request);
-        let mut error = match link.send(request).await {
-            Ok(answer) => return Ok((answer, link)),
-            Err(error) => error,
+        let mut error = match exchange.ask(&mut link, request).await {
+            Some(Ok(answer)) => return Ok((answer, link)),
+            Some(Err(error)) => error,
+            None => {
+                exchange.failed_there("it gave no answer in time");
+                let reason = format!("{run} gave no answer in time");
+                return Err(Failure::Lost(Refusal::gateway_timeout(reason)));
+            }
         };
         let was_kept = link.is_kept();
         drop(link);
-        if body.uploading.is_broken() {
-            return Err(Failure::BrokenOff);
+        if let Some(fault) = body.uploading.fault() {
+            return Err(Failure::Aborted(fault));
         }
         // A connection that was kept may be closed at any time, which says nothing of the run.
         if !was_kept || error.error().is_parse() {
@@ -284,7 +330,12 @@ fn check_answer(answer: &Response<Incoming>, switches: bool) -> Result<(), Refus
 }
 
 /// The answer as the client gets it, with a body that carries the exchange to its last byte.
-async fn pass_on(answer: Response<Incoming>, link: Link, exchange: Exchange) -> Response<Download> {
+async fn pass_on(
+    answer: Response<Incoming>,
+    link: Link,
+    exchange: Exchange,
+    uploading: Uploading,
+) -> Response<Download> {
     let (mut head, incoming) = answer.into_parts();
     let claimed = match head.status {
         StatusCode::NOT_MODIFIED => forward::content_length(&head.headers),
@@ -294,7 +345,7 @@ async fn pass_on(answer: Response<Incoming>, link: Link, exchange: Exchange) -> 
     forward::via(&mut head.headers, head.version);
     // hyper answers a client of HTTP/1.0 in HTTP/1.0, whatever stands here.
     head.version = Version::HTTP_11;
-    let mut body = GuardedBody::new(incoming, link, exchange);
+    let mut body = GuardedBody::new(incoming, link, exchange, uploading);
     poll_fn(|cx| {
         body.finish_if_empty(cx);
         Poll::Ready(())

@@ -139,11 +139,17 @@ impl Paths {
     }
 }
 
+fn is_below(path: &str, prefix: &str) -> bool {
+    prefix.is_empty() || below(path, prefix).is_some()
+}
+
+/// What follows `prefix` in `path`, if the prefix ends where a segment does.
+///
 /// `/admin` leads to `/admin` and `/admin/x`, but not to `/administrator`. The raw path decides:
 /// an instance that decodes `%61` sees what the client sent, and so do we.
-fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        || prefix.is_empty()
+pub(super) fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(prefix)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
 /// A copy in lower case, without the dot that may end a full name.

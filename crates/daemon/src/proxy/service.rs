@@ -5,26 +5,30 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use smoothserve_protocol::id::{RunId, ServiceName};
+use smoothserve_protocol::id::{RunId, ServiceName, Slot};
 use smoothserve_protocol::snapshot::Ledger;
 
+use super::edge::CurrentEdge;
 use super::endpoint::{Endpoint, Pass};
 use super::hold::WaitingRoom;
 use super::ledger::Counts;
 use super::losses::Losses;
+use super::progress::Patience;
 use super::traffic::ServiceTraffic;
-use crate::config::ServiceConfig;
+use crate::config::{Edge, ServiceConfig};
 
 /// The proxy's side of a service. It lives as long as the service, whatever its runs do.
 pub struct ServiceProxy {
     name: ServiceName,
     config: ArcSwap<ServiceConfig>,
+    edge: CurrentEdge,
     choice: ArcSwap<Choice>,
     /// Where the search for the least busy one begins, so that ties are taken in turn.
     turn: AtomicUsize,
     counts: Counts,
     traffic: ServiceTraffic,
     waiting: WaitingRoom,
+    patience: Patience,
     losses: Losses,
 }
 
@@ -53,7 +57,9 @@ impl ServiceProxy {
         let when_none = WhenNone::Stopped("it has not been started".into());
         Arc::new(Self {
             waiting: WaitingRoom::new(config.limits.hold_max),
+            patience: Patience::new(&config.requests),
             name: config.name.clone(),
+            edge: CurrentEdge::new(config.edge.clone()),
             config: ArcSwap::new(config),
             choice: ArcSwap::from_pointee(Choice { endpoints: Vec::new(), when_none }),
             turn: AtomicUsize::new(0),
@@ -110,12 +116,19 @@ impl ServiceProxy {
         if config.limits.max_fails == 0 {
             self.choice.load().endpoints.iter().for_each(|endpoint| endpoint.answered());
         }
+        self.patience.set(&config.requests);
+        self.edge.replace(config.edge.clone());
         self.config.store(config);
     }
 
     /// As it is now.
     pub fn config(&self) -> Arc<ServiceConfig> {
         self.config.load_full()
+    }
+
+    /// What is changed in its requests and answers; none: nothing.
+    pub(crate) fn edge(&self) -> Option<Arc<Edge>> {
+        self.edge.get()
     }
 
     pub(crate) fn name(&self) -> &ServiceName {
@@ -130,6 +143,11 @@ impl ServiceProxy {
         &self.losses
     }
 
+    /// How long its requests may wait for what.
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
     pub(crate) fn waiting(&self) -> &WaitingRoom {
         &self.waiting
     }
@@ -138,16 +156,20 @@ impl ServiceProxy {
         self.choice.load().when_none.clone()
     }
 
-    /// Enters the least busy of the open runs that are not among `tried`; ties take turns.
-    /// Those that failed too often are left out, unless there is no other.
-    pub(crate) fn enter(&self, tried: &[RunId], now: Instant) -> Option<Pass> {
+    /// Enters the run of the slot that the client wishes for, or else the least busy of the open
+    /// runs; none of those among `tried`. Ties take turns. Those that failed too often are left out,
+    /// unless there is no other.
+    pub(crate) fn enter(&self, tried: &[RunId], wish: Option<Slot>, now: Instant) -> Option<Pass> {
         let choice = self.choice.load();
         let endpoints = &choice.endpoints[..];
+        let pause = || self.config.load().limits.fail_timeout;
+        if let Some(pass) = wish.and_then(|slot| enter_slot(endpoints, tried, slot, now, pause)) {
+            return Some(pass);
+        }
         if let [only] = endpoints {
             return if tried.contains(&only.run()) { None } else { only.enter() };
         }
         let is_new = |endpoint: &Endpoint| !tried.contains(&endpoint.run());
-        let pause = || self.config.load().limits.fail_timeout;
         // Entering fails only if the gate closed since it was looked at, or if somebody else tries
         // one that was left out, so each round has one candidate less.
         let rounds = || 0..endpoints.len();
@@ -190,4 +212,19 @@ impl ServiceProxy {
             endpoint.sweep(now);
         }
     }
+}
+
+/// While a run takes the place of another, both may be open. One that is left out is not wished for:
+/// the request is better off elsewhere.
+fn enter_slot(
+    endpoints: &[Arc<Endpoint>],
+    tried: &[RunId],
+    slot: Slot,
+    now: Instant,
+    pause: impl Fn() -> Duration,
+) -> Option<Pass> {
+    let is_wished = |endpoint: &&Arc<Endpoint>| {
+        endpoint.launched().slot == slot && !tried.contains(&endpoint.run())
+    };
+    endpoints.iter().filter(is_wished).find_map(|one| one.enter_in_turn(now, &pause))
 }

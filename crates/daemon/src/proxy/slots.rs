@@ -39,6 +39,11 @@ impl<T> Slots<T> {
         self.places.get_mut(place)?.as_mut()
     }
 
+    /// How many numbers there have been: all that are in use lie below.
+    pub(crate) fn numbers(&self) -> usize {
+        self.places.len()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.places.iter().flatten()
     }

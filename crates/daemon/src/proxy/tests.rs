@@ -2,11 +2,14 @@
 
 mod address;
 mod answers;
+mod crowd;
 mod drain;
+mod edge;
 mod faults;
 mod framing;
 mod harness;
 mod health;
+mod limits;
 mod plain;
 mod refused;
 mod upgrade;

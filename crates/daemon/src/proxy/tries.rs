@@ -1,7 +1,7 @@
 //! What has been tried for one request, and what may be tried next: the retry rules in one place.
 
 use http::{HeaderMap, Method, Request, Uri, Version};
-use smoothserve_protocol::id::RunId;
+use smoothserve_protocol::id::{RunId, Slot};
 use tokio::time::Instant;
 
 use super::endpoint::{Age, Pass};
@@ -13,6 +13,8 @@ use super::upload::{REPLAY_WINDOW, Upload, Uploading};
 pub(crate) struct Tries {
     /// Sending it twice is the same as sending it once (RFC 9110 9.2.2).
     idempotent: bool,
+    /// Its client would come back to this instance.
+    wish: Option<Slot>,
     /// Its body is known to fit the replay window, so that it can be repeated for sure.
     short: bool,
     /// It was sent to this run, and that failed before the answer began. Once is allowed.
@@ -42,7 +44,12 @@ const MAX_REFUSALS: usize = 3;
 const MAX_RETURNS: usize = 3;
 
 impl Tries {
-    pub(crate) fn new(method: &Method, length: Option<u64>, upload: &Uploading) -> Self {
+    pub(crate) fn new(
+        method: &Method,
+        length: Option<u64>,
+        upload: &Uploading,
+        wish: Option<Slot>,
+    ) -> Self {
         let fits = length.is_some_and(|length| length <= REPLAY_WINDOW as u64);
         let idempotent = method.is_idempotent();
         if !idempotent {
@@ -50,6 +57,7 @@ impl Tries {
         }
         Self {
             idempotent,
+            wish,
             short: fits || upload.is_nothing(),
             failed: None,
             returns: 0,
@@ -82,11 +90,11 @@ impl Tries {
         }
         if let Some(failed) = self.failed {
             let elsewhere: Vec<RunId> = self.refused.iter().copied().chain([failed]).collect();
-            if let Some(pass) = service.enter(&elsewhere, now) {
+            if let Some(pass) = service.enter(&elsewhere, self.wish, now) {
                 return Some(pass);
             }
         }
-        service.enter(&self.refused, now)
+        service.enter(&self.refused, self.wish, now)
     }
 
     /// `run` could not be connected to; nothing was sent.

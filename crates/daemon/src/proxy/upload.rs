@@ -1,8 +1,8 @@
 //! The body of a request on its way to an instance.
 //!
 //! It streams. The first frames are kept besides, up to a bound, so that a request that may be
-//! repeated can be repeated; and it knows whether it was the client that broke off, because then
-//! nobody else is to blame for what follows.
+//! repeated can be repeated; and it knows whether it ended by the client's fault, because then nobody
+//! else is to blame for what follows.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +13,11 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::client::Client;
 use super::expect::Expectation;
 use super::forward;
+use super::progress::Awaited;
+use super::refusal::Refusal;
 
 /// How much of a body is kept for another try.
 pub(crate) const REPLAY_WINDOW: usize = 64 * 1024;
@@ -37,38 +40,74 @@ pub(crate) enum Upload {
 /// Where a body comes from, whichever try reads it.
 pub(crate) struct Source {
     incoming: Incoming,
+    client: Arc<Client>,
     expectation: Option<Expectation>,
+    /// How much more of it may come; none: any amount.
+    allowance: Option<Allowance>,
     kept: Vec<Bytes>,
     kept_bytes: usize,
     /// Everything read so far is in `kept`.
     replayable: bool,
     trailers: Option<HeaderMap>,
     ended: bool,
-    broken: bool,
+    fault: Option<Fault>,
+}
+
+struct Allowance {
+    most: u64,
+    left: u64,
 }
 
 /// The exchange's side of a body.
 pub(crate) struct Uploading(Option<Arc<Mutex<Source>>>);
 
-/// The client broke off in the middle of its request.
-#[derive(Debug, thiserror::Error)]
-#[error("the client broke off its request")]
-pub(crate) struct BrokenOff;
+/// What a client did wrong in the middle of its request, so that nobody got all of it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// It broke off.
+    #[error("the client broke off its request")]
+    BrokenOff,
+    /// It sent nothing for too long.
+    #[error("the client stopped in the middle of its request")]
+    Stopped,
+    /// It sent more than this many bytes.
+    #[error("the client sent more than {0} bytes")]
+    TooLarge(u64),
+}
+
+impl Fault {
+    /// What the client is told, if it is still there.
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Self::BrokenOff => Refusal::malformed("the body is incomplete"),
+            Self::Stopped => Refusal::body_timeout(),
+            Self::TooLarge(most) => Refusal::body_too_large(most),
+        }
+    }
+}
 
 impl Uploading {
-    pub(crate) fn new(incoming: Incoming, expectation: Option<Expectation>) -> Self {
+    /// The body of a request of `client`, of which `most` bytes are taken.
+    pub(crate) fn new(
+        incoming: Incoming,
+        client: &Arc<Client>,
+        expectation: Option<Expectation>,
+        most: Option<u64>,
+    ) -> Self {
         if incoming.is_end_stream() {
             return Self(None);
         }
         Self(Some(Arc::new(Mutex::new(Source {
             incoming,
+            client: Arc::clone(client),
             expectation,
+            allowance: most.map(|most| Allowance { most, left: most }),
             kept: Vec::new(),
             kept_bytes: 0,
             replayable: true,
             trailers: None,
             ended: false,
-            broken: false,
+            fault: None,
         }))))
     }
 
@@ -97,17 +136,17 @@ impl Uploading {
         }
     }
 
-    /// The client broke off.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.0.as_ref().is_some_and(|source| lock(source).broken)
+    /// What the client did wrong, if it did.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.0.as_ref().and_then(|source| lock(source).fault)
     }
 }
 
 impl Source {
-    fn poll_fresh(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_fresh(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if let Some(fault) = self.fault {
+            return Poll::Ready(Some(Err(fault)));
+        }
         if self.ended {
             return Poll::Ready(
                 self.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))),
@@ -117,17 +156,47 @@ impl Source {
             ready!(expectation.poll_go_on(cx));
             self.expectation = None;
         }
-        match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            return self.poll_owed();
+        };
+        self.client.progress().sent_body();
+        match frame {
             None => {
                 self.ended = true;
                 Poll::Ready(None)
             }
-            Some(Err(_)) => {
-                self.broken = true;
-                Poll::Ready(Some(Err(BrokenOff)))
-            }
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(self.keep(frame)))),
+            Some(Err(_)) => self.fail(Fault::BrokenOff),
+            Some(Ok(frame)) => match self.excess(&frame) {
+                Some(fault) => self.fail(fault),
+                None => Poll::Ready(Some(Ok(self.keep(frame)))),
+            },
         }
+    }
+
+    /// Nothing came: fine, or for too long?
+    fn poll_owed(&mut self) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let progress = self.client.progress();
+        progress.owes_body();
+        match progress.overdue() {
+            Some(Awaited::Body) => self.fail(Fault::Stopped),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn excess(&mut self, frame: &Frame<Bytes>) -> Option<Fault> {
+        let (allowance, data) = (self.allowance.as_mut()?, frame.data_ref()?);
+        match allowance.left.checked_sub(data.len() as u64) {
+            Some(left) => {
+                allowance.left = left;
+                None
+            }
+            None => Some(Fault::TooLarge(allowance.most)),
+        }
+    }
+
+    fn fail<T>(&mut self, fault: Fault) -> Poll<Option<Result<T, Fault>>> {
+        self.fault = Some(fault);
+        Poll::Ready(Some(Err(fault)))
     }
 
     fn keep(&mut self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
@@ -156,12 +225,12 @@ impl Source {
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = Fault;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let Self::Streaming { source, position } = self.get_mut() else {
             return Poll::Ready(None);
         };

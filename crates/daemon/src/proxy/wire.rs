@@ -8,8 +8,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
@@ -17,31 +17,66 @@ use socket2::SockRef;
 
 use super::stream::Stream;
 
+/// How many reads the head of an answer may take, and every interim answer before it. hyper skips
+/// those without an end, and an instance that sends nothing else would never be found out.
+const READS_OF_A_HEAD: u64 = 1024;
+
 /// An instance's socket.
 pub(crate) struct Wire {
     io: TokioIo<Stream>,
-    suspicious: Suspicion,
+    watch: Watch,
 }
 
-/// Set by the owner of the link, which cannot reach into hyper; taken by the next read.
-#[derive(Clone, Default)]
-pub(crate) struct Suspicion(Arc<AtomicBool>);
+/// What the owner of the link, which cannot reach into hyper, wants its socket to look out for.
+#[derive(Clone)]
+pub(crate) struct Watch(Arc<Watched>);
 
-impl Suspicion {
-    /// Has the next read ask the kernel whether the peer has closed or sent anything.
-    pub(crate) fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed);
+struct Watched {
+    /// Taken by the next read.
+    suspicious: AtomicBool,
+    /// How many reads there may still be.
+    reads: AtomicU64,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        let (suspicious, reads) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
+        Self(Arc::new(Watched { suspicious, reads }))
     }
 
-    fn take(&self) -> bool {
+    /// Has the next read ask the kernel whether the peer has closed or sent anything.
+    pub(crate) fn suspect(&self) {
+        self.0.suspicious.store(true, Ordering::Relaxed);
+    }
+
+    /// The head of an answer is awaited: it must come within a bounded number of reads.
+    pub(crate) fn await_head(&self) {
+        self.0.reads.store(READS_OF_A_HEAD, Ordering::Relaxed);
+    }
+
+    /// It has come.
+    pub(crate) fn head_has_come(&self) {
+        self.0.reads.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    fn take_suspicion(&self) -> bool {
         // Read first: nearly always it is not set, and reading is the cheaper half.
-        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
+        let suspicious = &self.0.suspicious;
+        suspicious.load(Ordering::Relaxed) && suspicious.swap(false, Ordering::Relaxed)
+    }
+
+    fn count_read(&self) -> io::Result<()> {
+        // One task has the socket and the link: nothing comes between these two.
+        let left = self.0.reads.load(Ordering::Relaxed).checked_sub(1);
+        let left = left.ok_or_else(|| io::Error::other("interim answers without an end"))?;
+        self.0.reads.store(left, Ordering::Relaxed);
+        Ok(())
     }
 }
 
 impl Wire {
-    pub(crate) fn new(stream: Stream, suspicious: Suspicion) -> Self {
-        Self { io: TokioIo::new(stream), suspicious }
+    pub(crate) fn new(stream: Stream, watch: Watch) -> Self {
+        Self { io: TokioIo::new(stream), watch }
     }
 
     pub(crate) fn into_inner(self) -> Stream {
@@ -61,11 +96,12 @@ impl Read for Wire {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.suspicious.take() && self.is_spoilt() {
+        if self.watch.take_suspicion() && self.is_spoilt() {
             // Ready with nothing: the end of the stream.
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        Poll::Ready(self.watch.count_read())
     }
 }
 
@@ -105,11 +141,11 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (peer, _) = listener.accept().unwrap();
-        let suspicion = Suspicion::default();
-        let mut wire = Wire::new(Stream::Tcp(stream), suspicion.clone());
+        let watch = Watch::new();
+        let mut wire = Wire::new(Stream::Tcp(stream), watch.clone());
         act(peer.try_clone().unwrap());
         if suspects {
-            suspicion.raise();
+            watch.suspect();
         }
         let mut bytes = [0; 8];
         let mut buffer = ReadBuf::new(&mut bytes);

@@ -25,6 +25,7 @@ use crate::command::CommandPort;
 use crate::config::{self, Changes, Colour, Config, Reloaded, ServiceConfig};
 use crate::core::Reconfigure;
 use crate::daemon::shutdown_times;
+use crate::descriptors::client_places;
 use crate::files::{self, ConfigWatcher, OwnFiles, Watcher};
 use crate::metrics::MetricsPort;
 use crate::proxy::{Choice, Proxy, RouteTable, ServiceProxy, WhenNone};
@@ -221,6 +222,7 @@ impl Reloader {
         let table = RouteTable::new(proxies.clone()).answering(next.ready_path.as_deref());
         self.proxy.swap(table, &left);
         self.proxy.trust(next.trust.clone());
+        self.proxy.limit(client_places(&next), &next.clients);
         for (addr, listener) in bound.listeners {
             self.proxy.serve(addr, listener);
         }

@@ -94,6 +94,7 @@ mod tests {
             metrics: None,
             ready_path: None,
             access_log: None,
+            clients: crate::config::ClientLimits::default(),
             log: None,
             output: None,
             services_dir: "/etc/services".into(),

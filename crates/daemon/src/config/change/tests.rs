@@ -86,6 +86,12 @@ fn each_key_has_its_line_and_its_weight() {
         ("max_fails: 0", Live, "max_fails 5 -> 0"),
         ("fail_timeout: 500ms", Live, "fail_timeout 10s -> 500ms"),
         ("upstream_idle_timeout: 4", Live, "upstream_idle_timeout 1s -> 4s"),
+        ("max_body_size: 1MiB", Live, "max_body_size none -> 1MiB"),
+        ("body_timeout: 5", Live, "body_timeout 60s -> 5s"),
+        ("write_timeout: 5", Live, "write_timeout 60s -> 5s"),
+        ("connect_timeout: 5", Live, "connect_timeout 2500ms -> 5s"),
+        ("response_timeout: 0", Live, "response_timeout 300s -> none"),
+        ("upstream_body_timeout: 1m", Live, "upstream_body_timeout none -> 60s"),
         ("instance_count: 5", Scale, "instance_count 3 -> 5"),
         ("server_ip: 127.0.0.2", Restart, "server_ip 127.0.0.1 -> 127.0.0.2"),
         ("start_instance_port: 9000", Restart, "start_instance_port 8086 -> 9000"),
@@ -202,6 +208,8 @@ fn the_daemon_has_lines_of_its_own() {
     let running = config(&folder, MAIN, &[HELLO]);
     let main = "CommandPort: 8001\nProxyAddr: 127.0.0.1\nProxyPort: 81\nStateDir: state\n\
                 shutdown_timeout: 90\nshutdown_delay: 5\nready_path: /up\n\
+                header_timeout: 5\nidle_timeout: 6\nmax_header_size: 8KiB\n\
+                max_connections: 500\nmax_connections_per_client: 20\n\
                 trusted_proxies: [10.0.0.0/8, \"::1\"]\nforwarded: true\nrequest_id: true\n\
                 proxy_protocol: [81, 443]\nmetrics: localhost:9100\nlog: {file_path: a.log}\n\
                 access_log: {file_path: b.log}\ninstance_log: false\n";
@@ -219,6 +227,11 @@ fn the_daemon_has_lines_of_its_own() {
         "shutdown_delay 0s -> 5s".to_owned(),
         "ready_path none -> /up".to_owned(),
         "metrics none -> 127.0.0.1:9100".to_owned(),
+        "header_timeout 30s -> 5s".to_owned(),
+        "idle_timeout 30s -> 6s".to_owned(),
+        "max_header_size 64KiB -> 8KiB".to_owned(),
+        "max_connections none -> 500".to_owned(),
+        "max_connections_per_client none -> 20".to_owned(),
         format!("log changed, {later}"),
         "access_log changed".to_owned(),
         "instance_log changed".to_owned(),

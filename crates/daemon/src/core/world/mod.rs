@@ -125,6 +125,7 @@ pub(crate) fn service(name: &str, instances: u16) -> ServiceConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 80)),
         routes: Vec::new(),
         is_default: true,
+        edge: None,
         instance_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         first_port: 9000,
         sockets: None,
@@ -149,6 +150,7 @@ pub(crate) fn service(name: &str, instances: u16) -> ServiceConfig {
         liveness: None,
         run_as: None,
         resources: Resources::default(),
+        requests: crate::config::RequestLimits::default(),
         limits: Limits::default(),
     }
 }

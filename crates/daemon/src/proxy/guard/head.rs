@@ -2,14 +2,15 @@
 //! headers those that say how the body is framed.
 
 use http::Uri;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use crate::proxy::refusal::Refusal;
 
 /// Of the request line, without its end.
 const MAX_REQUEST_LINE: usize = 16 * 1024;
 const MAX_METHOD: usize = 32;
-pub(crate) const MAX_FIELD_COUNT: usize = 128;
+/// hyper has room for so many in place. For more, it would ask the allocator twice for every request.
+const MAX_FIELD_COUNT: usize = 100;
 /// Of empty lines before the request line.
 const MAX_EMPTY: usize = 16;
 
@@ -68,6 +69,7 @@ impl Head {
             self.searched = self.line;
             if self.fields != 0 {
                 if line.is_empty() {
+                    self.check_bytes(&bytes[self.fields..self.line])?;
                     return Ok(Some((self.line, self.body()?)));
                 }
                 self.field(line)?;
@@ -126,14 +128,23 @@ impl Head {
             return Err(Refusal::malformed("a header line has no valid name"));
         };
         let value = &line[name.len() + 1..];
-        if holds_control(value) {
-            return Err(Refusal::malformed("a header value holds a control byte"));
-        }
         match name.len() {
             14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
             _ => Ok(()),
         }
+    }
+
+    /// Checks the bytes of all header lines, of which each ends in CR LF, and the empty one after
+    /// them. All at once, because many short lines are not worth a vector each.
+    fn check_bytes(&self, lines: &[u8]) -> Result<(), Refusal> {
+        let is_odd = |byte: u8| is_control(byte) && byte != b'\r' && byte != b'\n';
+        // A loop that may stop early is not made one of vectors.
+        let odd = lines.iter().fold(false, |odd, &byte| odd | is_odd(byte));
+        if odd || memchr_iter(b'\r', lines).count() != self.count + 1 {
+            return Err(Refusal::malformed("a header value holds a control byte"));
+        }
+        Ok(())
     }
 
     fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
@@ -214,13 +225,13 @@ fn no_request_line() -> Refusal {
 /// What hyper takes for a target too. It would drop a fragment, and none is ever sent (RFC 9112
 /// 3.2).
 fn is_target(target: &[u8]) -> bool {
-    let is_plain = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'%' | b'-' | b'.' | b'_' | b'~')
-    };
-    let Some(odd) = target.iter().position(|byte| !is_plain(byte)) else {
-        return target.starts_with(b"/") || is_uri(target);
-    };
-    !target[odd..].contains(&b'#') && is_uri(target)
+    let is_path = target.starts_with(b"/") && target.iter().all(|&byte| is_plain(byte));
+    is_path || (!target.contains(&b'#') && is_uri(target))
+}
+
+/// It is allowed both in a path and in a query.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'_' | b'a'..=b'~')
 }
 
 fn is_uri(target: &[u8]) -> bool {
@@ -240,11 +251,7 @@ fn length(value: &[u8]) -> Option<u64> {
     (length <= i64::MAX as u64).then_some(length)
 }
 
-/// Any but the tab. Told of all bytes at once, because a loop that may stop is not vectorized.
-fn holds_control(value: &[u8]) -> bool {
-    value.iter().fold(false, |found, &byte| found | is_control(byte))
-}
-
+/// Any but the tab.
 pub(super) fn is_control(byte: u8) -> bool {
     (byte < b' ' && byte != b'\t') || byte == 0x7f
 }

@@ -177,6 +177,24 @@ async fn interim_answers_are_followed_by_the_answer() {
 }
 
 #[tokio::test]
+async fn interim_answers_without_an_end_are_a_502() {
+    let house = House::new().await;
+    let backend = Backend::new(|_, mut peer| async move {
+        peer.read_message().await;
+        // A write that fails tells nothing: it ends with the connection, or with the test.
+        loop {
+            peer.write("HTTP/1.1 102 Processing\r\n\r\n").await;
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    house.serve(&backend);
+    let got = house.ask("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(got.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{got}");
+    assert_eq!(house.settled().await.lost, 1);
+}
+
+#[tokio::test]
 async fn an_instance_that_asks_twice_for_a_body_asks_its_client_once() {
     let house = House::new().await;
     let backend = Backend::new(|_, mut peer| async move {

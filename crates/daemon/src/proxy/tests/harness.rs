@@ -10,7 +10,9 @@ use smoothserve_protocol::snapshot::Ledger;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::config::{InstanceAddr, Limits, Readiness, ServiceConfig, StopSignal};
+use crate::config::{
+    ClientLimits, InstanceAddr, Limits, Readiness, RequestLimits, ServiceConfig, StopSignal,
+};
 use crate::proxy::{
     Choice, Endpoint, Epoch, Fitness, Launched, Proxy, RouteTable, ServiceProxy, WhenNone,
 };
@@ -54,6 +56,7 @@ pub(crate) fn config(name: &str) -> ServiceConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         routes: Vec::new(),
         is_default: true,
+        edge: None,
         instance_ip: [127, 0, 0, 1].into(),
         first_port: 1,
         sockets: None,
@@ -78,6 +81,7 @@ pub(crate) fn config(name: &str) -> ServiceConfig {
         liveness: None,
         run_as: None,
         resources: crate::config::Resources::default(),
+        requests: RequestLimits::default(),
         limits: Limits::default(),
     }
 }
@@ -94,10 +98,19 @@ impl House {
 
     /// One with places for so many clients.
     pub(super) async fn for_clients(config: ServiceConfig, places: usize) -> Self {
+        Self::limited(config, places, &ClientLimits::default()).await
+    }
+
+    /// One whose clients may do so much.
+    pub(super) async fn limited(
+        config: ServiceConfig,
+        places: usize,
+        limits: &ClientLimits,
+    ) -> Self {
         let config = Arc::new(config);
         let service = ServiceProxy::new(Arc::clone(&config));
         let listen = config.listen;
-        let proxy = Proxy::new(RouteTable::new([(config, Arc::clone(&service))]), places);
+        let proxy = Proxy::new(RouteTable::new([(config, Arc::clone(&service))]), places, limits);
         let listener = TcpListener::bind(listen).await.unwrap();
         let addr = listener.local_addr().unwrap();
         proxy.serve(listen, listener);
@@ -114,12 +127,17 @@ impl House {
     }
 
     pub(super) fn endpoint(&self, addr: SocketAddr) -> Arc<Endpoint> {
+        self.endpoint_of(Slot(0), addr)
+    }
+
+    /// A run of this slot.
+    pub(super) fn endpoint_of(&self, slot: Slot, addr: SocketAddr) -> Arc<Endpoint> {
         let run = RunId(self.next_run.fetch_add(1, Ordering::SeqCst));
         let rings = Arc::clone(&self.rings);
         let ring = move |run, epoch| rings.lock().unwrap().push((run, epoch));
         let told = Arc::clone(&self.told);
         let tell = move |fitness| told.lock().unwrap().push((run, fitness));
-        let launch = Launched { run, slot: Slot(0), generation: Generation(1) };
+        let launch = Launched { run, slot, generation: Generation(1) };
         Endpoint::new(launch, InstanceAddr::Port(addr), &Limits::default(), ring, tell)
     }
 
@@ -221,7 +239,7 @@ impl Drop for Backend {
 }
 
 impl Peer {
-    fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self(BufStream::new(stream))
     }

@@ -206,7 +206,7 @@ async fn what_is_larger_than_its_bound() {
         &[
             &with("GET", &format!("x: {}\r\n", "y".repeat(32 * 1024))),
             &with("GET", &field.repeat(3)),
-            &with("GET", &"x: y\r\n".repeat(128)),
+            &with("GET", &"x: y\r\n".repeat(100)),
         ],
     )
     .await;
@@ -222,7 +222,7 @@ async fn the_largest_head_that_is_allowed_arrives() {
     let (house, _backend) = echo().await;
     let target = "x".repeat(16 * 1024 - "GET / HTTP/1.1".len());
     let field = format!("x: {}\r\n", "y".repeat(31 * 1024));
-    let count = 128 - "host connection x x".split(' ').count();
+    let count = 100 - "host connection x x".split(' ').count();
     let answer = house
         .ask(&format!(
             "GET /{target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{field}{field}{}\r\n",
@@ -237,7 +237,7 @@ async fn the_largest_head_that_is_allowed_arrives() {
 
 #[tokio::test]
 async fn a_refusal_comes_after_the_answers_to_what_was_sent_before() {
-    let (house, backend) = echo().await;
+    let (house, _backend) = echo().await;
     let answers = house
         .ask(
             "GET /1 HTTP/1.1\r\nhost: a\r\n\r\n\
@@ -250,7 +250,6 @@ async fn a_refusal_comes_after_the_answers_to_what_was_sent_before() {
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{answers}");
     assert!(!answers.contains("/3") && !answers.contains("/4"), "{answers}");
     assert_eq!((house.settled().await.completed, house.proxy.rejected()), (2, 1));
-    assert_eq!(backend.connections(), 1);
 }
 
 #[tokio::test]

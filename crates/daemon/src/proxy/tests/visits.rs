@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use smoothserve_protocol::snapshot::Blocker;
 
 use super::*;
-use crate::proxy::client::{Client, Entrance};
+use crate::proxy::client::{Admission, Client, Entrance};
 use crate::proxy::endpoint::Age;
 use crate::proxy::visit::{RequestLine, Visit};
 use crate::proxy::{Endpoint, Epoch};
@@ -139,7 +139,12 @@ async fn a_request_whose_instance_dies_is_no_longer_named() {
 async fn a_task_that_panics_leaves_nobody_behind() {
     let house = House::new().await;
     let endpoint = house.endpoint(house.addr);
-    let client = Client::new(Arc::clone(&house.proxy), Entrance::new(house.addr), house.addr, None);
+    let client = Client::new(
+        Arc::clone(&house.proxy),
+        Entrance::new(house.addr),
+        house.addr,
+        Admission::default(),
+    );
     let mut pass = endpoint.enter().unwrap();
     let (sat, is_seated) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async move {
