@@ -235,3 +235,24 @@ async fn nobody_is_left_out_any_more_when_the_service_says_so() {
     assert!(broken.connections() > connections + 1 && !sick.is_left_out());
     assert_eq!(told(&house)[1..], [Fitness::Chosen]);
 }
+
+#[tokio::test]
+async fn an_answer_that_is_overdue_is_a_failure() {
+    let mut config = config_of(1, Duration::from_secs(3600));
+    config.requests.response_timeout = Some(Duration::from_millis(50));
+    let house = House::with(config).await;
+    let silent = Backend::new(|_, mut peer| async move {
+        let _ = peer.read_message().await;
+        std::future::pending().await
+    })
+    .await;
+    let well = Backend::answering(OK).await;
+    let (sick, fit) = (house.endpoint(silent.addr), house.endpoint(well.addr));
+    house.offer(&[&sick, &fit]);
+    for _ in 0..10 {
+        house.ask(GET).await;
+    }
+    assert!(sick.is_left_out() && !fit.is_left_out());
+    let ledger = house.settled().await;
+    assert_eq!((ledger.completed, ledger.lost, silent.connections()), (9, 1, 1));
+}
