@@ -288,6 +288,7 @@ fn instance(service: usize, slot: u16, row: &ServiceRow, moments: Moments) -> In
         generation: Generation(if row.pips[usize::from(slot)].new { 42 } else { 41 }),
         pid: Some(30_000 + u32::try_from(of).unwrap_or(0)),
         port: 8_000 + slot,
+        socket: None,
         in_flight,
         tunnels: 0,
         drain: drains.then(|| DrainView {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/` | a short greeting |
 //! | `/healthz` | 200, or 503 if it is to be unhealthy, or [`SICK`] names this process |
+//! | `/fragile` | the greeting; none at all, if [`SICK`] names this process |
 //! | `/hoard?mib=64` | the greeting; so much memory more is in use from then on |
 //! | `/echo` | the request's body |
 //! | `/once/ID` | length and checksum of the request's body; the execution is recorded |
@@ -96,13 +97,22 @@ fn identity(options: &Options) -> anyhow::Result<HeaderMap> {
 }
 
 /// Answers `request`; whatever goes wrong on the way becomes a 500 that says so.
-pub(crate) async fn answer(fixture: &Fixture, request: Request<Incoming>) -> Response<Body> {
+///
+/// # Errors
+/// There is to be no answer, and the connection is to be closed.
+pub(crate) async fn answer(
+    fixture: &Fixture,
+    request: Request<Incoming>,
+) -> io::Result<Response<Body>> {
+    if request.uri().path() == "/fragile" && is_sick() {
+        return Err(io::Error::other("sick"));
+    }
     let mut response = match dispatch(fixture, request).await {
         Ok(response) => response,
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("fixture: {error:#}\n")),
     };
     response.headers_mut().extend(fixture.identity.clone());
-    response
+    Ok(response)
 }
 
 async fn dispatch(fixture: &Fixture, request: Request<Incoming>) -> anyhow::Result<Response<Body>> {
@@ -115,7 +125,7 @@ async fn dispatch(fixture: &Fixture, request: Request<Incoming>) -> anyhow::Resu
         return Ok(text(StatusCode::from_bytes(status.as_bytes())?, format!("{status}\n")));
     }
     match path.as_str() {
-        "/" => Ok(text(StatusCode::OK, GREETING)),
+        "/" | "/fragile" => Ok(text(StatusCode::OK, GREETING)),
         "/healthz" => Ok(health(fixture)),
         "/echo" => echo(fixture, request).await,
         "/upload" => upload("upload", request).await,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -60,10 +59,9 @@ async fn serve(options: Options, phase: watch::Receiver<Phase>) -> anyhow::Resul
         Start::Listen { after } => sleep(after).await,
         Start::NeverListen | Start::Refuse { .. } => pending().await,
     }
-    let address = ("127.0.0.1", options.port);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("could not listen on port {}", options.port))?;
+    let place = options.place();
+    let listener =
+        place.listen().await.with_context(|| format!("could not listen on {place:?}"))?;
     announce_listening(&options);
     server::serve(listener, Arc::new(Fixture::new(options)?), phase).await;
     Ok(())

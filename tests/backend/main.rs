@@ -7,6 +7,7 @@ mod answer;
 mod body;
 mod broken;
 mod lifetime;
+mod listener;
 mod options;
 mod server;
 mod web_socket;

@@ -3,6 +3,7 @@
 //! | option | behaviour |
 //! |---|---|
 //! | `port N` | where it listens, on 127.0.0.1 |
+//! | `socket PATH` | where it listens in place of that |
 //! | `generation TEXT` | shown in its first line and in every answer |
 //! | `start-ms N` | listens only after so long |
 //! | `never-listen` | runs, and never listens |
@@ -31,11 +32,13 @@ use anyhow::{Context, bail};
 use smoothserve_tests::contract::{CONF, OPTIONS, RECORD};
 
 use crate::broken::Broken;
+use crate::listener::Place;
 
 /// How this instance behaves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) port: u16,
+    pub(crate) socket: Option<PathBuf>,
     pub(crate) generation: String,
     /// Where executions are recorded; none: nowhere.
     pub(crate) record: Option<PathBuf>,
@@ -93,15 +96,21 @@ impl Options {
                 .apply(&name, value.as_deref())
                 .with_context(|| format!("option {name}={}", value.unwrap_or_default()))?;
         }
-        if options.port == 0 {
-            bail!("no port was given");
+        if options.port == 0 && options.socket.is_none() {
+            bail!("neither port nor socket was given");
         }
         Ok(options)
+    }
+
+    /// Where it is to listen.
+    pub(crate) fn place(&self) -> Place {
+        self.socket.clone().map_or(Place::Port(self.port), Place::Path)
     }
 
     fn apply(&mut self, name: &str, value: Option<&str>) -> anyhow::Result<()> {
         match name {
             "port" => self.port = number(value)?,
+            "socket" => self.socket = Some(value.context("needs a path")?.into()),
             "generation" => self.generation = value.unwrap_or_default().to_owned(),
             "start-ms" => self.start = Start::Listen { after: millis(value)? },
             "never-listen" => self.start = Start::NeverListen,

@@ -1,6 +1,6 @@
 //! Connections: accepted, served and, when the instance leaves, ended as it wants them to end.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -19,11 +19,12 @@ use crate::answer::{self, Fixture};
 use crate::body::Body;
 use crate::broken;
 use crate::lifetime::{self, Phase};
+use crate::listener::{Connection, Listener};
 use crate::web_socket;
 
 /// Serves until the phase says otherwise and the last connection has ended.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     fixture: Arc<Fixture>,
     mut phase: watch::Receiver<Phase>,
 ) {
@@ -32,8 +33,8 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve_connection(stream, fixture.clone(), watched.clone()));
+                Ok(connection) => {
+                    connections.spawn(serve_connection(connection, fixture.clone(), watched.clone()));
                 }
                 Err(error) => eprintln!("fixture: could not accept: {error}"),
             },
@@ -54,30 +55,37 @@ struct Memory {
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    connection: Connection,
     fixture: Arc<Fixture>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    // Without delay, as a web service would: the answer's head and body are two writes at times.
-    if stream.set_nodelay(true).is_err() {
-        return;
+    if fixture.options.idle.is_some() {
+        // A connection is idle after a request, not before its first one: an application that
+        // closes in the face of whoever has just come is none that anybody runs.
+        tokio::select! {
+            begun = connection.begun() => if begun.is_err() { return },
+            () = lifetime::finishing(&mut phase) => return,
+        }
     }
-    if let Some(broken) = fixture.options.broken {
-        // A client that goes away is its own business.
-        let _ = broken::treat(broken, stream).await;
-        return;
+    match connection {
+        Connection::Tcp(stream) => match fixture.options.broken {
+            // A client that goes away is its own business.
+            Some(broken) => drop(broken::treat(broken, stream).await),
+            None => converse(stream, fixture, phase).await,
+        },
+        Connection::Unix(stream) => converse(stream, fixture, phase).await,
     }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    fixture: Arc<Fixture>,
+    mut phase: watch::Receiver<Phase>,
+) {
     let memory = Mutex::new(Memory::default());
     let service = service_fn(|request| answer_one(&fixture, &memory, request));
     let mut builder = http1::Builder::new();
     if let Some(idle) = fixture.options.idle {
-        // A connection is idle after a request, not before its first one: an application that
-        // closes in the face of whoever has just come is none that anybody runs.
-        let mut byte = [0];
-        tokio::select! {
-            first = stream.peek(&mut byte) => if first.is_err() { return },
-            () = lifetime::finishing(&mut phase) => return,
-        }
         builder.timer(TokioTimer::new()).header_read_timeout(idle);
     }
     let mut connection = pin!(
@@ -104,7 +112,7 @@ async fn answer_one(
     fixture: &Fixture,
     memory: &Mutex<Memory>,
     mut request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+) -> io::Result<Response<Body>> {
     let is_last = {
         let mut memory = memory.lock().expect("nobody panics with it");
         if web_socket::is_asked_for(&request) {
@@ -113,7 +121,7 @@ async fn answer_one(
         memory.requests += 1;
         fixture.options.requests_per_connection == Some(memory.requests)
     };
-    let mut response = answer::answer(fixture, request).await;
+    let mut response = answer::answer(fixture, request).await?;
     if is_last {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

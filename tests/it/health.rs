@@ -1,5 +1,5 @@
-//! Instances that run and are not well: those that do not answer their liveness probe, and those
-//! that use more memory than they may.
+//! Instances that run and are not well: those that do not answer their liveness probe, those that
+//! fail requests, and those that use more memory than they may.
 
 use std::time::Duration;
 
@@ -184,4 +184,45 @@ async fn a_liveness_probe_that_is_added_later_asks_those_who_run() {
     let report = daemon.reload().await;
     assert!(report.applied && report.problems.is_empty(), "{report:#?}");
     tokio::time::timeout(Duration::from_secs(60), second_replaced(&daemon, &before)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_fails_requests_is_left_out_until_it_answers_and_nothing_is_lost() {
+    let service = Service::new("shop").key("max_fails", "3").key("fail_timeout", "200ms");
+    let daemon = Setup::of(service).start_ready().await.unwrap();
+    let before = look::pids(&daemon.snapshot().await, "shop");
+    daemon.folder.make_sick("shop", &before[1..2]).unwrap();
+    let ask = async || http::get(daemon.listen("shop"), "/fragile").await.unwrap().status;
+    let seen = async |ready: usize| {
+        let asking = async {
+            while look::ready(&daemon.snapshot().await, "shop") != ready {
+                assert_eq!(ask().await, 200);
+            }
+        };
+        let limit = Duration::from_secs(30);
+        tokio::time::timeout(limit, asking).await.expect("it is never seen");
+    };
+    seen(2).await;
+    let snapshot = daemon.snapshot().await;
+    assert_eq!(look::service(&snapshot, "shop").instances[1].state, InstanceState::Unhealthy);
+    assert_eq!(look::service(&snapshot, "shop").row.pips[1].state, InstanceState::Unhealthy);
+    daemon.folder.make_sick("shop", &[]).unwrap();
+    seen(3).await;
+
+    assert_eq!(look::pids(&daemon.snapshot().await, "shop"), before, "none was replaced");
+    let warnings: Vec<String> = kinds(&daemon).await.into_iter().filter_map(warning).collect();
+    assert!(
+        matches!(&warnings[..], [left_out, back]
+            if left_out.contains("left out for a while") && back.contains("no longer left out")),
+        "{warnings:#?}"
+    );
+    assert_nothing_lost(&look::service(&daemon.snapshot().await, "shop").ledger);
+}
+
+/// What the second instance is warned of.
+fn warning((slot, kind): (Option<Slot>, EventKind)) -> Option<String> {
+    match kind {
+        EventKind::Warning { text } if slot == Some(Slot(1)) => Some(text),
+        _ => None,
+    }
 }

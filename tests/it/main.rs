@@ -24,6 +24,7 @@ mod observe;
 mod reload;
 mod restart;
 mod rows;
+mod sockets;
 mod steer;
 mod stop;
 mod storm;

@@ -28,6 +28,7 @@ pub struct Service {
     ports: u16,
     options: Vec<String>,
     keys: Keys,
+    has_sockets: bool,
 }
 
 /// Keys with their YAML, each once, in the order they were first set.
@@ -58,13 +59,21 @@ impl Service {
         keys.set("min_ready_time", "100ms");
         keys.set("tunnel_grace", "1s");
         let (program, options) = (Program::Backend, Vec::new());
-        Self { name: name.to_owned(), program, instances: 3, ports: 0, options, keys }
+        let name = name.to_owned();
+        Self { name, program, instances: 3, ports: 0, options, keys, has_sockets: false }
     }
 
     /// The smallest web service in place of the fixture backend.
     #[must_use]
     pub fn tiny(mut self) -> Self {
         self.program = Program::Tiny;
+        self
+    }
+
+    /// Its instances listen on paths in [`Folder::sockets`] in place of ports.
+    #[must_use]
+    pub fn on_sockets(mut self) -> Self {
+        self.has_sockets = true;
         self
     }
 
@@ -172,8 +181,10 @@ impl Folder {
     /// When it cannot be made.
     pub fn new() -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix_in("daemon-", binaries::scratch()?)?;
+        let folder = Self { folder };
         fs::create_dir(folder.path().join("services"))?;
-        Ok(Self { folder })
+        fs::create_dir(folder.sockets())?;
+        Ok(folder)
     }
 
     /// Where it is, absolute.
@@ -199,6 +210,11 @@ impl Folder {
     /// Where a service's program is, and its working directory.
     pub fn app(&self, name: &str) -> PathBuf {
         self.apps().join(name)
+    }
+
+    /// Where the instances of all services listen that have no ports.
+    pub fn sockets(&self) -> PathBuf {
+        self.path().join("run")
     }
 
     /// A service's program.
@@ -283,17 +299,20 @@ impl Folder {
         fs::hard_link(binaries::path(service.program)?, &program)
             .context("could not link the backend")?;
 
-        let args = ["-port={port}", "--generation={generation}"]
+        let place = if service.has_sockets { "-socket={socket}" } else { "-port={port}" };
+        let args = [place, "--generation={generation}"]
             .into_iter()
             .chain(service.options.iter().map(String::as_str));
         let args: Vec<String> = args.map(|arg| format!("\"{arg}\"")).collect();
         let mut keys = Keys::default();
         keys.set("name", &service.name);
         keys.set("port", &ports::take(1).to_string());
-        keys.set(
-            "start_instance_port",
-            &ports::take(service.instances.max(service.ports)).to_string(),
-        );
+        if service.has_sockets {
+            keys.set("instance_socket", "\"./run/{name}-{slot}.sock\"");
+        } else {
+            let ports = ports::take(service.instances.max(service.ports));
+            keys.set("start_instance_port", &ports.to_string());
+        }
         keys.set("instance_count", &service.instances.to_string());
         keys.set("executable_path", &program.display().to_string());
         keys.set("args", &format!("[{}]", args.join(", ")));

@@ -23,4 +23,4 @@ pub mod plan;
 pub mod snapshot;
 
 /// Version of everything in this crate; both ends must have the same.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;

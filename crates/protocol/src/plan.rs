@@ -47,7 +47,7 @@ pub struct PlannedStep {
     pub slot: Slot,
     /// What it does now.
     pub state: InstanceState,
-    /// Its port now.
+    /// Its port now; 0 if it listens on a path.
     pub port: u16,
     /// Requests whose last byte is still owed, as of now.
     pub in_flight: u32,

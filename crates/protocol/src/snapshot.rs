@@ -159,7 +159,8 @@ pub enum InstanceState {
     Backoff,
     /// Failed; no further try.
     Failed,
-    /// Runs, and does not answer its liveness probe; takes no requests.
+    /// Runs, and does not answer its liveness probe, or failed too many requests in a row; takes no
+    /// requests.
     Unhealthy,
 }
 
@@ -278,8 +279,10 @@ pub struct InstanceView {
     pub generation: Generation,
     /// Process id; none while nothing runs.
     pub pid: Option<u32>,
-    /// Its port: fixed, unless new runs start before old ones stop.
+    /// Its port: fixed, unless new runs start before old ones stop; 0 if it listens on a path.
     pub port: u16,
+    /// The path it listens on, in place of a port.
+    pub socket: Option<String>,
     /// Requests whose last byte is still owed, tunnels not.
     pub in_flight: u32,
     /// Open tunnels.

@@ -76,6 +76,7 @@ fn instance(slot: u16) -> InstanceView {
         generation: Generation(1),
         pid: Some(1),
         port: 1,
+        socket: None,
         in_flight: 0,
         tunnels: 0,
         drain: None,

@@ -76,6 +76,7 @@ fn instance(number: u64, slot: u16, millis: u64) -> InstanceView {
         generation: Generation(41),
         pid: Some(48_211 + u32::from(slot)),
         port: 20_000 + slot,
+        socket: None,
         in_flight: 2 + (millis / 100) as u32 % 7,
         tunnels: 0,
         drain: None,

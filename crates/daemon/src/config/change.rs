@@ -58,9 +58,11 @@ fn find<'a>(config: &'a Config, name: &ServiceName) -> Option<&'a Arc<ServiceCon
 
 fn added_line(service: &ServiceConfig) -> String {
     let (first, count) = (service.first_port, service.instances.get());
-    let instances = match count {
-        1 => format!("1 instance on port {first}"),
-        _ => format!("{count} instances on ports {first} to {}", first + (count - 1)),
+    let instances = match (count, &service.sockets) {
+        (1, Some(_)) => "1 instance on a socket".to_owned(),
+        (_, Some(_)) => format!("{count} instances on sockets"),
+        (1, None) => format!("1 instance on port {first}"),
+        (_, None) => format!("{count} instances on ports {first} to {}", first + (count - 1)),
     };
     let rest = if service.enabled { "" } else { ", not started as `enabled` is false" };
     format!("added, {instances}{rest}")

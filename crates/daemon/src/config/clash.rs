@@ -2,9 +2,10 @@
 //!
 //! Port 0 stands for one free port, shared by all services that ask for it on one address.
 
-use std::iter;
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use smoothserve_protocol::id::ServiceName;
 use smoothserve_protocol::plan::RestartOrder;
@@ -39,6 +40,7 @@ pub(super) fn find(main: &Main, services: &[&Service]) -> Vec<Problem> {
             problems.extend(instances_on_listener(earlier, service));
             problems.extend(instances_on_listener(service, earlier));
             problems.extend(same_instance_ports(earlier, service));
+            problems.extend(same_instance_sockets(earlier, service));
         }
     }
     problems
@@ -171,6 +173,23 @@ fn same_instance_ports(one: &Service, other: &Service) -> Option<Problem> {
     )
 }
 
+fn same_instance_sockets(one: &Service, other: &Service) -> Option<Problem> {
+    let taken: HashSet<_> = paths(one).collect();
+    let shared = paths(other).find(|path| taken.contains(path))?;
+    let (first, second) = (&one.config.name, &other.config.name);
+    let message = format!("instances of `{first}` and `{second}` would share {}", shared.display());
+    let problem = Problem::at(&other.sites.first_port, message, "choose another path");
+    Some(problem.see(&one.sites.first_port, format!("the instances of `{first}` have it here")))
+}
+
+/// Every path that an instance of `service` may listen on.
+fn paths(service: &Service) -> impl Iterator<Item = PathBuf> {
+    let config = &service.config;
+    let surge = u16::from(config.restart_order == RestartOrder::StartFirst);
+    let places = 0..config.instances.get().saturating_add(surge);
+    config.sockets.iter().flat_map(move |paths| places.clone().map(|number| paths.path(number)))
+}
+
 /// Ports that the instances of a service need, and where its file says so.
 #[derive(Clone)]
 struct Claim<'a> {
@@ -204,18 +223,20 @@ impl Claim<'_> {
 
 fn claims(service: &Service) -> impl Iterator<Item = Claim<'_>> {
     let config = &service.config;
+    let has_ports = config.sockets.is_none();
     let last = config.first_port + (config.instances.get() - 1);
-    let slots = Claim {
+    let slots = has_ports.then_some(Claim {
         need: Need::Slots,
         ports: config.first_port..=last,
         site: &service.sites.first_port,
-    };
-    let surge = (config.restart_order == RestartOrder::StartFirst).then_some(Claim {
+    });
+    let starts_first = config.restart_order == RestartOrder::StartFirst;
+    let surge = (has_ports && starts_first).then_some(Claim {
         need: Need::Surge,
         ports: config.surge_port..=config.surge_port,
         site: &service.sites.surge_port,
     });
-    iter::once(slots).chain(surge)
+    slots.into_iter().chain(surge)
 }
 
 /// What the instances of `service` need `taken` for, if they do.

@@ -33,6 +33,7 @@ pub(super) fn between(
         edge,
         instance_ip,
         first_port,
+        sockets,
         instances,
         executable,
         args,
@@ -76,9 +77,12 @@ pub(super) fn between(
     live.add("delay_running_time", delay_running_time, &new.delay_running_time, shown_duration);
     live.add("delay_update_time", delay_update_time, &new.delay_update_time, shown_duration);
     live.add("restart_order", restart_order, &new.restart_order, |order| order_name(*order).into());
-    live.add("surge_port", surge_port, &new.surge_port, |port| {
-        or_none((*port != 0).then(|| port.to_string()))
-    });
+    let have_ports = old.sockets.is_none() && new.sockets.is_none();
+    if have_ports {
+        live.add("surge_port", surge_port, &new.surge_port, |port| {
+            or_none((*port != 0).then(|| port.to_string()))
+        });
+    }
     live.plain("max_unavailable", max_unavailable, &new.max_unavailable);
     live.add("stop_signal", stop_signal, &new.stop_signal, |signal| signal_name(*signal).into());
     live.limits(limits, &new.limits);
@@ -89,7 +93,12 @@ pub(super) fn between(
 
     let mut restart = Lines::new(ChangeKind::Restart);
     restart.plain("server_ip", instance_ip, &new.instance_ip);
-    restart.plain("start_instance_port", first_port, &new.first_port);
+    if have_ports {
+        restart.plain("start_instance_port", first_port, &new.first_port);
+    }
+    restart.add("instance_socket", sockets, &new.sockets, |sockets| {
+        or_none(sockets.as_ref().map(|paths| printable(paths.as_str())))
+    });
     restart.add("executable_path", executable, &new.executable, |file| path(file));
     if *args != new.args {
         restart.lines.push(format!("args changed: {args:?} -> {:?}", new.args));
@@ -169,6 +178,8 @@ impl Lines {
             hold_timeout,
             hold_max,
             upstream_idle_timeout,
+            max_fails,
+            fail_timeout,
         } = old;
         self.add("drain_timeout", drain_timeout, &new.drain_timeout, shown_duration);
         self.add("on_drain_timeout", on_drain_timeout, &new.on_drain_timeout, |timeout| {
@@ -180,6 +191,8 @@ impl Lines {
         self.add("min_ready_time", min_ready_time, &new.min_ready_time, shown_duration);
         self.add("hold_timeout", hold_timeout, &new.hold_timeout, time);
         self.plain("hold_max", hold_max, &new.hold_max);
+        self.plain("max_fails", max_fails, &new.max_fails);
+        self.add("fail_timeout", fail_timeout, &new.fail_timeout, shown_duration);
         let (old, new) = (upstream_idle_timeout, &new.upstream_idle_timeout);
         self.add("upstream_idle_timeout", old, new, shown_duration);
     }

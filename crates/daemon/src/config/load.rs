@@ -131,17 +131,20 @@ fn open_metrics(addr: SocketAddr) -> Option<String> {
 
 /// What a service names and is not there; it may come later.
 fn missing_paths(service: &ServiceConfig) -> Vec<String> {
+    let sockets = service.sockets.as_ref().map(|paths| paths.path(0));
+    let folder = sockets.as_deref().and_then(Path::parent).map(Path::to_owned);
     let named = [
-        ("executable_path", Some(&service.executable)),
-        ("working_dir", Some(&service.working_dir)),
-        ("env_file", service.env_file.as_ref()),
+        ("`executable_path`", Some(&service.executable)),
+        ("`working_dir`", Some(&service.working_dir)),
+        ("`env_file`", service.env_file.as_ref()),
+        ("the folder of `instance_socket`", folder.as_ref()),
     ];
     let missing = named.into_iter().filter_map(|(key, path)| Some((key, path?)));
     missing
         .filter(|(_, path)| !path.exists())
         .map(|(key, path)| {
             format!(
-                "{}: `{key}` of {} does not exist: {}",
+                "{}: {key} of {} does not exist: {}",
                 service.source.display(),
                 service.name,
                 path.display()

@@ -24,6 +24,7 @@ mod reload;
 mod resolve;
 mod rules;
 mod scalar;
+mod sockets;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub use error::{Colour, ConfigErrors, Problem};
 pub use limits::{ClientLimits, RequestLimits};
 pub use load::{check, load};
 pub use reload::{Rejected, Reloaded, reload};
+pub use sockets::{InstanceAddr, SocketPaths};
 pub use tls::TlsListener;
 pub use trust::{Network, Trust};
 
@@ -166,13 +168,15 @@ pub struct ServiceConfig {
     pub edge: Option<Arc<Edge>>,
     /// Address of its instances.
     pub instance_ip: IpAddr,
-    /// Port of slot 0.
+    /// Port of slot 0. Where instances listen on paths, ports only number their places.
     pub first_port: u16,
+    /// Where instances listen on paths; none: on ports.
+    pub sockets: Option<SocketPaths>,
     /// How many instances.
     pub instances: NonZeroU16,
     /// The program, absolute.
     pub executable: PathBuf,
-    /// Arguments, with `{port}`, `{slot}`, `{name}` and `{generation}` still in them.
+    /// Arguments, with `{port}`, `{socket}`, `{slot}`, `{name}` and `{generation}` still in them.
     pub args: Vec<String>,
     /// Added to the daemon's own environment.
     pub env: Vec<(String, String)>,
@@ -371,6 +375,11 @@ pub struct Limits {
     pub hold_max: usize,
     /// How long an unused connection to an instance is kept.
     pub upstream_idle_timeout: Duration,
+    /// So many requests in a row that an instance fails have it left out of the choice, as long as
+    /// others are not; 0: it never is.
+    pub max_fails: u32,
+    /// How long it is left out before one request tries it; not 0.
+    pub fail_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -385,6 +394,8 @@ impl Default for Limits {
             hold_timeout: None,
             hold_max: 1000,
             upstream_idle_timeout: Duration::from_secs(1),
+            max_fails: 5,
+            fail_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -393,6 +404,16 @@ impl ServiceConfig {
     /// The fixed port of `slot`.
     pub fn port(&self, slot: Slot) -> u16 {
         self.first_port + slot.0
+    }
+
+    /// Where the instance listens that has `port`.
+    pub fn addr(&self, port: u16) -> InstanceAddr {
+        match &self.sockets {
+            Some(paths) => {
+                InstanceAddr::Socket(paths.path(port.saturating_sub(self.first_port)).into())
+            }
+            None => InstanceAddr::Port(SocketAddr::new(self.instance_ip, port)),
+        }
     }
 
     /// Every slot, ascending.

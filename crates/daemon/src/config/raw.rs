@@ -97,6 +97,7 @@ pub(super) struct RawService {
     pub(super) default: Option<Spot<bool>>,
     pub(super) edge: RawEdge,
     pub(super) start_instance_port: Option<Spot<u16>>,
+    pub(super) instance_socket: Option<Spot<String>>,
     pub(super) instance_count: Option<Spot<NonZeroU16>>,
     pub(super) executable_path: Option<Spot<PathBuf>>,
     pub(super) args: Option<Vec<Spot<String>>>,
@@ -130,6 +131,8 @@ pub(super) struct RawService {
     pub(super) hold_timeout: Option<Spot<Duration>>,
     pub(super) hold_max: Option<Spot<usize>>,
     pub(super) upstream_idle_timeout: Option<Spot<Duration>>,
+    pub(super) max_fails: Option<Spot<u32>>,
+    pub(super) fail_timeout: Option<Spot<Duration>>,
     pub(super) max_body_size: Option<Spot<Option<u64>>>,
     pub(super) body_timeout: Option<Spot<Duration>>,
     pub(super) write_timeout: Option<Spot<Duration>>,
@@ -229,6 +232,7 @@ impl RawOutput {
 impl RawService {
     /// Takes every key of the file.
     pub(super) fn read(table: &mut Table) -> Self {
+        let has_socket = table.holds("instance_socket");
         Self {
             name: table.require("name", &scalar::NAME),
             server_name: table.take("server_name", &scalar::HOSTS),
@@ -236,7 +240,12 @@ impl RawService {
             port: table.take("port", &scalar::PORT),
             default: table.take("default", &scalar::FLAG),
             edge: RawEdge::read(table),
-            start_instance_port: table.require("start_instance_port", &scalar::FIRST_PORT),
+            start_instance_port: if has_socket {
+                table.take("start_instance_port", &scalar::FIRST_PORT)
+            } else {
+                table.require("start_instance_port", &scalar::FIRST_PORT)
+            },
+            instance_socket: table.take("instance_socket", &scalar::SOCKET_PATH),
             instance_count: table.take("instance_count", &scalar::INSTANCES),
             executable_path: table.require("executable_path", &scalar::PATH),
             args: table.take_list("args", &scalar::ARGUMENT),
@@ -270,6 +279,8 @@ impl RawService {
             hold_timeout: table.take("hold_timeout", &scalar::DURATION),
             hold_max: table.take("hold_max", &scalar::HOLD_MAX),
             upstream_idle_timeout: table.take("upstream_idle_timeout", &scalar::DURATION),
+            max_fails: table.take("max_fails", &scalar::MAX_FAILS),
+            fail_timeout: table.take("fail_timeout", &scalar::TIMEOUT),
             max_body_size: table.take("max_body_size", &scalar::BODY_SIZE),
             body_timeout: table.take("body_timeout", &scalar::TIMEOUT),
             write_timeout: table.take("write_timeout", &scalar::TIMEOUT),

@@ -13,7 +13,8 @@ use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
     AccessLogConfig, ClientLimits, Edge, Limits, LogConfig, OutputConfig, Readiness, RequestLimits,
-    Resources, RunAs, ServiceConfig, StopSignal, TlsListener, Trust, edge, limits, logs, tls, trust,
+    Resources, RunAs, ServiceConfig, SocketPaths, StopSignal, TlsListener, Trust, edge, limits,
+    logs, sockets, tls, trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -52,6 +53,7 @@ pub(super) struct Sites {
     pub(super) name: Site,
     /// `port`, or `name` if the port is `ProxyPort`.
     pub(super) port: Site,
+    /// Or `instance_socket`.
     pub(super) first_port: Site,
     /// `surge_port`, or `start_instance_port` if it follows from that.
     pub(super) surge_port: Site,
@@ -112,19 +114,21 @@ impl Service {
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         rules::check_ports(&raw, &mut problems);
+        sockets::check(&raw, &mut problems);
         rules::check_env(&raw, &mut problems);
         rules::check_reachable(&raw, &mut problems);
         let port = rules::listen_port(&raw, main, &mut problems);
         let limits = rules::limits(&raw, &mut problems);
         let requests = limits::of_requests(&raw);
         let replacement = rules::replacement(&raw, &mut problems);
+        let sockets = sockets::paths(&raw, main, replacement.order, &mut problems);
         let run_as = accounts.run_as(raw.user.as_ref(), raw.group.as_ref());
         let run_as = run_as.unwrap_or_else(|found| {
             problems.extend(found);
             None
         });
         let edge = edge::edge(std::mem::take(&mut raw.edge), &main.dir, &mut problems);
-        let parts = Parts { port, requests, limits, replacement, run_as, edge };
+        let parts = Parts { port, requests, limits, replacement, sockets, run_as, edge };
         let service = Self::assemble(file, main, raw, parts);
         match service {
             Some(service) if problems.is_empty() => Ok(service),
@@ -137,7 +141,11 @@ impl Service {
 
     fn assemble(file: &Path, main: &Main, raw: RawService, parts: Parts) -> Option<Self> {
         let name = raw.name?;
-        let first_port = raw.start_instance_port?;
+        let (first_port, first_site) = match (raw.start_instance_port, &raw.instance_socket) {
+            (Some(port), _) => (port.value, port.site),
+            (None, Some(socket)) => (sockets::FIRST_PLACE, socket.site.clone()),
+            (None, None) => return None,
+        };
         let executable = absolute(&main.dir, &raw.executable_path?.value);
         let folder = executable.parent().unwrap_or(&executable).to_owned();
         let auto_restart = value_or(raw.auto_restart, false);
@@ -151,10 +159,12 @@ impl Service {
         let sites = Sites {
             name: name.site.clone(),
             port: site_of(raw.port.map(|spot| spot.site)),
-            surge_port: raw.surge_port.map_or(first_port.site.clone(), |spot| spot.site),
-            first_port: first_port.site.clone(),
+            surge_port: raw.surge_port.map_or(first_site.clone(), |spot| spot.site),
+            first_port: first_site,
             routes: site_of(raw.server_name.as_ref().map(|spot| spot.site.clone())),
         };
+        let default_argument =
+            if parts.sockets.is_some() { "-socket={socket}" } else { "-port={port}" };
         let config = ServiceConfig {
             source: file.to_owned(),
             name: name.value,
@@ -163,9 +173,10 @@ impl Service {
             is_default: false, // Known when all services are: `clash::set_defaults`.
             edge: parts.edge,
             instance_ip: value_or(raw.server_ip, Ipv4Addr::LOCALHOST.into()),
-            first_port: first_port.value,
+            first_port,
             instances: value_or(raw.instance_count, NonZeroU16::MIN),
-            args: raw.args.map_or(vec!["-port={port}".into()], |args| values(args).collect()),
+            args: raw.args.map_or(vec![default_argument.into()], |args| values(args).collect()),
+            sockets: parts.sockets,
             env: pairs(raw.env.unwrap_or_default()),
             env_file: raw.env_file.map(|spot| absolute(&main.dir, &spot.value)),
             working_dir: raw.working_dir.map_or(folder, |spot| absolute(&main.dir, &spot.value)),
@@ -202,6 +213,7 @@ struct Parts {
     requests: RequestLimits,
     limits: Limits,
     replacement: Replacement,
+    sockets: Option<SocketPaths>,
     run_as: Option<RunAs>,
     edge: Option<Arc<Edge>>,
 }

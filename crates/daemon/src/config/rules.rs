@@ -8,6 +8,7 @@ use super::Limits;
 use super::error::Problem;
 use super::raw::RawService;
 use super::resolve::Main;
+use super::sockets::FIRST_PLACE;
 use super::table::Spot;
 
 pub(super) fn check_ports(raw: &RawService, problems: &mut Vec<Problem>) {
@@ -29,7 +30,16 @@ pub(super) fn check_ports(raw: &RawService, problems: &mut Vec<Problem>) {
 pub(super) fn check_env(raw: &RawService, problems: &mut Vec<Problem>) {
     for (name, _) in raw.env.iter().flatten() {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.value == "PORT" {
+        if name.value == "SOCKET" && raw.instance_socket.is_some() {
+            problems.push(
+                Problem::at(
+                    &name.site,
+                    "`env` sets `SOCKET`",
+                    "set by smoothserve, to the path of each instance",
+                )
+                .help("remove it; `instance_socket` says where the paths are"),
+            );
+        } else if name.value == "PORT" {
             problems.push(
                 Problem::at(
                     &name.site,
@@ -97,6 +107,7 @@ pub(super) fn limits(raw: &RawService, problems: &mut Vec<Problem>) -> Limits {
             None => problem,
         });
     }
+    problems.extend(pause_of_nobody(raw));
     Limits {
         drain_timeout,
         on_drain_timeout: value_of(raw.on_drain_timeout.as_ref(), default.on_drain_timeout),
@@ -110,7 +121,21 @@ pub(super) fn limits(raw: &RawService, problems: &mut Vec<Problem>) -> Limits {
             raw.upstream_idle_timeout.as_ref(),
             default.upstream_idle_timeout,
         ),
+        max_fails: value_of(raw.max_fails.as_ref(), default.max_fails),
+        fail_timeout: value_of(raw.fail_timeout.as_ref(), default.fail_timeout),
     }
+}
+
+/// A pause that is given to instances of which none ever pauses.
+fn pause_of_nobody(raw: &RawService) -> Option<Problem> {
+    let pause = raw.fail_timeout.as_ref()?;
+    let never = raw.max_fails.as_ref().filter(|most| most.value == 0)?;
+    let problem = Problem::at(
+        &pause.site,
+        "`fail_timeout` is set, but no instance is ever left out",
+        "only for a `max_fails` of 1 and more",
+    );
+    Some(problem.see(&never.site, "this is 0"))
 }
 
 /// How one instance takes the place of another.
@@ -154,6 +179,14 @@ fn surge_port_of_nobody(raw: &RawService) -> Option<Problem> {
 
 /// Where the first new run of a restart listens.
 fn surge_port(raw: &RawService) -> Result<u16, Problem> {
+    if let Some(socket) = &raw.instance_socket {
+        let count = value_of(raw.instance_count.as_ref(), NonZeroU16::MIN);
+        return FIRST_PLACE.checked_add(count.get()).ok_or_else(|| {
+            let message =
+                "`restart_order` is `start-first`, and no path is left for the new instance";
+            Problem::at(&socket.site, message, "allowed: 1 to 65534 instances")
+        });
+    }
     // What is missing or too large has been noted.
     let Some(first) = &raw.start_instance_port else { return Ok(0) };
     let count = value_of(raw.instance_count.as_ref(), NonZeroU16::MIN);

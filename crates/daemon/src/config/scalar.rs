@@ -218,6 +218,12 @@ pub(super) const FAILURES: Kind<u32> = Kind {
     parse: |text| number(text).and_then(|count| in_range(count, 1, 100)),
 };
 
+/// How many requests in a row may fail.
+pub(super) const MAX_FAILS: Kind<u32> = Kind {
+    allowed: "a whole number from 0 (any number) to 10000",
+    parse: |text| number(text).and_then(|count| in_range(count, 0, 10_000)),
+};
+
 pub(super) const REGEX: Kind<Pattern> =
     Kind { allowed: "a regular expression such as `listening on`", parse: pattern };
 
@@ -239,11 +245,17 @@ pub(super) const STOP_SIGNAL: Kind<StopSignal> =
 
 /// An argument of the program; the words it may hold in braces are in [`PLACEHOLDERS`].
 pub(super) const ARGUMENT: Kind<String> = Kind {
-    allowed: "a text that may hold {port}, {slot}, {name} and {generation}",
+    allowed: "a text that may hold {port}, {socket}, {slot}, {name} and {generation}",
     parse: argument,
 };
 
-const PLACEHOLDERS: [&str; 4] = ["port", "slot", "name", "generation"];
+const PLACEHOLDERS: [&str; 5] = ["port", "socket", "slot", "name", "generation"];
+
+/// The paths of instances, one for each number.
+pub(super) const SOCKET_PATH: Kind<String> = Kind {
+    allowed: "a path that holds {slot}, such as `./run/{name}-{slot}.sock`",
+    parse: socket_path,
+};
 
 fn flag(text: &str) -> Result<bool, Hint> {
     match text {
@@ -372,6 +384,17 @@ fn argument(text: &str) -> Result<String, Hint> {
             return Err(format!("smoothserve does not know {{{word}}}").into());
         }
         rest = after;
+    }
+    content(text)
+}
+
+fn socket_path(text: &str) -> Result<String, Hint> {
+    let rest = text.replace("{name}", "").replace("{slot}", "");
+    if !text.contains("{slot}") || text.ends_with('/') {
+        return Err(Hint(None));
+    }
+    if rest.contains(['{', '}']) {
+        return Err("only {name} and {slot} are filled in".to_owned().into());
     }
     content(text)
 }

@@ -125,6 +125,11 @@ impl Table {
         self.scalar(key, &entry.value, kind)
     }
 
+    /// Whether `key` is there, whatever its value.
+    pub(super) fn holds(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| self.is_same(&entry.key.value, key))
+    }
+
     /// The value of `key`, whose absence is a problem.
     pub(super) fn require<T>(&mut self, key: &'static str, kind: &Kind<T>) -> Option<Spot<T>> {
         let Some(entry) = self.entry(key) else {

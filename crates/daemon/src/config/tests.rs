@@ -110,6 +110,32 @@ fn a_file_of_the_original_program_means_what_it_meant() {
 }
 
 #[test]
+fn instances_that_listen_on_paths_have_one_for_each_place_and_no_port() {
+    let config = valid("instance_sockets");
+    let folder = config.source.parent().unwrap();
+    let [blog, shop] = &config.services[..] else { panic!("two services") };
+    assert_eq!(shop.args, ["-socket={socket}"]);
+    let path = |port| match shop.addr(port) {
+        InstanceAddr::Socket(path) => path.to_path_buf(),
+        InstanceAddr::Port(addr) => panic!("{addr}"),
+    };
+    let paths: Vec<_> = shop.slots().map(|slot| path(shop.port(slot))).collect();
+    let run = folder.join("run");
+    assert_eq!(paths, ["shop-0.sock", "shop-1.sock", "shop-2.sock"].map(|name| run.join(name)));
+    assert_eq!(path(shop.surge_port), run.join("shop-3.sock"));
+    assert_eq!(blog.args, ["--uds", "{socket}"]);
+    assert_eq!(
+        blog.addr(blog.port(Slot(0))),
+        InstanceAddr::Socket(Path::new("/run/blog/0").into())
+    );
+    let warnings = config.warnings.join("\n");
+    assert!(
+        warnings.contains("the folder of `instance_socket` of shop does not exist"),
+        "{warnings}"
+    );
+}
+
+#[test]
 fn every_key_has_its_effect() {
     let config = valid("every_key");
     let folder = config.source.parent().unwrap();
@@ -157,6 +183,8 @@ fn every_key_has_its_effect() {
     assert_eq!(service.limits.hold_timeout, Some(Duration::from_millis(2500)));
     assert_eq!(service.limits.tunnel_grace, Duration::from_secs(10));
     assert_eq!(service.limits.hold_max, 50);
+    assert_eq!(service.limits.max_fails, 3);
+    assert_eq!(service.limits.fail_timeout, Duration::from_secs(30));
     let requests = RequestLimits {
         max_body_size: Some(20_000_000),
         body_timeout: Duration::from_secs(10),

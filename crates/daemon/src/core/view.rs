@@ -13,6 +13,7 @@ use smoothserve_protocol::snapshot::{
 use super::Supervisor;
 use super::instance::{Instance, State};
 use super::service::{Goal, Service, Work, millis};
+use crate::config::InstanceAddr;
 
 impl Supervisor {
     /// Every service, by name.
@@ -95,13 +96,20 @@ impl Service {
             State::Stopped | State::Starting { .. } | State::Stopping { .. } | State::Failed => {}
         }
         let over = instance.served_long(now);
+        let place =
+            if instance.port == 0 { self.config.port(instance.slot) } else { instance.port };
+        let (port, socket) = match self.config.addr(place) {
+            InstanceAddr::Port(addr) => (addr.port(), None),
+            InstanceAddr::Socket(path) => (0, Some(path.to_string_lossy().into_owned())),
+        };
         InstanceView {
             slot: instance.slot,
             state: instance.shown(),
             run: instance.run(),
             generation: instance.generation,
             pid: instance.pid,
-            port: if instance.port == 0 { self.config.port(instance.slot) } else { instance.port },
+            port,
+            socket,
             in_flight: 0,
             tunnels: 0,
             drain,

@@ -24,7 +24,13 @@ fn service(name: &str) -> ServiceMeasures {
     let run = |run, slot, generation| {
         let launch = Launched { run: RunId(run), slot: Slot(slot), generation };
         let addr = ([127, 0, 0, 1], 1).into();
-        let endpoint = Endpoint::new(launch, addr, &Limits::default(), |_, _| {});
+        let endpoint = Endpoint::new(
+            launch,
+            crate::config::InstanceAddr::Port(addr),
+            &Limits::default(),
+            |_, _| {},
+            |_| {},
+        );
         endpoint.traffic().add(Duration::from_millis(3), Outcome::Completed, false);
         endpoint.traffic().add(Duration::from_millis(3), Outcome::Lost, true);
         let cpu = Some(Duration::from_millis(1500));

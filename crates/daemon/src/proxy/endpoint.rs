@@ -2,7 +2,6 @@
 //!
 //! A new run gets a new endpoint, even on the same port.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,20 +11,23 @@ use smoothserve_protocol::snapshot::Blocker;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Epoch, Gate};
+use super::health::Health;
 use super::link::Link;
 use super::pool::{Pool, Seat};
 use super::traffic::RunTraffic;
 use super::visit::Visit;
-use crate::config::Limits;
+use crate::config::{InstanceAddr, Limits};
 
 type Ring = Box<dyn Fn(RunId, Epoch) + Send + Sync>;
+type Tell = Box<dyn Fn(Fitness) + Send + Sync>;
 
 /// One launch of one instance.
 pub struct Endpoint {
     launch: Launched,
-    addr: SocketAddr,
+    addr: InstanceAddr,
     idle_timeout: Duration,
     gate: Gate,
+    health: Health,
     tunnels: AtomicU32,
     pool: Pool,
     traffic: RunTraffic,
@@ -34,6 +36,7 @@ pub struct Endpoint {
     /// Its process exited while it was open.
     fell: AtomicBool,
     ring: Ring,
+    tell: Tell,
     /// Ends the tunnels that are open, and those that are about to open. Renewed by `reopen`.
     end_of_tunnels: Mutex<CancellationToken>,
 }
@@ -49,6 +52,15 @@ pub struct Launched {
     pub generation: Generation,
 }
 
+/// How a run does, as its requests say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fitness {
+    /// It is left out of the choice: too many requests in a row failed there; why the last one did.
+    LeftOut(String),
+    /// It answered again, or need no longer be left out.
+    Chosen,
+}
+
 /// Who is inside a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inside {
@@ -62,24 +74,28 @@ impl Endpoint {
     /// An open endpoint of `launch`, which listens on `addr`.
     ///
     /// `ring` is called once per closing, when nobody is inside any more, on whatever thread that
-    /// happens; it must not wait.
+    /// happens; it must not wait. Neither may `tell`, which is called when the run is left out of
+    /// the choice for what its requests say, and when it no longer is.
     pub fn new(
         launch: Launched,
-        addr: SocketAddr,
+        addr: InstanceAddr,
         limits: &Limits,
         ring: impl Fn(RunId, Epoch) + Send + Sync + 'static,
+        tell: impl Fn(Fitness) + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             launch,
             addr,
             idle_timeout: limits.upstream_idle_timeout,
             gate: Gate::new(),
+            health: Health::new(Instant::now()),
             tunnels: AtomicU32::new(0),
             pool: Pool::new(),
             traffic: RunTraffic::new(),
             sent_again: AtomicU64::new(0),
             fell: AtomicBool::new(false),
             ring: Box::new(ring),
+            tell: Box::new(tell),
             end_of_tunnels: Mutex::new(CancellationToken::new()),
         })
     }
@@ -167,6 +183,11 @@ impl Endpoint {
         if self.fell.load(Ordering::Relaxed) { 0 } else { self.sent_again.load(Ordering::Relaxed) }
     }
 
+    /// It failed too many requests in a row, and is left out as long as others are not.
+    pub fn is_left_out(&self) -> bool {
+        self.health.is_left_out()
+    }
+
     /// Its figures.
     pub fn traffic(&self) -> &RunTraffic {
         &self.traffic
@@ -175,6 +196,34 @@ impl Endpoint {
     /// How many are inside; none if nobody may enter.
     pub(crate) fn load(&self) -> Option<u32> {
         self.gate.load()
+    }
+
+    /// It may be chosen, for all that its requests say.
+    pub(crate) fn may_be_chosen(&self, now: Instant) -> bool {
+        self.health.may_be_chosen(now)
+    }
+
+    /// Enters, unless closed or left out; one that is left out is entered once each `pause`.
+    pub(crate) fn enter_in_turn(
+        self: &Arc<Self>,
+        now: Instant,
+        pause: impl FnOnce() -> Duration,
+    ) -> Option<Pass> {
+        if self.health.take_turn(now, pause) { self.enter() } else { None }
+    }
+
+    /// A request failed here, by the fault of the run.
+    pub(crate) fn failed(&self, now: Instant, limits: &Limits, why: &str) {
+        if self.health.failed(now, limits.max_fails, limits.fail_timeout) {
+            (self.tell)(Fitness::LeftOut(why.to_owned()));
+        }
+    }
+
+    /// A request was answered here, or what failed before does not matter any more.
+    pub(crate) fn answered(&self) {
+        if self.health.answered() {
+            (self.tell)(Fitness::Chosen);
+        }
     }
 
     /// Enters, unless closed.
@@ -235,6 +284,10 @@ impl Pass {
         self.endpoint.launched()
     }
 
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     pub(crate) fn traffic(&self) -> &RunTraffic {
         &self.endpoint.traffic
     }
@@ -257,12 +310,12 @@ impl Pass {
         link
     }
 
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.endpoint.addr
+    pub(crate) fn addr(&self) -> &InstanceAddr {
+        &self.endpoint.addr
     }
 
     pub(crate) async fn connect(&self, limit: Duration) -> std::io::Result<Link> {
-        Link::connect(self.endpoint.addr, limit).await
+        Link::connect(&self.endpoint.addr, limit).await
     }
 
     /// Leaves the connection to the next request.

@@ -111,10 +111,20 @@ impl Exchange {
         }
         let limit = self.service.config().requests.connect_timeout;
         let connected = pass.connect(limit).await;
-        if connected.is_err() {
+        if let Err(error) = &connected {
+            if is_of_the_run(error) {
+                self.failed_there(&error.to_string());
+            }
             self.leave();
         }
         connected
+    }
+
+    /// The run is to blame for it that the request got no answer.
+    pub(crate) fn failed_there(&self, why: &str) {
+        if let Some(pass) = &self.pass {
+            self.service.failed_in(pass, why);
+        }
     }
 
     /// Sends a request over `link` and waits for the head of its answer; none: it is overdue.
@@ -160,6 +170,9 @@ impl Exchange {
     pub(crate) fn answered(&mut self, status: http::StatusCode) {
         self.client.progress().wait_for(Awaited::Rest);
         self.failed = status.is_server_error();
+        if let Some(pass) = &self.pass {
+            pass.endpoint().answered();
+        }
         if let Some(note) = &mut self.note {
             note.answered(status);
         }
@@ -261,6 +274,25 @@ impl Exchange {
             self.client.proxy().accesses().tell(note, now, outcome.name());
         }
     }
+}
+
+/// Whether a connection failed by the fault of whom it was to reach, and not for want of
+/// descriptors, ports or memory on our side.
+fn is_of_the_run(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
+        NotFound, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionRefused
+            | ConnectionReset
+            | ConnectionAborted
+            | HostUnreachable
+            | NetworkUnreachable
+            | NotFound
+            | TimedOut
+    )
 }
 
 impl Drop for Exchange {

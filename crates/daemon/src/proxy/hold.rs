@@ -104,7 +104,7 @@ pub(crate) async fn wait(exchange: &Exchange, tries: &mut Tries) -> Result<Pass,
         // Before the look, not after it: an offer in between must wake us.
         let mut changed = pin!(service.waiting().changed.notified());
         changed.as_mut().enable();
-        if let Some(pass) = tries.enter(service) {
+        if let Some(pass) = tries.enter(service, std::time::Instant::now()) {
             return Ok(pass);
         }
         let limit = match service.when_none() {

@@ -6,7 +6,6 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
@@ -17,11 +16,12 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use tokio::net::TcpStream;
 use tokio::task::coop::unconstrained;
 
 use super::upload::Upload;
+use super::upstream::Upstream;
 use super::wire::{Watch, Wire};
+use crate::config::InstanceAddr;
 
 /// Of an answer. No RFC gives a number, but what is not bounded is a way to exhaust us.
 const MAX_HEAD: usize = 64 * 1024;
@@ -55,12 +55,11 @@ struct Ends {
 
 impl Link {
     /// Connects to an instance, within this time.
-    pub(crate) async fn connect(addr: SocketAddr, limit: Duration) -> io::Result<Self> {
-        let connecting = TcpStream::connect(addr);
+    pub(crate) async fn connect(addr: &InstanceAddr, limit: Duration) -> io::Result<Self> {
+        let connecting = Upstream::connect(addr);
         let stream = tokio::time::timeout(limit, connecting)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        stream.set_nodelay(true)?;
         let watch = Watch::new();
         let wire = Wire::new(stream, watch.clone());
         let (sender, connection) = CLIENT.handshake(wire).await.map_err(io::Error::other)?;
@@ -164,7 +163,7 @@ impl Link {
     }
 
     /// The bare stream after `101`, with what was read beyond the head.
-    pub(crate) async fn into_stream(mut self) -> Option<(TcpStream, Bytes)> {
+    pub(crate) async fn into_stream(mut self) -> Option<(Upstream, Bytes)> {
         let ends = &mut *self.0;
         poll_fn(|cx| {
             ends.drive(cx);

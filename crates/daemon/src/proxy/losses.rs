@@ -1,8 +1,9 @@
 //! Every lost request has a reason, and the log says it: the first at once, many together.
 
-use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::config::InstanceAddr;
 
 /// Between two lines of one service. A service that is down loses thousands a second.
 const QUIET: Duration = Duration::from_secs(1);
@@ -20,9 +21,12 @@ struct State {
 impl Losses {
     /// Logs the reason, and the instance that had the request, unless another was logged a moment
     /// ago; then it is counted for the next.
-    pub(crate) fn report(&self, service: &str, reason: &str, instance: Option<SocketAddr>) {
+    pub(crate) fn report(&self, service: &str, reason: &str, instance: Option<&InstanceAddr>) {
         if let Some(untold) = self.may_tell(Instant::now()) {
-            let instance = instance.map(|addr| format!(" (instance at {addr})"));
+            let instance = instance.map(|addr| match addr {
+                InstanceAddr::Port(addr) => format!(" (instance at {addr})"),
+                InstanceAddr::Socket(path) => format!(" (instance at {})", path.display()),
+            });
             let reason = format_args!("{reason}{}", instance.unwrap_or_default());
             match untold {
                 0 => tracing::warn!("{service}: request lost: {reason}"),

@@ -7,9 +7,10 @@
 //! Reading order: [`request`] (one request), [`service`] (what may be chosen), [`endpoint`],
 //! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
 //! the last byte), [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what
-//! makes "no request lost" true), [`guard`] (what of a client's bytes is let in), [`client`],
-//! [`listen`], [`handshake`], [`stream`] and [`doors`] (connections from clients), [`progress`] and
-//! [`sweep`] (what ends those who wait for too long), [`access`] (what is told of a request).
+//! makes "no request lost" true), [`health`] (which run is left out for a while), [`guard`] (what of
+//! a client's bytes is let in), [`client`], [`listen`], [`handshake`], [`stream`] and [`doors`]
+//! (connections from clients), [`progress`] and [`sweep`] (what ends those who wait for too long),
+//! [`access`] (what is told of a request).
 
 mod access;
 mod body;
@@ -24,6 +25,7 @@ mod forwarded;
 pub mod gate;
 pub mod guard;
 mod handshake;
+mod health;
 mod hold;
 mod ledger;
 mod linger;
@@ -55,6 +57,7 @@ mod tunnel;
 mod turn_away;
 mod upgrade;
 mod upload;
+mod upstream;
 mod visit;
 mod websocket;
 mod wire;
@@ -72,7 +75,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::access::{Access, Accesses, Text, Told};
 use self::client::Entrance;
 use self::doors::Doors;
-pub use self::endpoint::{Endpoint, Inside, Launched};
+pub use self::endpoint::{Endpoint, Fitness, Inside, Launched};
 pub use self::gate::Epoch;
 use self::handshake::Handshakes;
 #[cfg(test)]
@@ -86,6 +89,7 @@ pub use self::standing::Standing;
 pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};
 pub use self::turn_away::LEAVING;
 use self::turn_away::Speech;
+pub(crate) use self::upstream::Upstream;
 use crate::config::{ClientLimits, TlsListener, Trust};
 use crate::tls::{Terms, Tickets};
 

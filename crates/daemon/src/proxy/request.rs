@@ -180,7 +180,7 @@ impl Prepared {
                 return Err(exchange.answered_by_us(answer.on_behalf_of(edge)));
             }
             Some(InPlace::Refusal(refusal)) => Err(refusal),
-            None => admit(&service, &tries),
+            None => admit(&service, &tries, began),
         };
         let first = match admitted {
             Ok(first) => first,
@@ -231,8 +231,8 @@ fn finish(response: &mut Response<Download>, treatment: Option<&Treatment>, slot
 }
 
 /// Takes a request in, if possible with the pass of a run.
-fn admit(service: &ServiceProxy, tries: &Tries) -> Result<Option<Pass>, Refusal> {
-    if let Some(pass) = tries.enter(service) {
+fn admit(service: &ServiceProxy, tries: &Tries, now: Instant) -> Result<Option<Pass>, Refusal> {
+    if let Some(pass) = tries.enter(service, now) {
         return Ok(Some(pass));
     }
     match service.when_none() {
@@ -262,7 +262,7 @@ async fn send(
 ) -> Result<(Response<Incoming>, Link), Failure> {
     let mut now = exchange.began();
     loop {
-        let pass = match first.take().or_else(|| tries.enter(exchange.service())) {
+        let pass = match first.take().or_else(|| tries.enter(exchange.service(), now)) {
             Some(pass) => pass,
             None => {
                 let since = Instant::now();
@@ -279,6 +279,7 @@ async fn send(
             Err(error) => {
                 tries.refused_by(run, &error);
                 exchange.retry();
+                now = Instant::now();
                 continue;
             }
         };
@@ -288,6 +289,7 @@ async fn send(
             Some(Ok(answer)) => return Ok((answer, link)),
             Some(Err(error)) => error,
             None => {
+                exchange.failed_there("it gave no answer in time");
                 let reason = format!("{run} gave no answer in time");
                 return Err(Failure::Lost(Refusal::gateway_timeout(reason)));
             }
@@ -296,6 +298,10 @@ async fn send(
         drop(link);
         if let Some(fault) = body.uploading.fault() {
             return Err(Failure::Aborted(fault));
+        }
+        // A connection that was kept may be closed at any time, which says nothing of the run.
+        if !was_kept || error.error().is_parse() {
+            exchange.failed_there(&error.error().to_string());
         }
         request = match (error.take_message(), head) {
             // Not a byte of it was written: whatever it is, it may be sent again.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use smoothserve_protocol::id::{RunId, ServiceName, Slot};
@@ -71,6 +71,10 @@ impl ServiceProxy {
 
     /// Replaces what may be chosen, and wakes the requests that wait for it.
     pub fn offer(&self, choice: Choice) {
+        if let [only] = &choice.endpoints[..] {
+            // It is chosen whatever its requests say.
+            only.answered();
+        }
         self.choice.store(Arc::new(choice));
         self.waiting.wake();
     }
@@ -109,6 +113,9 @@ impl ServiceProxy {
     /// Takes what a new configuration says of the proxy's side.
     pub fn reconfigure(&self, config: Arc<ServiceConfig>) {
         self.waiting.resize(config.limits.hold_max);
+        if config.limits.max_fails == 0 {
+            self.choice.load().endpoints.iter().for_each(|endpoint| endpoint.answered());
+        }
         self.patience.set(&config.requests);
         self.edge.replace(config.edge.clone());
         self.config.store(config);
@@ -150,49 +157,74 @@ impl ServiceProxy {
     }
 
     /// Enters the run of the slot that the client wishes for, or else the least busy of the open
-    /// runs; none of those among `tried`. Ties take turns.
-    pub(crate) fn enter(&self, tried: &[RunId], wish: Option<Slot>) -> Option<Pass> {
+    /// runs; none of those among `tried`. Ties take turns. Those that failed too often are left out,
+    /// unless there is no other.
+    pub(crate) fn enter(&self, tried: &[RunId], wish: Option<Slot>, now: Instant) -> Option<Pass> {
         let choice = self.choice.load();
         let endpoints = &choice.endpoints[..];
-        if let Some(pass) = wish.and_then(|slot| enter_slot(endpoints, tried, slot)) {
+        let pause = || self.config.load().limits.fail_timeout;
+        if let Some(pass) = wish.and_then(|slot| enter_slot(endpoints, tried, slot, now, pause)) {
             return Some(pass);
         }
         if let [only] = endpoints {
             return if tried.contains(&only.run()) { None } else { only.enter() };
         }
-        // Entering fails only if the gate closed since it was looked at, so each round has one
-        // candidate less.
-        (0..endpoints.len()).find_map(|_| self.least_busy(endpoints, tried)?.enter())
+        let is_new = |endpoint: &Endpoint| !tried.contains(&endpoint.run());
+        // Entering fails only if the gate closed since it was looked at, or if somebody else tries
+        // one that was left out, so each round has one candidate less.
+        let rounds = || 0..endpoints.len();
+        rounds()
+            .map_while(|_| self.least_busy(endpoints, |one| is_new(one) && one.may_be_chosen(now)))
+            .find_map(|endpoint| endpoint.enter_in_turn(now, pause))
+            .or_else(|| {
+                rounds().map_while(|_| self.least_busy(endpoints, is_new)).find_map(Endpoint::enter)
+            })
+    }
+
+    /// A request failed in `pass`, by the fault of its run. One that drains, or is the only one, is
+    /// never left out.
+    pub(crate) fn failed_in(&self, pass: &Pass, why: &str) {
+        let endpoint = pass.endpoint();
+        if self.choice.load().endpoints.len() > 1 && endpoint.load().is_some() {
+            endpoint.failed(Instant::now(), &self.config.load().limits, why);
+        }
     }
 
     fn least_busy<'a>(
         &self,
         endpoints: &'a [Arc<Endpoint>],
-        tried: &[RunId],
+        may: impl Fn(&Endpoint) -> bool,
     ) -> Option<&'a Arc<Endpoint>> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % endpoints.len().max(1);
         let (before, after) = endpoints.split_at(first);
         after
             .iter()
             .chain(before)
-            .filter(|endpoint| !tried.contains(&endpoint.run()))
+            .filter(|endpoint| may(endpoint))
             .filter_map(|endpoint| Some((endpoint.load()?, endpoint)))
             .min_by_key(|(load, _)| *load)
             .map(|(_, endpoint)| endpoint)
     }
 
     /// Drops idle connections that are past their age.
-    pub(crate) fn sweep(&self, now: std::time::Instant) {
+    pub(crate) fn sweep(&self, now: Instant) {
         for endpoint in &self.choice.load().endpoints {
             endpoint.sweep(now);
         }
     }
 }
 
-/// While a run takes the place of another, both may be open.
-fn enter_slot(endpoints: &[Arc<Endpoint>], tried: &[RunId], slot: Slot) -> Option<Pass> {
+/// While a run takes the place of another, both may be open. One that is left out is not wished for:
+/// the request is better off elsewhere.
+fn enter_slot(
+    endpoints: &[Arc<Endpoint>],
+    tried: &[RunId],
+    slot: Slot,
+    now: Instant,
+    pause: impl Fn() -> Duration,
+) -> Option<Pass> {
     let is_wished = |endpoint: &&Arc<Endpoint>| {
         endpoint.launched().slot == slot && !tried.contains(&endpoint.run())
     };
-    endpoints.iter().filter(is_wished).find_map(Endpoint::enter)
+    endpoints.iter().filter(is_wished).find_map(|one| one.enter_in_turn(now, &pause))
 }

@@ -8,6 +8,7 @@ mod edge;
 mod faults;
 mod framing;
 mod harness;
+mod health;
 mod limits;
 mod plain;
 mod refused;

@@ -84,17 +84,17 @@ impl Tries {
     }
 
     /// Enters a run: preferably not the one that failed, never one that just refused.
-    pub(crate) fn enter(&self, service: &ServiceProxy) -> Option<Pass> {
+    pub(crate) fn enter(&self, service: &ServiceProxy, now: std::time::Instant) -> Option<Pass> {
         if self.refused.len() >= MAX_REFUSALS {
             return None;
         }
         if let Some(failed) = self.failed {
             let elsewhere: Vec<RunId> = self.refused.iter().copied().chain([failed]).collect();
-            if let Some(pass) = service.enter(&elsewhere, self.wish) {
+            if let Some(pass) = service.enter(&elsewhere, self.wish, now) {
                 return Some(pass);
             }
         }
-        service.enter(&self.refused, self.wish)
+        service.enter(&self.refused, self.wish, now)
     }
 
     /// `run` could not be connected to; nothing was sent.

@@ -8,11 +8,11 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::stream::Stream;
+use super::upstream::Upstream;
 use super::websocket::{CLOSE_TO_CLIENT, CLOSE_TO_SERVER, Frames};
 
 /// In each direction. Messages are small; what is larger comes in pieces anyway.
@@ -23,7 +23,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Both ends of a tunnel.
 pub(crate) struct Ends {
     pub client: Stream,
-    pub instance: TcpStream,
+    pub instance: Upstream,
     /// What they speak, as far as it matters to us.
     pub speaks: Speaks,
 }
@@ -56,15 +56,32 @@ pub(crate) async fn carry(
     begun: [&[u8]; 2],
     end: &CancellationToken,
 ) -> io::Result<()> {
-    let (speaks, instance) = (ends.speaks, ends.instance.split());
-    match &mut ends.client {
-        Stream::Plain(client) => join(client.split(), instance, speaks, begun, end).await,
-        Stream::Tls(client) => join(tokio::io::split(client), instance, speaks, begun, end).await,
+    let client = &mut ends.client;
+    let speaks = ends.speaks;
+    match &mut ends.instance {
+        Upstream::Tcp(instance) => join(client, instance.split(), speaks, begun, end).await,
+        Upstream::Unix(instance) => join(client, instance.split(), speaks, begun, end).await,
     }
 }
 
-/// The same, for both halves of the client and of the instance.
+/// The same, for both halves of the instance.
 async fn join(
+    client: &mut Stream,
+    instance: (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    speaks: Speaks,
+    begun: [&[u8]; 2],
+    end: &CancellationToken,
+) -> io::Result<()> {
+    match client {
+        Stream::Plain(client) => between(client.split(), instance, speaks, begun, end).await,
+        Stream::Tls(client) => {
+            between(tokio::io::split(client), instance, speaks, begun, end).await
+        }
+    }
+}
+
+/// The same, for both halves of the client as well.
+async fn between(
     (mut from_client, mut to_client): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     (mut from_instance, mut to_instance): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     speaks: Speaks,

@@ -14,7 +14,8 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
-use tokio::net::TcpStream;
+
+use super::upstream::Upstream;
 
 /// How many reads the head of an answer may take, and every interim answer before it. hyper skips
 /// those without an end, and an instance that sends nothing else would never be found out.
@@ -22,7 +23,7 @@ const READS_OF_A_HEAD: u64 = 1024;
 
 /// An instance's socket.
 pub(crate) struct Wire {
-    io: TokioIo<TcpStream>,
+    io: TokioIo<Upstream>,
     watch: Watch,
 }
 
@@ -74,11 +75,11 @@ impl Watch {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: TcpStream, watch: Watch) -> Self {
+    pub(crate) fn new(stream: Upstream, watch: Watch) -> Self {
         Self { io: TokioIo::new(stream), watch }
     }
 
-    pub(crate) fn into_inner(self) -> TcpStream {
+    pub(crate) fn into_inner(self) -> Upstream {
         self.io.into_inner()
     }
 
@@ -128,6 +129,7 @@ mod tests {
     use std::task::Waker;
 
     use hyper::rt::ReadBuf;
+    use tokio::net::TcpStream;
 
     use super::*;
 
@@ -140,7 +142,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (peer, _) = listener.accept().unwrap();
         let watch = Watch::new();
-        let mut wire = Wire::new(stream, watch.clone());
+        let mut wire = Wire::new(Upstream::Tcp(stream), watch.clone());
         act(peer.try_clone().unwrap());
         if suspects {
             watch.suspect();

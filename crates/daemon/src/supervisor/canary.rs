@@ -67,6 +67,7 @@ mod tests {
             generation: Generation(generation),
             pid: None,
             port: 0,
+            socket: None,
             in_flight: 0,
             tunnels: 0,
             drain: None,

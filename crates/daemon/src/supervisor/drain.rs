@@ -105,7 +105,13 @@ mod tests {
     fn a_reopened_door_remembers_whom_its_drain_waited_for() {
         let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
         let launch = Launched { run: RunId(1), slot: Slot(0), generation: Generation(1) };
-        let endpoint = Endpoint::new(launch, addr, &Limits::default(), |_, _| {});
+        let endpoint = Endpoint::new(
+            launch,
+            crate::config::InstanceAddr::Port(addr),
+            &Limits::default(),
+            |_, _| {},
+            |_| {},
+        );
         assert_eq!(Door::Open.waited_for(&endpoint), None);
         endpoint.close(Epoch(1));
         assert_eq!(Door::Closed.waited_for(&endpoint), Some(WaitedFor::default()));

@@ -20,10 +20,10 @@ const KILLED_WITHIN: Duration = Duration::from_secs(5);
 /// Tells the run of `leader` to exit, and returns when it has, with everything in its group.
 pub(super) async fn end(leader: Being, traits: &Traits) {
     let Some((pidfd, members)) = hold(leader) else { return };
-    let Traits { name, generation, port, signal, stop_timeout } = traits;
-    let pid = leader.pid;
+    let Traits { name, generation, port: _, signal, stop_timeout } = traits;
+    let (pid, place) = (leader.pid, traits.place());
     tracing::warn!(
-        "{name}, generation {generation}, port {port}: pid {pid} was left behind by a daemon \
+        "{name}, generation {generation}, on {place}: pid {pid} was left behind by a daemon \
          that was killed; told to exit"
     );
     // It may have ended this very moment, which is what the signals are for.
@@ -35,7 +35,7 @@ pub(super) async fn end(leader: Being, traits: &Traits) {
     let _ = pidfd_send_signal(&pidfd, Signal::KILL);
     group::signal(members, Signal::KILL);
     if !is_gone_within(members, KILLED_WITHIN).await {
-        tracing::error!("{name}, port {port}: pid {pid} was killed and does not go");
+        tracing::error!("{name}, on {place}: pid {pid} was killed and does not go");
     }
 }
 

@@ -3,9 +3,9 @@
 //! [`driver`] is the one task that owns the core. [`Handle`] is how everyone else reaches it.
 //! [`process`] starts and ends processes, [`confine`] is what they may be and use, [`executable`]
 //! why one cannot begin, [`group`] what became of one. [`probe`] asks whether they answer, [`ports`]
-//! says who holds a port, [`usage`] what runs use, [`inspect`] whether files hold what runs. [`lock`]
-//! keeps a second daemon away, [`records`] are for the one after this, and [`leftover`] is what that
-//! does with them. [`output`] is what instances print, [`drain`] says whom a drain waits for,
+//! says who holds a port or, with [`paths`], a socket on disk, [`usage`] what runs use, [`inspect`]
+//! whether files hold what runs. [`lock`] keeps a second daemon away, [`records`] are for the one
+//! after this, and [`leftover`] is what that does with them. [`output`] is what instances print, [`drain`] says whom a drain waits for,
 //! [`publish`] adds the traffic figures and tells consoles, [`canary`] compares generations,
 //! [`measures`] hands the counters to those who read them themselves, [`remarks`] says what an
 //! application makes harder, [`history`] keeps receipts on disk. [`configuration`] is a new one on its
@@ -27,6 +27,7 @@ mod lock;
 mod measures;
 mod meter;
 mod output;
+mod paths;
 mod ports;
 mod preflight;
 mod probe;
@@ -67,7 +68,7 @@ pub(crate) use self::measures::{Measures, ServiceMeasures};
 pub(crate) use self::measures::{RunMeasures, Turns};
 use self::output::Outputs;
 pub(crate) use self::output::{Question, Subscription};
-pub(crate) use self::ports::holder_name as port_holder;
+pub(crate) use self::ports::port_holder;
 pub(crate) use self::records::Records;
 #[cfg(test)]
 pub(crate) use self::staged::Staged;

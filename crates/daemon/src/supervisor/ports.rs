@@ -1,4 +1,4 @@
-//! Who listens on a port.
+//! Who listens where an instance should.
 //!
 //! A port that answers is not yet an instance that answers: a stranger may hold it.
 
@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use procfs::process::{FDTarget, Process, all_processes};
 
 use super::sockets::listening;
-use super::users;
+use super::{paths, users};
+use crate::config::InstanceAddr;
 
 /// Who holds a listening socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +28,11 @@ pub(super) fn is_taken(addr: SocketAddr) -> bool {
 /// Who listens where `addr` would; none: nobody. `leader` is the leader of the group that should.
 ///
 /// Reads /proc, so call it off the async threads.
-pub(super) fn holder(addr: SocketAddr, leader: Option<u32>) -> Option<Holder> {
-    let inodes = listening(addr);
+pub(super) fn holder(addr: &InstanceAddr, leader: Option<u32>) -> Option<Holder> {
+    let inodes = match addr {
+        InstanceAddr::Port(addr) => listening(*addr),
+        InstanceAddr::Socket(path) => paths::listening(path),
+    };
     if inodes.is_empty() {
         return None;
     }
@@ -49,7 +53,12 @@ pub(super) fn holder(addr: SocketAddr, leader: Option<u32>) -> Option<Holder> {
 }
 
 /// Who listens there, in words; none: nobody.
-pub(crate) fn holder_name(addr: SocketAddr) -> Option<String> {
+pub(crate) fn port_holder(addr: SocketAddr) -> Option<String> {
+    holder_name(&InstanceAddr::Port(addr))
+}
+
+/// The same, of any place.
+pub(super) fn holder_name(addr: &InstanceAddr) -> Option<String> {
     match holder(addr, None)? {
         Holder::Stranger(who) => Some(who),
         Holder::Own => None,
@@ -104,7 +113,7 @@ mod tests {
     #[test]
     fn a_listener_is_found_and_attributed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
+        let addr = &InstanceAddr::Port(listener.local_addr().unwrap());
         let me = std::process::id();
         assert_eq!(holder(addr, Some(me)), Some(Holder::Own));
         let Some(Holder::Stranger(who)) = holder(addr, None) else { panic!() };
@@ -126,7 +135,25 @@ mod tests {
     fn a_listener_on_every_address_covers_this_one() {
         let listener = TcpListener::bind("0.0.0.0:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let addr = SocketAddr::from(([127, 0, 0, 1], port));
-        assert_eq!(holder(addr, Some(std::process::id())), Some(Holder::Own));
+        let addr = InstanceAddr::Port(SocketAddr::from(([127, 0, 0, 1], port)));
+        assert_eq!(holder(&addr, Some(std::process::id())), Some(Holder::Own));
+    }
+
+    #[test]
+    fn a_listener_on_a_path_is_found_and_attributed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let addr = InstanceAddr::Socket(path.into());
+        let me = std::process::id();
+        assert_eq!(holder(&addr, Some(me)), Some(Holder::Own));
+        assert!(holder_name(&addr).unwrap().starts_with(&format!("pid {me} ")));
+        drop(listener);
+        // A process that another test is just launching holds it until it executes.
+        let closed = (0..5000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            holder(&addr, Some(me)).is_none()
+        });
+        assert!(closed);
     }
 }

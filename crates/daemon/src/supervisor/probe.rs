@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use smoothserve_protocol::id::RunId;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Inbox;
 use super::ports::{self, Holder};
-use crate::config::{Liveness, Readiness, ServiceConfig};
+use crate::config::{InstanceAddr, Liveness, Readiness, ServiceConfig};
 use crate::core::Input;
+use crate::proxy::Upstream;
 
 /// Between two looks: a twentieth of the time the run has taken so far, within these limits, so
 /// that it is found ready soon after it is, however long it takes.
@@ -32,7 +32,7 @@ pub(super) async fn until_answering(
     inbox: Inbox,
     run: RunId,
     config: Arc<ServiceConfig>,
-    addr: SocketAddr,
+    addr: InstanceAddr,
     leader: u32,
 ) {
     if matches!(config.ready, Readiness::Log(_)) {
@@ -40,7 +40,7 @@ pub(super) async fn until_answering(
     }
     let (began, mut last_error) = (Instant::now(), String::new());
     loop {
-        match ask(&config, addr, leader).await {
+        match ask(&config, &addr, leader).await {
             Ok(()) => return inbox.put(Input::Answering { run }),
             Err(error) if error != last_error => {
                 last_error.clone_from(&error);
@@ -55,11 +55,16 @@ pub(super) async fn until_answering(
 /// Asks a ready run now and then whether it still answers, and says so when that changes.
 ///
 /// Never ends by itself; whoever spawned this ends it when the run ends.
-pub(super) async fn watch_liveness(inbox: Inbox, run: RunId, addr: SocketAddr, liveness: Liveness) {
+pub(super) async fn watch_liveness(
+    inbox: Inbox,
+    run: RunId,
+    addr: InstanceAddr,
+    liveness: Liveness,
+) {
     let mut health = Health::new(liveness.failures);
     loop {
         sleep(liveness.interval).await;
-        match health.take(answer(&liveness.probe, addr, liveness.timeout).await) {
+        match health.take(answer(&liveness.probe, &addr, liveness.timeout).await) {
             Some(Change::Lost(error)) => inbox.put(Input::Unresponsive { run, error }),
             Some(Change::Found) => inbox.put(Input::Responsive { run }),
             None => {}
@@ -103,17 +108,17 @@ impl Health {
     }
 }
 
-async fn ask(config: &ServiceConfig, addr: SocketAddr, leader: u32) -> Result<(), String> {
+async fn ask(config: &ServiceConfig, addr: &InstanceAddr, leader: u32) -> Result<(), String> {
     answer(&config.ready, addr, ANSWER_TIMEOUT).await?;
-    own_port(addr, leader).await
+    is_own(addr, leader).await
 }
 
 /// Whether the right answer comes from `addr` within `limit`.
-async fn answer(probe: &Readiness, addr: SocketAddr, limit: Duration) -> Result<(), String> {
+async fn answer(probe: &Readiness, addr: &InstanceAddr, limit: Duration) -> Result<(), String> {
     let answer = async {
-        let stream = TcpStream::connect(addr)
+        let stream = Upstream::connect(addr)
             .await
-            .map_err(|error| format!("connecting to port {}: {error}", addr.port()))?;
+            .map_err(|error| format!("connecting to {addr}: {error}"))?;
         match probe {
             Readiness::Tcp => Ok(()),
             Readiness::Log(_) => Err("not asked".to_owned()),
@@ -127,15 +132,19 @@ async fn answer(probe: &Readiness, addr: SocketAddr, limit: Duration) -> Result<
 }
 
 /// Whether the one that answered is ours.
-async fn own_port(addr: SocketAddr, leader: u32) -> Result<(), String> {
-    if !addr.ip().is_loopback() && !is_local(addr) {
+async fn is_own(addr: &InstanceAddr, leader: u32) -> Result<(), String> {
+    if let InstanceAddr::Port(addr) = addr
+        && !addr.ip().is_loopback()
+        && !is_local(*addr)
+    {
         // Behind another address (a container's, say) nobody can tell from here.
         return Ok(());
     }
-    let holder = tokio::task::spawn_blocking(move || ports::holder(addr, Some(leader))).await;
+    let place = addr.clone();
+    let holder = tokio::task::spawn_blocking(move || ports::holder(&place, Some(leader))).await;
     match holder {
         Ok(Some(Holder::Stranger(who))) => {
-            Err(format!("port {} is answered by {who}, not by this instance", addr.port()))
+            Err(format!("{addr} is answered by {who}, not by this instance"))
         }
         _ => Ok(()),
     }
@@ -146,14 +155,18 @@ fn is_local(addr: SocketAddr) -> bool {
 }
 
 async fn http(
-    mut stream: TcpStream,
-    addr: SocketAddr,
+    mut stream: Upstream,
+    addr: &InstanceAddr,
     path: &str,
     wanted: u16,
 ) -> Result<(), String> {
     let broken = |error: std::io::Error| format!("GET {path}: {error}");
+    let host = match addr {
+        InstanceAddr::Port(addr) => addr.to_string(),
+        InstanceAddr::Socket(_) => "localhost".to_owned(),
+    };
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {addr}\r\nUser-Agent: smoothserve\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: smoothserve\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.map_err(broken)?;
     let mut line = Vec::new();
@@ -254,7 +267,7 @@ mod tests {
             failures: 2,
         };
         let (sender, mut inbox) = mpsc::unbounded_channel();
-        let watching = watch_liveness(Inbox(sender), RunId(1), addr, liveness);
+        let watching = watch_liveness(Inbox(sender), RunId(1), InstanceAddr::Port(addr), liveness);
         let watching = tokio::spawn(watching).abort_handle();
         let mut news = async || match inbox.recv().await {
             Some(Message::Input(Input::Unresponsive { run: RunId(1), error })) => Some(error),

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +23,10 @@ use tokio::time::{Instant, sleep};
 
 use super::confine::{self, Confinement};
 use super::output::{Awaited, Capture, Origin, Outputs};
+use super::paths::Obstacle;
 use super::records::Traits;
-use super::{Inbox, Records, env_file, executable, group, ports, strays, users};
-use crate::config::{Readiness, ServiceConfig, StopSignal};
+use super::{Inbox, Records, env_file, executable, group, paths, ports, strays, users};
+use crate::config::{InstanceAddr, Readiness, ServiceConfig, StopSignal};
 use crate::core::{Input, Signal};
 
 /// How long a port may stay in use after its last holder was told to exit.
@@ -49,8 +51,8 @@ pub(super) struct Launch {
 
 impl Launch {
     /// Where the instance is to listen.
-    pub(super) fn addr(&self) -> SocketAddr {
-        SocketAddr::new(self.config.instance_ip, self.port)
+    pub(super) fn addr(&self) -> InstanceAddr {
+        self.config.addr(self.port)
     }
 }
 
@@ -151,7 +153,7 @@ fn traits(launch: &Launch) -> Traits {
     Traits {
         name: format!("{}-{}", config.name, launch.slot),
         generation: launch.generation,
-        port: launch.port,
+        port: launch.config.sockets.is_none().then_some(launch.port),
         signal: number(Signal::Stop, config.stop_signal),
         stop_timeout: config.limits.stop_timeout,
     }
@@ -194,7 +196,10 @@ async fn start(launch: &Launch) -> Result<Process, FailReason> {
     if let Some(problem) = confine::problem(&launch.config) {
         return Err(not_launched(&problem));
     }
-    wait_for_port(launch).await?;
+    match launch.addr() {
+        InstanceAddr::Port(addr) => wait_for_port(addr).await?,
+        InstanceAddr::Socket(path) => wait_for_path(path).await?,
+    }
     let deadline = Instant::now() + EXECUTABLE_WITHIN;
     loop {
         match Process::spawn(launch) {
@@ -210,19 +215,39 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ExecutableFileBusy)
 }
 
-async fn wait_for_port(launch: &Launch) -> Result<(), FailReason> {
-    let addr = launch.addr();
+async fn wait_for_port(addr: SocketAddr) -> Result<(), FailReason> {
     let deadline = Instant::now() + PORT_FREE_WITHIN;
     while ports::is_taken(addr) {
         if Instant::now() < deadline {
             sleep(RETRY).await;
             continue;
         }
-        let holder = tokio::task::spawn_blocking(move || ports::holder_name(addr)).await;
+        let holder = tokio::task::spawn_blocking(move || ports::port_holder(addr)).await;
         let holder = holder.ok().flatten().unwrap_or_else(|| "a process that has gone".to_owned());
         return Err(FailReason::PortTaken { port: addr.port(), holder });
     }
     Ok(())
+}
+
+/// Waits until nobody listens on `path`, and removes what an earlier run left there.
+async fn wait_for_path(path: Arc<Path>) -> Result<(), FailReason> {
+    let deadline = Instant::now() + PORT_FREE_WITHIN;
+    loop {
+        let wanted = Arc::clone(&path);
+        let freed = tokio::task::spawn_blocking(move || paths::make_free(&wanted)).await;
+        match freed.unwrap_or_else(|error| Err(Obstacle::Other(error.to_string()))) {
+            Ok(()) => return Ok(()),
+            Err(Obstacle::Listener) if Instant::now() < deadline => sleep(RETRY).await,
+            Err(Obstacle::Listener) => break,
+            Err(Obstacle::Other(error)) => return Err(not_launched(&error)),
+        }
+    }
+    let addr = InstanceAddr::Socket(path);
+    let shown = addr.to_string();
+    let holder = tokio::task::spawn_blocking(move || ports::holder_name(&addr)).await;
+    let holder =
+        holder.ok().flatten().unwrap_or_else(|| "a process that cannot be seen".to_owned());
+    Err(not_launched(&format!("{shown} is held by {holder}")))
 }
 
 /// A process that was started and not reaped.
@@ -289,12 +314,16 @@ fn command(launch: &Launch) -> io::Result<Command> {
     command
         .envs(env_file::read(config)?)
         .envs(config.env.iter().cloned())
-        .env("PORT", launch.port.to_string())
         .env_remove("NOTIFY_SOCKET")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
+    match launch.addr() {
+        InstanceAddr::Port(addr) => command.env("PORT", addr.port().to_string()),
+        // The daemon's own is none of theirs.
+        InstanceAddr::Socket(path) => command.env("SOCKET", &*path).env_remove("PORT"),
+    };
     Ok(command)
 }
 
@@ -330,8 +359,11 @@ fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 
 fn fill_in(argument: &str, launch: &Launch) -> String {
     let config = &launch.config;
+    let argument = match launch.addr() {
+        InstanceAddr::Port(addr) => argument.replace("{port}", &addr.port().to_string()),
+        InstanceAddr::Socket(path) => argument.replace("{socket}", &path.to_string_lossy()),
+    };
     argument
-        .replace("{port}", &launch.port.to_string())
         .replace("{slot}", &launch.slot.0.to_string())
         .replace("{name}", config.name.as_str())
         .replace("{generation}", &launch.generation.0.to_string())

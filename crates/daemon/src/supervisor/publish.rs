@@ -7,7 +7,8 @@ use std::time::Instant;
 use smoothserve_protocol::event::EventKind;
 use smoothserve_protocol::id::{OperationId, Revision, RunId, ServiceName};
 use smoothserve_protocol::snapshot::{
-    DaemonView, InstanceView, Ledger, Receipt, ServiceDetail, ServiceState, Snapshot, Traffic,
+    DaemonView, InstanceState, InstanceView, Ledger, Receipt, ServiceDetail, ServiceState,
+    Snapshot, Traffic,
 };
 use tokio::sync::watch;
 
@@ -271,8 +272,10 @@ impl Publisher {
     }
 
     fn complete(&self, view: &mut ServiceDetail, now: Instant) {
-        for instance in &mut view.instances {
+        // Both are by slot.
+        for (instance, pip) in view.instances.iter_mut().zip(&mut view.row.pips) {
             self.complete_instance(instance, now);
+            pip.state = instance.state;
         }
         view.config_problem = self.problems.of_service(&view.row.name).cloned();
         view.row.stale_config = view.config_problem.is_some();
@@ -308,6 +311,9 @@ impl Publisher {
         let inside = figures.endpoint.inside();
         instance.in_flight = inside.requests;
         instance.tunnels = inside.tunnels;
+        if instance.state == InstanceState::Ready && figures.endpoint.is_left_out() {
+            instance.state = InstanceState::Unhealthy;
+        }
         if let Some(drain) = &mut instance.drain {
             drain.began_with = figures.drain_began_with;
             drain.blockers = figures.endpoint.blockers(now, drain::NAMED);

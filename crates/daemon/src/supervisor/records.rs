@@ -45,10 +45,21 @@ pub(super) struct Traits {
     /// A word.
     pub name: String,
     pub generation: Generation,
-    pub port: u16,
+    /// None: it listens on a path.
+    pub port: Option<u16>,
     pub signal: Signal,
     pub stop_timeout: Duration,
 }
+
+impl Traits {
+    /// Where it listens, as far as it is known: fits after `on`.
+    pub(super) fn place(&self) -> String {
+        self.port.map_or_else(|| "a socket".to_owned(), |port| format!("port {port}"))
+    }
+}
+
+/// Written for a run that has none.
+const NO_PORT: u16 = 0;
 
 /// What is written of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +126,7 @@ impl Note {
         let Self { boot, daemon, leader, traits } = self;
         let Traits { name, generation, port, signal, stop_timeout } = traits;
         format!(
-            "{boot} {} {} {} {} {} {} {} {port} {name}\n",
+            "{boot} {} {} {} {} {} {} {} {} {name}\n",
             daemon.pid,
             daemon.began,
             leader.pid,
@@ -123,6 +134,7 @@ impl Note {
             signal.as_raw(),
             stop_timeout.as_millis(),
             generation.0,
+            port.unwrap_or(NO_PORT),
         )
     }
 
@@ -142,7 +154,7 @@ impl Note {
             traits: Traits {
                 name: (*name).to_owned(),
                 generation: Generation(generation.parse().ok()?),
-                port: port.parse().ok()?,
+                port: Some(port.parse().ok()?).filter(|port| *port != NO_PORT),
                 signal: Signal::from_named_raw(signal.parse().ok()?)?,
                 stop_timeout: Duration::from_millis(stop_timeout.parse().ok()?),
             },
@@ -224,8 +236,7 @@ impl Records {
         let Some(Note { boot, daemon, leader, traits }) = note else {
             return Verdict::Useless("it is damaged".to_owned());
         };
-        let Traits { name, port, .. } = &traits;
-        let what = format!("{name}, pid {} on port {port},", leader.pid);
+        let what = format!("{}, pid {} on {},", traits.name, leader.pid, traits.place());
         if *boot != *self.boot {
             return Verdict::Useless(format!("{what} ran before the machine was started"));
         }
@@ -281,7 +292,7 @@ mod tests {
         Traits {
             name: "shop-1".to_owned(),
             generation: Generation(4),
-            port: 8087,
+            port: Some(8087),
             signal: Signal::TERM,
             stop_timeout: Duration::from_secs(5),
         }

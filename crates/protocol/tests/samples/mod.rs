@@ -151,6 +151,7 @@ fn detail() -> ServiceDetail {
             generation: Generation(1),
             pid: Some(123),
             port: 8086,
+            socket: None,
             in_flight: 2,
             tunnels: 1,
             drain: Some(DrainView {

@@ -101,6 +101,14 @@ fn head(pen: &mut Pen<'_>, columns: &Columns) {
     pen.skip(2).say("UP", quiet);
 }
 
+/// Its port; there is no room for a path.
+fn place(instance: &InstanceView) -> String {
+    match instance.socket {
+        Some(_) => "socket".to_owned(),
+        None => instance.port.to_string(),
+    }
+}
+
 fn row(
     model: &Model,
     detail: &ServiceDetail,
@@ -120,7 +128,7 @@ fn row(
     pen.left(9, state, role).skip(1);
     if columns.all {
         let pid = or_dash(instance.pid, |pid| pid.to_string());
-        pen.left(7, &pid, Role::Plain).skip(1).left(7, &instance.port.to_string(), Role::Plain);
+        pen.left(7, &pid, Role::Plain).skip(1).left(7, &place(instance), Role::Plain);
     }
     in_flight(instance, pen, columns.bar, scale);
     let p99 = or_dash(instance.p99_us, latency);

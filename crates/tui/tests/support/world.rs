@@ -111,6 +111,7 @@ fn instance(slot: u16, state: InstanceState, generation: u64, in_flight: u32) ->
         generation: Generation(generation),
         pid: Some(48_211 + u32::from(slot) * 29),
         port: 8_086 + slot,
+        socket: None,
         in_flight,
         tunnels: 0,
         drain: None,

@@ -83,6 +83,8 @@ fn each_key_has_its_line_and_its_weight() {
         ("min_ready_time: 0", Live, "min_ready_time 1s -> 0s"),
         ("hold_timeout: 1", Live, "hold_timeout none -> 1s"),
         ("hold_max: 1", Live, "hold_max 1000 -> 1"),
+        ("max_fails: 0", Live, "max_fails 5 -> 0"),
+        ("fail_timeout: 500ms", Live, "fail_timeout 10s -> 500ms"),
         ("upstream_idle_timeout: 4", Live, "upstream_idle_timeout 1s -> 4s"),
         ("max_body_size: 1MiB", Live, "max_body_size none -> 1MiB"),
         ("body_timeout: 5", Live, "body_timeout 60s -> 5s"),
@@ -118,6 +120,18 @@ fn the_new_run_first_brings_a_port_along() {
     let (kind, lines) = edited(&["restart_order: start-first"]);
     assert_eq!(kind, Some(ChangeKind::Live));
     assert_eq!(lines, ["restart_order stop-first -> start-first", "surge_port none -> 8089"]);
+}
+
+#[test]
+fn paths_in_place_of_ports_need_new_runs() {
+    let on_paths = HELLO.replace("start_instance_port: 8086", "instance_socket: /run/{slot}.sock");
+    let (kind, lines) = planned(HELLO, &on_paths);
+    assert_eq!(kind, Some(ChangeKind::Restart));
+    assert_eq!(lines, ["instance_socket none -> /run/{slot}.sock"]);
+    let first = format!("{on_paths}restart_order: start-first\n");
+    let (kind, lines) = planned(&on_paths, &first);
+    assert_eq!(kind, Some(ChangeKind::Live));
+    assert_eq!(lines, ["restart_order stop-first -> start-first"], "nobody cares for numbers");
 }
 
 #[test]

@@ -212,7 +212,7 @@ impl Service {
         let step = |instance: &super::Instance| PlannedStep {
             slot: instance.slot,
             state: instance.shown(),
-            port: instance.port,
+            port: if self.config.sockets.is_some() { 0 } else { instance.port },
             in_flight: 0,
             tunnels: 0,
         };

@@ -128,6 +128,7 @@ pub(crate) fn service(name: &str, instances: u16) -> ServiceConfig {
         edge: None,
         instance_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         first_port: 9000,
+        sockets: None,
         instances: NonZeroU16::new(instances).unwrap(),
         executable: PathBuf::from("/bin/true"),
         args: Vec::new(),

@@ -10,8 +10,12 @@ use smoothserve_protocol::snapshot::Ledger;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::config::{ClientLimits, Limits, Readiness, RequestLimits, ServiceConfig, StopSignal};
-use crate::proxy::{Choice, Endpoint, Epoch, Launched, Proxy, RouteTable, ServiceProxy, WhenNone};
+use crate::config::{
+    ClientLimits, InstanceAddr, Limits, Readiness, RequestLimits, ServiceConfig, StopSignal,
+};
+use crate::proxy::{
+    Choice, Endpoint, Epoch, Fitness, Launched, Proxy, RouteTable, ServiceProxy, WhenNone,
+};
 
 /// Every wait of a test ends by then, one way or the other.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,6 +27,8 @@ pub(super) struct House {
     pub(super) addr: SocketAddr,
     /// What rang, in order.
     pub(super) rings: Arc<Mutex<Vec<(RunId, Epoch)>>>,
+    /// Who was left out, or no longer is, in order.
+    pub(super) told: Arc<Mutex<Vec<(RunId, Fitness)>>>,
     next_run: AtomicU64,
 }
 
@@ -58,6 +64,7 @@ pub(crate) fn config(name: &str) -> ServiceConfig {
         edge: None,
         instance_ip: [127, 0, 0, 1].into(),
         first_port: 1,
+        sockets: None,
         instances: 1.try_into().unwrap(),
         executable: "/bin/true".into(),
         args: Vec::new(),
@@ -112,8 +119,14 @@ impl House {
         let listener = TcpListener::bind(listen).await.unwrap();
         let addr = listener.local_addr().unwrap();
         proxy.serve(listen, listener);
-        let house =
-            Self { proxy, service, addr, rings: Arc::default(), next_run: AtomicU64::new(1) };
+        let house = Self {
+            proxy,
+            service,
+            addr,
+            rings: Arc::default(),
+            told: Arc::default(),
+            next_run: AtomicU64::new(1),
+        };
         house.offer(&[]);
         house
     }
@@ -127,8 +140,10 @@ impl House {
         let run = RunId(self.next_run.fetch_add(1, Ordering::SeqCst));
         let rings = Arc::clone(&self.rings);
         let ring = move |run, epoch| rings.lock().unwrap().push((run, epoch));
+        let told = Arc::clone(&self.told);
+        let tell = move |fitness| told.lock().unwrap().push((run, fitness));
         let launch = Launched { run, slot, generation: Generation(1) };
-        Endpoint::new(launch, addr, &Limits::default(), ring)
+        Endpoint::new(launch, InstanceAddr::Port(addr), &Limits::default(), ring, tell)
     }
 
     pub(super) fn offer(&self, endpoints: &[&Arc<Endpoint>]) {

@@ -7,7 +7,6 @@ mod answers;
 mod runs;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ pub(crate) use super::publish::Fixed;
 use super::publish::Publisher;
 use super::usage::{self, Purpose, Usage};
 use super::{Handle, History, Inbox, Inspector, Message, Past, Records, meter};
-use crate::config::{Liveness, OutputConfig, ServiceConfig};
+use crate::config::{InstanceAddr, Liveness, OutputConfig, ServiceConfig};
 use crate::core::{Effect, Input, ShutdownTimes, Signal, Supervisor, Ticket};
 use crate::proxy::{Endpoint, Proxy, ServiceProxy};
 
@@ -84,7 +83,7 @@ struct Run {
     slot: Slot,
     /// As it was launched.
     config: Arc<ServiceConfig>,
-    addr: SocketAddr,
+    addr: InstanceAddr,
     endpoint: Arc<Endpoint>,
     door: Door,
     /// To the task that owns the process.

@@ -13,7 +13,7 @@ use super::super::process::{self, Launch};
 use super::{Driver, Run};
 use crate::config::ServiceConfig;
 use crate::core::{DrainId, Input, WhenNone};
-use crate::proxy::{self, Choice, Endpoint, Epoch, Launched};
+use crate::proxy::{self, Choice, Endpoint, Epoch, Fitness, Launched};
 
 impl Driver {
     pub(super) fn launch(&mut self, launch: Launch) {
@@ -23,12 +23,14 @@ impl Driver {
             reports.put(Input::Idle { run, drain: DrainId(epoch) });
         };
         let (service, slot) = (config.name.clone(), launch.slot);
+        let (reports, name) = (self.reports.clone(), service.clone());
+        let tell = move |fitness| reports.warn(name.clone(), slot, words_of(&fitness));
         if self.runs.values().all(|run| run.service != service) {
             self.inspector.forget(&service);
         }
         let listed = self.inspector.launching(&config, launch.generation);
         let launched = Launched { run, slot, generation: launch.generation };
-        let endpoint = Endpoint::new(launched, addr, &config.limits, ring);
+        let endpoint = Endpoint::new(launched, addr.clone(), &config.limits, ring, tell);
         self.publisher.add_run(run, &service, Arc::clone(&endpoint));
         let (signals, signalled) = mpsc::unbounded_channel();
         let held = Run {
@@ -56,7 +58,8 @@ impl Driver {
     pub(super) fn probe(&mut self, id: RunId) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(leader) = run.leader else { return };
-        let (reports, config, addr) = (self.reports.clone(), Arc::clone(&run.config), run.addr);
+        let (reports, config, addr) =
+            (self.reports.clone(), Arc::clone(&run.config), run.addr.clone());
         let asking = probe::until_answering(reports, id, config, addr, leader);
         run.probe = Some(tokio::spawn(asking).abort_handle());
     }
@@ -77,7 +80,7 @@ impl Driver {
         }
         if let Some(liveness) = wanted {
             let asking =
-                probe::watch_liveness(self.reports.clone(), id, run.addr, liveness.clone());
+                probe::watch_liveness(self.reports.clone(), id, run.addr.clone(), liveness.clone());
             run.liveness = Some((liveness, tokio::spawn(asking).abort_handle()));
         }
     }
@@ -121,12 +124,24 @@ impl Driver {
             .runs
             .values()
             .filter(|run| run.service == service)
-            .filter_map(|run| Some(Leader { slot: run.slot, addr: run.addr, pid: run.leader? }))
+            .filter_map(|run| {
+                Some(Leader { slot: run.slot, addr: run.addr.clone(), pid: run.leader? })
+            })
             .collect();
         let reports = self.reports.clone();
         tokio::task::spawn_blocking(move || {
             let problem = preflight::problem(&config, &leaders);
             reports.put(Input::Preflighted { service, operation, problem });
         });
+    }
+}
+
+/// What an operator is told when requests say how an instance does.
+fn words_of(fitness: &Fitness) -> String {
+    match fitness {
+        Fitness::LeftOut(why) => {
+            format!("left out for a while, as requests in a row failed there; the last: {why}")
+        }
+        Fitness::Chosen => "no longer left out, takes requests again".to_owned(),
     }
 }

@@ -159,6 +159,7 @@ pub(super) fn service(
         generation: Generation(41),
         pid: Some(31_000 + u32::from(slot)),
         port: 8_086 + slot,
+        socket: None,
         in_flight: 10,
         tunnels: 0,
         drain: None,

@@ -7,7 +7,7 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::heading;
 use crate::cli::out::text::{Cell, paint, table};
-use crate::fmt::{count, duration, plural};
+use crate::fmt::{count, duration, or_dash, plural};
 use crate::style::Role;
 use crate::words::{escape, instance_state};
 
@@ -56,7 +56,7 @@ fn step(plan: &RestartPlan, step: &PlannedStep) -> Vec<Cell> {
     vec![
         Cell::word(format!("{}-{}", plan.service, step.slot), Role::Plain),
         Cell::word(instance_state(step.state), Role::of_instance(step.state)),
-        Cell::figure(step.port.to_string()),
+        Cell::figure(or_dash((step.port != 0).then_some(step.port), |port| port.to_string())),
         Cell::figure(count(u64::from(step.in_flight))),
         Cell::figure(count(u64::from(step.tunnels))),
     ]

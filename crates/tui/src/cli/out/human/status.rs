@@ -132,7 +132,7 @@ fn instance(service: &ServiceDetail, instance: &InstanceView) -> Vec<Cell> {
         Cell::figure(instance.generation.to_string()),
         Cell::word(instance_state(instance.state), Role::of_instance(instance.state)),
         Cell::figure(or_dash(instance.pid, |pid| pid.to_string())),
-        Cell::figure(instance.port.to_string()),
+        Cell::figure(place(instance)),
         Cell::figure(count(u64::from(instance.in_flight))),
         Cell::figure(rate(instance.milli_rps)),
         Cell::figure(or_dash(instance.p99_us, latency)),
@@ -141,6 +141,14 @@ fn instance(service: &ServiceDetail, instance: &InstanceView) -> Vec<Cell> {
         Cell::figure(or_dash(instance.up_ms, duration)),
         Cell::word(trouble(instance).unwrap_or_default(), Role::Plain),
     ]
+}
+
+/// Its port, or its path.
+fn place(instance: &InstanceView) -> String {
+    match &instance.socket {
+        Some(path) => escape(path).into_owned(),
+        None => instance.port.to_string(),
+    }
 }
 
 /// Of one core, in per cent: `6.2`; two busy cores are `200.0`.

@@ -113,7 +113,9 @@ pub(super) struct Instance {
     pub(super) state: &'static str,
     pub(super) generation: u64,
     pub(super) pid: Option<u32>,
+    /// 0: it listens on `socket`.
     pub(super) port: u16,
+    pub(super) socket: Option<String>,
     pub(super) in_flight: u32,
     pub(super) tunnels: u32,
     pub(super) drain: Option<Drain>,

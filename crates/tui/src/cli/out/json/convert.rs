@@ -194,6 +194,7 @@ impl From<&snapshot::InstanceView> for Instance {
             generation: instance.generation.0,
             pid: instance.pid,
             port: instance.port,
+            socket: instance.socket.clone(),
             in_flight: instance.in_flight,
             tunnels: instance.tunnels,
             drain: instance.drain.as_ref().map(Drain::from),
