@@ -4,6 +4,7 @@
 //! wrong, a port that cannot be had. What follows cannot fail: routes are swapped, new listeners
 //! serve, the supervisor is told, old listeners close.
 
+mod renewal;
 mod timing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use self::renewal::{Found, Renewal};
 use self::timing::{Gone, Quiet};
 use crate::access_log::AccessLog;
 use crate::bind::{ListenError, listen};
@@ -107,6 +109,7 @@ impl Reloader {
     pub(crate) async fn run(mut self, Asks(mut asks): Asks) {
         let (mut place, mut _watching) = self.watch_files();
         let (mut quiet, mut gone) = (Quiet::default(), Gone::default());
+        let (mut renewal, mut look_at) = (Renewal::default(), Instant::now());
         loop {
             let due = quiet.due;
             tokio::select! {
@@ -116,6 +119,7 @@ impl Reloader {
                             (quiet, gone) = (Quiet::default(), Gone::default());
                         }
                         let report = self.reload(plan, None).await;
+                        renewal.begin_anew();
                         if let Some(answer) = answer {
                             // Whoever asked may have gone; it is done all the same.
                             let _ = answer.send(report);
@@ -127,15 +131,47 @@ impl Reloader {
                 () = until(due), if due.is_some() => {
                     quiet.over();
                     self.reload(false, Some(&mut gone)).await;
+                    renewal.begin_anew();
                     if let Some(at) = gone.due() {
                         quiet.again_at(at);
                     }
+                }
+                () = sleep_until(look_at) => {
+                    renewal = self.renew(renewal).await;
+                    look_at = Instant::now() + renewal::PAUSE;
                 }
             }
             if place != self.place() {
                 (place, _watching) = self.watch_files();
             }
         }
+    }
+
+    /// Takes certificates that were renewed.
+    async fn renew(&mut self, mut renewal: Renewal) -> Renewal {
+        if self.config.tls.is_empty() {
+            return renewal;
+        }
+        let listeners = self.config.tls.clone();
+        let look = tokio::task::spawn_blocking(move || {
+            let found = renewal.look(&listeners);
+            (renewal, found)
+        });
+        // It ends early only when the daemon does.
+        let Ok((renewal, Found { renewed, news, warnings })) = look.await else {
+            return Renewal::default();
+        };
+        if let Some(renewed) = renewed {
+            self.proxy.secure(&renewed);
+            self.config.tls = renewed;
+        }
+        for line in news {
+            tracing::info!("{line}");
+        }
+        for warning in warnings {
+            self.supervisor.warn(None, warning);
+        }
+        renewal
     }
 
     fn place(&self) -> Place {

@@ -105,7 +105,7 @@ impl Certificate {
 
     /// What an operator should know now, although it can be shown.
     pub fn warnings(&self) -> Vec<String> {
-        self.doubt(SystemTime::now()).into_iter().chain(self.open_key()).collect()
+        self.doubt().into_iter().chain(self.open_key()).collect()
     }
 
     /// For whom it is and until when, for people.
@@ -117,7 +117,11 @@ impl Certificate {
     }
 
     /// Why clients do not believe it, or soon will not.
-    pub(super) fn doubt(&self, now: SystemTime) -> Option<String> {
+    pub fn doubt(&self) -> Option<String> {
+        self.doubt_at(SystemTime::now())
+    }
+
+    pub(super) fn doubt_at(&self, now: SystemTime) -> Option<String> {
         let file = self.files.certificate.display();
         if now < self.begins {
             return Some(format!("{file}: the certificate is not valid yet"));

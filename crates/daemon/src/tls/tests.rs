@@ -66,7 +66,7 @@ fn an_operator_hears_of_the_end_of_a_certificate_before_and_after() {
         (end - day / 2, Some("the certificate expires within a day")),
         (end + day, Some("the certificate has expired; no client believes it")),
     ] {
-        assert_eq!(certificate.doubt(now), doubt.map(|doubt| format!("{file}: {doubt}")));
+        assert_eq!(certificate.doubt_at(now), doubt.map(|doubt| format!("{file}: {doubt}")));
     }
 }
 
