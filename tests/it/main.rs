@@ -29,4 +29,5 @@ mod steer;
 mod stop;
 mod storm;
 mod tidy;
+mod tls;
 mod watch;

@@ -18,4 +18,5 @@ pub mod prometheus;
 pub mod record;
 pub mod setup;
 pub mod terminal;
+pub mod tls;
 pub mod wait;

@@ -13,7 +13,6 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -131,8 +130,7 @@ impl Client {
     }
 
     async fn connect(&self) -> anyhow::Result<SendRequest<Body>> {
-        let stream = TcpStream::connect(self.addr).await?;
-        stream.set_nodelay(true)?;
+        let stream = self.plan.transport.connect(self.addr).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // It ends with its sender or its server; what it has to say, the exchange says as well.
         tokio::spawn(connection);

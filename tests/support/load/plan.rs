@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::tls::Transport;
 use crate::wait;
 
 /// What the clients do.
@@ -13,6 +14,8 @@ pub struct LoadPlan {
     pub mix: Mix,
     /// The `Host` they name; none: the address.
     pub host: Option<String>,
+    /// How they connect.
+    pub transport: Transport,
     /// Between the end of a request and the next one.
     pub pause: Duration,
     /// How long the server takes to send a stream.
@@ -31,6 +34,7 @@ impl Default for LoadPlan {
             clients: 64,
             mix: Mix::default(),
             host: None,
+            transport: Transport::Plain,
             pause: Duration::from_millis(10),
             stream: Duration::from_secs(2),
             upload: Duration::from_secs(1),

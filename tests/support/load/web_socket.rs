@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use futures_util::{SinkExt, StreamExt};
 use http::{Request, header};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -13,6 +12,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::load::{LoadPlan, Progress};
+use crate::tls::Connection;
 
 /// Words in a conversation.
 const WORDS: u32 = 5;
@@ -43,7 +43,7 @@ pub(crate) async fn converse(
     plan: &LoadPlan,
     progress: &Progress,
 ) -> Conversation {
-    let stream = match TcpStream::connect(addr).await {
+    let stream = match plan.transport.connect(addr).await {
         Ok(stream) => stream,
         Err(error) => return Conversation::Refused(error.to_string()),
     };
@@ -72,7 +72,7 @@ fn handshake(host: &str) -> Request<()> {
 }
 
 async fn talk(
-    mut socket: WebSocketStream<TcpStream>,
+    mut socket: WebSocketStream<Box<dyn Connection>>,
     plan: &LoadPlan,
 ) -> Result<Conversation, Error> {
     for number in 0..WORDS {
@@ -109,7 +109,7 @@ async fn talk(
 
 /// Says a word and hears its echo; none: the server said goodbye instead.
 async fn say(
-    socket: &mut WebSocketStream<TcpStream>,
+    socket: &mut WebSocketStream<Box<dyn Connection>>,
     word: Message,
 ) -> Result<Option<Message>, Error> {
     // The server may have said goodbye while nobody listened: then the word cannot be sent, and
