@@ -16,8 +16,8 @@ use smoothserve_tests::process::resident_memory;
 use smoothserve_tests::prometheus::Page;
 use smoothserve_tests::setup::{Folder, Service, Setup};
 use smoothserve_tests::tls::{Connection, Issued, Transport, issue, key};
-use smoothserve_tests::{http, wait};
-use tokio::io::AsyncWriteExt;
+use smoothserve_tests::{http, ports, wait};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::agree::{assert_proof, ended_without_loss};
 
@@ -160,6 +160,45 @@ async fn a_port_begins_and_ends_to_speak_tls_at_a_reload() {
     let report = daemon.reload().await;
     assert_eq!(report.daemon, [format!("tls.{} removed: plain HTTP from now on", addr.port())]);
     assert_eq!(http::get(addr, "/").await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_without_services_sends_clients_to_https() {
+    let (daemon, issued) = start(Service::new("shop").instances(1)).await.unwrap();
+    let (secure, port) = (daemon.listen("shop").port(), ports::take(1));
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    assert!(http::get(addr, "/").await.is_err());
+    daemon.folder.set_main("redirect_https", &format!("[{port}]")).unwrap();
+    daemon.folder.set_main("hsts", "{max_age: 1h}").unwrap();
+    let told = daemon.reload().await.daemon;
+    let lines = [
+        format!("redirect_https none -> {port} (to {secure})"),
+        "hsts none -> {max_age: 3600s, include_subdomains: false}".to_owned(),
+        format!("listens on {addr}"),
+    ];
+    assert_eq!(told, lines);
+    let moved = http::get(addr, "/echo?a=b").await.unwrap();
+    let location = format!("https://127.0.0.1:{secure}/echo?a=b");
+    assert_eq!((moved.status.as_u16(), moved.header("location")), (308, location.as_str()));
+    assert_eq!(moved.header("strict-transport-security"), "");
+    // To the service that is reached by HTTPS alone, which knows no such path.
+    let challenge = http::get(addr, "/.well-known/acme-challenge/token").await.unwrap();
+    assert_eq!(
+        (challenge.status.as_u16(), challenge.header("x-instance").is_empty()),
+        (404, false)
+    );
+    assert_eq!(page(&daemon).await.value("smoothserve_requests_redirected_total", &[]), 1.0);
+
+    let mut client = believing(&[&issued]).connect(daemon.listen("shop")).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("\r\nstrict-transport-security: max-age=3600\r\n"), "{answer}");
+
+    daemon.folder.set_main("redirect_https", "[]").unwrap();
+    let told = daemon.reload().await.daemon;
+    assert_eq!(told[1..], [format!("no longer listens on {addr}")]);
+    wait::until("nobody listens", async || http::get(addr, "/").await.is_err().then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,6 @@
 //! The wiring, and only the wiring: bind everything, start everything, wait for the end.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -74,10 +73,8 @@ impl Daemon {
         let command = listen("CommandPort", config.command)?;
         let metrics = config.metrics.map(|addr| listen("metrics", addr)).transpose()?;
         let mut listeners = BTreeMap::new();
-        for service in &config.services {
-            if let Entry::Vacant(place) = listeners.entry(service.listen) {
-                place.insert(listen("port", service.listen)?);
-            }
+        for addr in config.listeners() {
+            listeners.insert(addr, listen("port", addr)?);
         }
         Ok(Self { config, lock, token, command, metrics, listeners })
     }
@@ -115,6 +112,7 @@ impl Daemon {
         let proxy = Proxy::new(table, places, &config.clients);
         proxy.trust(config.trust.clone());
         proxy.secure(&config.tls);
+        proxy.lead_to_https(&config.https, &[]);
         let proxies = services.iter().map(|(c, proxy)| (c.name.clone(), Arc::clone(proxy)));
         let proxies = proxies.collect();
         let fixed = Fixed {

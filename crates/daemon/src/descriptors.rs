@@ -19,7 +19,8 @@ pub(crate) fn client_places(config: &Config) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let services = &config.services;
     let instances: u64 = services.iter().map(|service| u64::from(service.instances.get())).sum();
-    let kept = KEPT + 6 * instances + 2 * services.len() as u64;
+    let listeners = services.len() + config.https.redirected.len();
+    let kept = KEPT + 6 * instances + 2 * listeners as u64;
     // With a limit that small, a few clients are better than none.
     let places = usize::try_from((limit.saturating_sub(kept) / 2).max(4)).unwrap_or(usize::MAX);
     match config.clients.max_connections {

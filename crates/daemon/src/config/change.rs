@@ -2,8 +2,6 @@
 //!
 //! Nothing is done here. What differs within one service is the business of `difference`.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use smoothserve_protocol::id::ServiceName;
@@ -82,6 +80,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
         metrics,
         clients,
         tls,
+        https,
         log,
         access_log,
         output,
@@ -117,6 +116,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
     }
     lines.extend(difference::of_clients(clients, &next.clients));
     lines.extend(super::tls::differences(tls, &next.tls));
+    lines.extend(super::https::differences(https, &next.https));
     if *log != next.log {
         lines.push(format!("log changed, {later}"));
     }
@@ -126,7 +126,7 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
     if *output != next.output {
         lines.push("instance_log changed".to_owned());
     }
-    let (olds, news) = (listeners(running), listeners(next));
+    let (olds, news) = (running.listeners(), next.listeners());
     lines.extend(news.difference(&olds).map(|addr| format!("listens on {addr}")));
     lines.extend(olds.difference(&news).map(|addr| format!("no longer listens on {addr}")));
     lines
@@ -134,10 +134,6 @@ fn of_daemon(running: &Config, next: &Config) -> Vec<String> {
 
 fn or_none(shown: Option<&impl ToString>) -> String {
     shown.map_or_else(|| "none".to_owned(), ToString::to_string)
-}
-
-fn listeners(config: &Config) -> BTreeSet<SocketAddr> {
-    config.services.iter().map(|service| service.listen).collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use smoothserve_protocol::plan::RestartOrder;
 
 use super::error::{Problem, Site};
 use super::resolve::{Main, Service};
+use super::table::Spot;
 
 /// Decides for every service whether it takes what no route of its port takes.
 pub(super) fn set_defaults(services: &mut [&mut Service]) {
@@ -29,9 +30,15 @@ pub(super) fn set_defaults(services: &mut [&mut Service]) {
 /// Every clash, in the order of the services; of two that clash, it is mostly shown at the second.
 pub(super) fn find(main: &Main, services: &[&Service]) -> Vec<Problem> {
     let mut problems: Vec<Problem> = metrics_on_command_port(main).into_iter().collect();
+    for port in &main.redirects {
+        problems.extend(redirect_on_own_listener(main, port));
+    }
     for (index, service) in services.iter().enumerate() {
         for own in own_listeners(main) {
             problems.extend(with_own_listener(&own, service));
+        }
+        for port in &main.redirects {
+            problems.extend(with_redirect(main, port, service));
         }
         problems.extend(own_ports(service));
         for earlier in &services[..index] {
@@ -91,6 +98,23 @@ fn with_own_listener(own: &OwnListener<'_>, service: &Service) -> Option<Problem
     claim_of(service, addr).map(|claim| {
         let message = format!("an instance would get port {port}, which is {what}");
         Problem::at(claim.site, message, claim.told(None)).see(site, set)
+    })
+}
+
+fn redirect_on_own_listener(main: &Main, port: &Spot<u16>) -> Option<Problem> {
+    let addr = SocketAddr::new(main.proxy_addr, port.value);
+    let own = own_listeners(main).find(|own| overlap(own.addr, addr))?;
+    let message = format!("port {} is {}", port.value, own.what);
+    let problem = Problem::at(&port.site, message, "choose another port");
+    Some(problem.see(own.site, format!("`{}` is set here", own.key)))
+}
+
+/// Services may listen there, instances may not.
+fn with_redirect(main: &Main, port: &Spot<u16>, service: &Service) -> Option<Problem> {
+    claim_of(service, SocketAddr::new(main.proxy_addr, port.value)).map(|claim| {
+        let message = format!("an instance would get port {}, which redirects", port.value);
+        Problem::at(claim.site, message, claim.told(None))
+            .see(&port.site, "`redirect_https` is set here")
     })
 }
 

@@ -87,9 +87,10 @@ pub(super) fn assemble(
     if services.is_empty() {
         warnings.push(format!("{} holds no service (*.yaml)", main.services.0.display()));
     }
-    let listening: Vec<u16> = services.iter().map(|service| service.listen.port()).collect();
-    let of_ports = trust::warnings(&main.trust, &listening).into_iter();
-    let of_ports = of_ports.chain(tls::warnings(&main.tls, &listening));
+    let mut listening: Vec<u16> = services.iter().map(|service| service.listen.port()).collect();
+    let of_tls = tls::warnings(&main.tls, &listening);
+    listening.extend(main.redirects.iter().map(|port| port.value));
+    let of_ports = trust::warnings(&main.trust, &listening).into_iter().chain(of_tls);
     warnings.extend(of_ports.map(|text| format!("{}: {text}", source.display())));
     Config {
         source,
@@ -105,6 +106,7 @@ pub(super) fn assemble(
         metrics: main.metrics.map(|addr| addr.value),
         clients: main.clients,
         tls: main.tls,
+        https: main.https,
         log: main.log,
         access_log: main.access_log,
         output: main.output,

@@ -13,6 +13,7 @@ mod difference;
 mod edge;
 mod error;
 mod host;
+mod https;
 mod limits;
 mod load;
 mod logs;
@@ -32,6 +33,7 @@ mod tls;
 mod trust;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
@@ -46,6 +48,7 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 pub use change::{Changes, changes};
 pub use edge::{CanonicalHost, Edge, HeaderEdits, Page, PathPrefix, Sticky};
 pub use error::{Colour, ConfigErrors, Problem};
+pub use https::{Hsts, Https};
 pub use limits::{ClientLimits, RequestLimits};
 pub use load::{check, load};
 pub use reload::{Rejected, Reloaded, reload};
@@ -76,6 +79,8 @@ pub struct Config {
     pub clients: ClientLimits,
     /// The listeners that speak TLS, by port; the others speak HTTP in the clear.
     pub tls: Vec<TlsListener>,
+    /// What makes clients come by HTTPS.
+    pub https: Https,
     /// The daemon's own log file; none: stderr alone.
     pub log: Option<LogConfig>,
     /// Where every request has a line; none: nowhere.
@@ -89,6 +94,14 @@ pub struct Config {
     /// What an operator should know although it stops nothing, such as an executable that is not
     /// there yet: one line each, fit for a terminal.
     pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Where clients come in: the listeners of services, and those that send them to HTTPS.
+    pub fn listeners(&self) -> BTreeSet<SocketAddr> {
+        let of_services = self.services.iter().map(|service| service.listen);
+        of_services.chain(self.https.redirected.iter().copied()).collect()
+    }
 }
 
 /// The daemon's own log file.

@@ -17,6 +17,19 @@ pub(super) fn duration(text: &str) -> Result<Duration, Hint> {
     amount.checked_mul(milliseconds).map(Duration::from_millis).ok_or(Hint(None))
 }
 
+/// Whole seconds, or a number with `h`, `d` or `y`, a year being 365 days.
+pub(super) fn age(text: &str) -> Result<Duration, Hint> {
+    let (amount, unit) = split(text)?;
+    let seconds = match unit {
+        "" | "s" => 1,
+        "h" => 3_600,
+        "d" => 86_400,
+        "y" => 365 * 86_400,
+        _ => return Err(Hint(None)),
+    };
+    amount.checked_mul(seconds).map(Duration::from_secs).ok_or(Hint(None))
+}
+
 /// Bytes, or a number with a unit; `kB` is a thousand bytes, `KiB` is 1024.
 pub(super) fn size(text: &str) -> Result<u64, Hint> {
     let (amount, unit) = split(text)?;

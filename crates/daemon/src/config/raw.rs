@@ -39,6 +39,8 @@ pub(super) struct RawMain {
     pub(super) max_connections: Option<Spot<Option<usize>>>,
     pub(super) max_connections_per_client: Option<Spot<Option<usize>>>,
     pub(super) tls: Option<Vec<(Spot<u16>, RawTlsListener)>>,
+    pub(super) redirect_https: Option<Vec<Spot<u16>>>,
+    pub(super) hsts: Option<Spot<RawHsts>>,
     pub(super) log: Option<RawLog>,
     pub(super) access_log: Option<RawAccessLog>,
     pub(super) instance_log: Option<Switch<RawOutput>>,
@@ -55,6 +57,12 @@ pub(super) struct RawTlsListener {
 pub(super) struct RawCertificate {
     pub(super) certificate: Option<Spot<PathBuf>>,
     pub(super) key: Option<Spot<PathBuf>>,
+}
+
+/// `hsts` of `smoothserve.yaml`.
+pub(super) struct RawHsts {
+    pub(super) max_age: Option<Spot<Duration>>,
+    pub(super) include_subdomains: Option<Spot<bool>>,
 }
 
 /// `log` of `smoothserve.yaml`.
@@ -165,6 +173,8 @@ impl RawMain {
             max_connections_per_client: table
                 .take("max_connections_per_client", &scalar::CONNECTIONS),
             tls: table.take_tables("tls", &scalar::PORT, RawTlsListener::read),
+            redirect_https: table.take_list("redirect_https", &scalar::FIRST_PORT),
+            hsts: table.take_table("hsts", RawHsts::read),
             log: table.take_table("log", RawLog::read).map(|log| log.value),
             access_log: table.take_table("access_log", RawAccessLog::read).map(|log| log.value),
             instance_log: table.take_switch("instance_log", RawOutput::read),
@@ -186,6 +196,15 @@ impl RawCertificate {
         Self {
             certificate: table.require("certificate", &scalar::PATH),
             key: table.require("key", &scalar::PATH),
+        }
+    }
+}
+
+impl RawHsts {
+    fn read(table: &mut Table) -> Self {
+        Self {
+            max_age: table.require("max_age", &scalar::AGE),
+            include_subdomains: table.take("include_subdomains", &scalar::FLAG),
         }
     }
 }

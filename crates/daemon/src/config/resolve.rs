@@ -12,9 +12,9 @@ use super::raw::{RawMain, RawService};
 use super::rules::{self, Replacement};
 use super::table::Spot;
 use super::{
-    AccessLogConfig, ClientLimits, Edge, Limits, LogConfig, OutputConfig, Readiness, RequestLimits,
-    Resources, RunAs, ServiceConfig, SocketPaths, StopSignal, TlsListener, Trust, edge, limits,
-    logs, sockets, tls, trust,
+    AccessLogConfig, ClientLimits, Edge, Https, Limits, LogConfig, OutputConfig, Readiness,
+    RequestLimits, Resources, RunAs, ServiceConfig, SocketPaths, StopSignal, TlsListener, Trust,
+    edge, https, limits, logs, sockets, tls, trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -33,6 +33,9 @@ pub(super) struct Main {
     pub(super) ready_path: Option<String>,
     pub(super) clients: ClientLimits,
     pub(super) tls: Vec<TlsListener>,
+    pub(super) https: Https,
+    /// Where `redirect_https` has its ports.
+    pub(super) redirects: Vec<Spot<u16>>,
     pub(super) log: Option<LogConfig>,
     pub(super) access_log: Option<AccessLogConfig>,
     pub(super) output: Option<OutputConfig>,
@@ -80,9 +83,13 @@ impl Main {
         let access_log = raw.access_log;
         let access_log =
             access_log.and_then(|raw| logs::access_log(&dir, raw, log.as_ref(), problems));
+        let proxy_addr = value_or(raw.proxy_addr.take(), Ipv4Addr::UNSPECIFIED.into());
+        let tls = tls::listeners(&dir, raw.tls.take().unwrap_or_default(), problems);
+        let redirects = raw.redirect_https.take().unwrap_or_default();
+        let https = https::https(&redirects, raw.hsts.take(), proxy_addr, &tls, problems);
         Self {
             command_port: raw.command_port,
-            proxy_addr: value_or(raw.proxy_addr, Ipv4Addr::UNSPECIFIED.into()),
+            proxy_addr,
             proxy_port: raw.proxy_port.map(|port| port.value),
             services: (absolute(&dir, &services), site),
             shutdown_timeout: value_or(raw.shutdown_timeout, Duration::from_secs(60)),
@@ -91,7 +98,9 @@ impl Main {
             metrics: raw.metrics,
             ready_path: raw.ready_path.map(|path| path.value),
             clients,
-            tls: tls::listeners(&dir, raw.tls.unwrap_or_default(), problems),
+            tls,
+            https,
+            redirects,
             log,
             access_log,
             output: logs::output(&dir, &state_dir, raw.instance_log, problems),

@@ -13,7 +13,7 @@ use smoothserve_protocol::snapshot::OnDrainTimeout;
 
 use super::account::Account;
 use super::host;
-use super::quantity::{duration, size};
+use super::quantity::{age, duration, size};
 use crate::tls::MinVersion;
 
 use super::{AccessLogFormat, Network, Pattern, Route, StopSignal};
@@ -166,6 +166,12 @@ pub(super) const TIMEOUT_OR_NONE: Kind<Option<Duration>> = Kind {
 pub(super) const SHORT_DURATION: Kind<Duration> = Kind {
     allowed: "whole seconds, or a number with ms, s or m; at most 60",
     parse: |text| duration(text).and_then(|time| in_range(time, Duration::ZERO, MINUTE)),
+};
+
+/// How long a browser remembers something.
+pub(super) const AGE: Kind<Duration> = Kind {
+    allowed: "whole seconds, or a number with h, d or y; at most 10y",
+    parse: |text| age(text).and_then(|age| in_range(age, Duration::ZERO, DAY * 3650)),
 };
 
 /// Bytes that one file may hold.

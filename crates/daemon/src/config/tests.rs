@@ -86,7 +86,7 @@ fn a_file_of_the_original_program_means_what_it_meant() {
     assert_eq!(config.command, "127.0.0.1:8000".parse().unwrap());
     assert_eq!((config.metrics, config.access_log), (None, None));
     assert_eq!((config.ready_path, config.shutdown_delay), (None, Duration::ZERO));
-    assert!(config.tls.is_empty());
+    assert!(config.tls.is_empty() && config.https.redirected.is_empty());
     let log = config.log.unwrap();
     assert_eq!((log.file, log.max_size), (folder.join("log/app.log"), 100 << 20));
     assert_eq!(log.max_age, Some(Duration::from_hours(100 * 24)));
@@ -293,6 +293,9 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     let [secure] = &full.tls[..] else { panic!("one port of TLS") };
     assert_eq!((secure.port, secure.min_version), (443, MinVersion::default()));
     assert!(shown.tls.is_empty());
+    let hsts = Hsts { max_age: Duration::from_hours(365 * 24), include_subdomains: false };
+    assert_eq!(full.https, Https { hsts: Some(hsts), ..shown.https.clone() });
+    assert!(shown.https.redirected.is_empty());
     assert_eq!((full.command, hello.listen), (shown.command, shown_hello.listen));
     let limits = Limits { hold_timeout: None, ..hello.limits.clone() };
     assert_eq!((&limits, &hello.ready), (&shown_hello.limits, &shown_hello.ready));

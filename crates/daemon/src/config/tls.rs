@@ -11,7 +11,7 @@ use super::table::Spot;
 use crate::tls::{Certificate, CertificateFiles, Flaw, MinVersion, Part};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// A port whose clients speak TLS.
 #[derive(Clone, Debug)]

@@ -114,6 +114,7 @@ fn config(root: &Path) -> crate::config::Config {
         access_log: None,
         clients: crate::config::ClientLimits::default(),
         tls: Vec::new(),
+        https: crate::config::Https::default(),
         log: Some(crate::config::LogConfig {
             file: root.join("log/daemon.log"),
             max_size: size,

@@ -103,6 +103,8 @@ fn daemon(page: &mut Exposition, measures: &Measures, proxy: &Proxy) {
     one("smoothserve_connections_total", Counter, "Connections from clients.", came as f64);
     let help = "Requests that reached no service: no route, or refused as malformed.";
     one("smoothserve_requests_rejected_total", Counter, help, proxy.rejected() as f64);
+    let help = "Requests that were sent to HTTPS.";
+    one("smoothserve_requests_redirected_total", Counter, help, proxy.redirected() as f64);
     let (done, failed) = proxy.tls_handshakes();
     let help = "Handshakes of TLS that came to their end.";
     one("smoothserve_tls_handshakes_total", Counter, help, done as f64);

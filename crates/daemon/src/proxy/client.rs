@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -71,11 +71,14 @@ pub(crate) struct Entrance {
     pub(crate) listen: SocketAddr,
     /// It is no longer an entrance: whoever is in is asked to leave.
     pub(crate) closed: AtomicBool,
+    /// The port of HTTPS that clients are sent to; 0: they are served.
+    pub(crate) https_port: AtomicU16,
 }
 
 impl Entrance {
     pub(crate) fn new(listen: SocketAddr) -> Arc<Self> {
-        Arc::new(Self { listen, closed: AtomicBool::new(false) })
+        let (closed, https_port) = (AtomicBool::new(false), AtomicU16::new(0));
+        Arc::new(Self { listen, closed, https_port })
     }
 }
 
@@ -149,8 +152,21 @@ impl Client {
     }
 
     pub(crate) fn peer(&self) -> Peer<'_> {
-        let scheme = if self.secured.is_some() { Scheme::Https } else { Scheme::Http };
+        let scheme = if self.is_secured() { Scheme::Https } else { Scheme::Http };
         Peer { addr: self.addr.ip(), text: &self.peer, scheme }
+    }
+
+    pub(crate) fn is_secured(&self) -> bool {
+        self.secured.is_some()
+    }
+
+    /// The port of HTTPS that it is sent to, if it is not to be served here.
+    pub(crate) fn https_port(&self) -> Option<u16> {
+        match self.entrance.https_port.load(Ordering::Relaxed) {
+            0 => None,
+            // A port that has just begun to redirect may have clients inside TLS.
+            port => (!self.is_secured()).then_some(port),
+        }
     }
 
     /// The host it came for inside TLS, if it named one there.

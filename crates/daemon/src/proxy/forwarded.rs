@@ -90,6 +90,11 @@ pub(crate) fn scheme(headers: &HeaderMap) -> &'static str {
     if told.is_some_and(|told| told.eq_ignore_ascii_case(b"https")) { "https" } else { "http" }
 }
 
+/// Whether the client of a trusted proxy came to that by HTTPS; to be asked before [`tell`].
+pub(crate) fn is_by_https(headers: &HeaderMap, peer: &Peer<'_>, trust: &Trust) -> bool {
+    trust.includes(peer.addr) && scheme(headers) == "https"
+}
+
 /// Of a list that proxies in a row have added to: what the one next to the client said.
 fn first(value: &HeaderValue) -> &[u8] {
     value.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii()

@@ -51,6 +51,7 @@ mod sweep;
 mod target;
 #[cfg(test)]
 mod tests;
+mod to_https;
 mod traffic;
 mod tries;
 mod tunnel;
@@ -67,7 +68,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use http::HeaderValue;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -90,7 +92,7 @@ pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};
 pub use self::turn_away::LEAVING;
 use self::turn_away::Speech;
 pub(crate) use self::upstream::Upstream;
-use crate::config::{ClientLimits, TlsListener, Trust};
+use crate::config::{ClientLimits, Https, TlsListener, Trust};
 use crate::tls::{Terms, Tickets};
 
 /// Serves every listener of a daemon from one route table.
@@ -103,6 +105,10 @@ pub struct Proxy {
     /// Of the listeners that speak TLS, by port.
     terms: ArcSwap<HashMap<u16, Terms>>,
     tickets: Tickets,
+    https: ArcSwap<Https>,
+    /// What browsers are told inside TLS.
+    hsts: ArcSwapOption<HeaderValue>,
+    redirected: AtomicU64,
     handshakes: Handshakes,
     standing: standing::Announced,
     accesses: Arc<Accesses>,
@@ -131,6 +137,9 @@ impl Proxy {
             trust: ArcSwap::default(),
             terms: ArcSwap::default(),
             tickets: Tickets::new(),
+            https: ArcSwap::default(),
+            hsts: ArcSwapOption::empty(),
+            redirected: AtomicU64::new(0),
             handshakes: Handshakes::default(),
             standing: standing::Announced::default(),
             accesses: Arc::default(),
@@ -173,10 +182,33 @@ impl Proxy {
         self.terms.store(Arc::new(listeners.iter().map(terms).collect()));
     }
 
+    /// Sends clients to HTTPS from the next request on, but for those who came in by an address of
+    /// `left`, with whom it stays as it is.
+    pub fn lead_to_https(&self, https: &Https, left: &[SocketAddr]) {
+        let hsts = https.hsts.map(|hsts| HeaderValue::from_str(&hsts.value()));
+        let hsts = hsts.map(|value| value.expect("it is visible ASCII"));
+        self.hsts.store(hsts.map(Arc::new));
+        self.https.store(Arc::new(https.clone()));
+        let entrances = self.entrances();
+        let staying = entrances.iter().filter(|(listen, _)| !left.contains(listen));
+        for (entrance, _) in staying.map(|(_, entrance)| entrance) {
+            self.mark(entrance);
+        }
+    }
+
+    /// Says to an entrance whether its clients are sent to HTTPS.
+    fn mark(&self, entrance: &Entrance) {
+        let https = self.https.load();
+        let is_redirected = https.redirected.contains(&entrance.listen);
+        let port = if is_redirected { https.port } else { 0 };
+        entrance.https_port.store(port, Ordering::Relaxed);
+    }
+
     /// Serves clients of `listener` by the routes of `listen`, the address as configured, until
     /// [`leave`](Self::leave) or [`close_doors`](Self::close_doors). To be called in a tokio runtime.
     pub fn serve(self: &Arc<Self>, listen: SocketAddr, listener: TcpListener) {
         let entrance = Entrance::new(listen);
+        self.mark(&entrance);
         let closing = CancellationToken::new();
         self.entrances().insert(listen, (Arc::clone(&entrance), closing.clone()));
         self.tasks.spawn(listen::accept(Arc::clone(self), entrance, listener, closing));
@@ -244,6 +276,11 @@ impl Proxy {
         self.rejected.load(Ordering::Relaxed)
     }
 
+    /// Requests that were sent to HTTPS.
+    pub(crate) fn redirected(&self) -> u64 {
+        self.redirected.load(Ordering::Relaxed)
+    }
+
     /// Handshakes of TLS that came to their end, and those that failed.
     pub(crate) fn tls_handshakes(&self) -> (u64, u64) {
         self.handshakes.counts()
@@ -306,6 +343,15 @@ impl Proxy {
 
     fn limits(&self) -> arc_swap::Guard<Arc<ClientLimits>> {
         self.limits.load()
+    }
+
+    /// What browsers are told inside TLS, if anything.
+    fn hsts(&self) -> Option<HeaderValue> {
+        self.hsts.load().as_deref().cloned()
+    }
+
+    fn redirect(&self) {
+        self.redirected.fetch_add(1, Ordering::Relaxed);
     }
 
     fn reject(&self) {

@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -26,6 +27,7 @@ use super::link::Link;
 use super::progress::Awaited;
 use super::refusal::Refusal;
 use super::service::{ServiceProxy, WhenNone};
+use super::to_https::{self, Way};
 use super::tries::{Head, Tries};
 use super::upload::{Fault, Upload, Uploading};
 use super::visit::RequestLine;
@@ -48,10 +50,15 @@ pub(crate) async fn answer(
         (prepare(&client, request, &trust, id.as_ref()), id, note)
     };
     let answered = match prepared {
-        Ok(Some(prepared)) => prepared.forward(&client, began, note).await,
+        Ok(prepared) => prepared.forward(&client, began, note).await,
         // Asked every other second by a balancer: neither counted nor logged.
-        Ok(None) => Err(Refusal::readiness(client.proxy().standing())),
-        Err(refusal) => {
+        Err(Aside::Readiness) => Err(Refusal::readiness(client.proxy().standing())),
+        Err(Aside::Moved(moved)) => {
+            client.proxy().redirect();
+            client.proxy().accesses().turned_away(note, "redirected", None, &moved);
+            Err(moved)
+        }
+        Err(Aside::Refused(refusal)) => {
             client.proxy().reject();
             client.proxy().accesses().turned_away(note, "rejected", None, &refusal);
             Err(refusal)
@@ -68,7 +75,28 @@ pub(crate) async fn answer(
     if let Some(id) = id {
         request_id::tell(response.headers_mut(), &id);
     }
+    if client.is_secured()
+        && let Some(hsts) = client.proxy().hsts()
+    {
+        // An instance that says more of itself is the one to be believed.
+        response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(hsts);
+    }
     Ok(response)
+}
+
+/// Why a request is for no instance.
+enum Aside {
+    /// It is a question to us: are clients welcome?
+    Readiness,
+    /// Its client is to come by HTTPS.
+    Moved(Refusal),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Aside {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// A request that may go to an instance of `service`.
@@ -93,25 +121,25 @@ enum Failure {
     Lost(Refusal),
 }
 
-/// Everything that depends on the request alone; none if it is a question to us.
+/// Everything that depends on the request alone.
 fn prepare(
     client: &Arc<Client>,
     request: Request<Incoming>,
     trust: &Trust,
     id: Option<&HeaderValue>,
-) -> Result<Option<Prepared>, Refusal> {
+) -> Result<Prepared, Aside> {
     if let Some(refusal) = client.noted().get() {
-        return Err(refusal.clone());
+        return Err(refusal.clone().into());
     }
     let (mut head, body) = request.into_parts();
     target::check(&mut head)?;
-    let Some(service) = route(client, &head)? else { return Ok(None) };
+    let service = route(client, &head, trust)?;
     let length = forward::content_length(&head.headers);
     let most = if body.is_end_stream() { None } else { service.config().requests.max_body_size };
     if let (Some(length), Some(most)) = (length, most)
         && length > most
     {
-        return Err(Refusal::body_too_large(most));
+        return Err(Refusal::body_too_large(most).into());
     }
     let (asked, expectation) = expect::read(&mut head, &body)?;
     let upgrade = upgrade::wanted(&mut head, &body);
@@ -132,27 +160,34 @@ fn prepare(
     let tries = Tries::new(&head.method, length, &uploading, wish);
     let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
-    Ok(Some(Prepared { service, treatment, request, uploading, asked, tries, asker, upgrade }))
+    Ok(Prepared { service, treatment, request, uploading, asked, tries, asker, upgrade })
 }
 
 fn route(
     client: &Client,
     head: &http::request::Parts,
-) -> Result<Option<Arc<ServiceProxy>>, Refusal> {
+    trust: &Trust,
+) -> Result<Arc<ServiceProxy>, Aside> {
     let table = client.proxy().table();
     if table.is_readiness(head.uri.path()) && matches!(head.method, Method::GET | Method::HEAD) {
-        return Ok(None);
+        return Err(Aside::Readiness);
     }
+    let beyond = match to_https::way(client, head, trust)? {
+        Way::On => None,
+        Way::Beyond(port) => Some(SocketAddr::new(client.listen().ip(), port)),
+        Way::Moved(moved) => return Err(Aside::Moved(moved)),
+    };
     let host = head.headers.get(header::HOST).and_then(|host| target::host_of(host.as_bytes()));
     let host = host.unwrap_or_default();
     if let Some(name) = client.server_name()
         && !host.eq_ignore_ascii_case(name.as_bytes())
         && table.leads_elsewhere(client.listen(), host, head.uri.path())
     {
-        return Err(Refusal::misdirected(host));
+        return Err(Refusal::misdirected(host).into());
     }
-    let service = table.find(client.listen(), host, head.uri.path());
-    service.cloned().map(Some).ok_or_else(|| Refusal::no_route(host))
+    let find = |listen| table.find(listen, host, head.uri.path());
+    let service = find(client.listen()).or_else(|| find(beyond?));
+    service.cloned().ok_or_else(|| Refusal::no_route(host).into())
 }
 
 fn edit(head: &mut http::request::Parts, upgrade: Option<&HeaderValue>) {

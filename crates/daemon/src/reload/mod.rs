@@ -244,21 +244,22 @@ impl Reloader {
         } else {
             Some(next.metrics.map(|addr| listen("metrics", addr)).transpose()?)
         };
-        let old = addresses(&self.config);
-        let new = addresses(next).into_iter().filter(|addr| !old.contains(addr));
+        let old = self.config.listeners();
+        let new = next.listeners().into_iter().filter(|addr| !old.contains(addr));
         let listeners = new.map(|addr| Ok((addr, listen("port", addr)?)));
         Ok(Bound { command, metrics, listeners: listeners.collect::<Result<_, _>>()? })
     }
 
     async fn apply(&mut self, next: Config, changes: Changes, bound: Bound, problems: Problems) {
-        let now_listening = addresses(&next);
+        let now_listening = next.listeners();
         let left: Vec<SocketAddr> =
-            addresses(&self.config).into_iter().filter(|a| !now_listening.contains(a)).collect();
+            self.config.listeners().into_iter().filter(|a| !now_listening.contains(a)).collect();
         let proxies = self.dress(&next);
         let table = RouteTable::new(proxies.clone()).answering(next.ready_path.as_deref());
         self.proxy.swap(table, &left);
         self.proxy.trust(next.trust.clone());
         self.proxy.secure(&next.tls);
+        self.proxy.lead_to_https(&next.https, &left);
         self.proxy.limit(client_places(&next), &next.clients);
         for (addr, listener) in bound.listeners {
             self.proxy.serve(addr, listener);
@@ -310,10 +311,6 @@ impl Reloader {
         }
         all
     }
-}
-
-fn addresses(config: &Config) -> BTreeSet<SocketAddr> {
-    config.services.iter().map(|service| service.listen).collect()
 }
 
 /// What the supervisor is to do; whoever goes does so first, since ports may change hands.

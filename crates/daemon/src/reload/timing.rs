@@ -96,6 +96,7 @@ mod tests {
             access_log: None,
             clients: crate::config::ClientLimits::default(),
             tls: Vec::new(),
+            https: crate::config::Https::default(),
             log: None,
             output: None,
             services_dir: "/etc/services".into(),

@@ -10,10 +10,10 @@ use super::*;
 use crate::tls::tests::issue;
 
 /// A folder with a service on port 8443 and certificates `a` and `b`.
-struct Folder(TempDir);
+pub(in super::super) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(in super::super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("services")).unwrap();
         let service =
@@ -30,14 +30,15 @@ impl Folder {
     }
 
     /// What `smoothserve.yaml` means with these lines.
-    fn load(&self, tls: &str) -> Result<Config, String> {
+    pub(in super::super) fn load(&self, tls: &str) -> Result<Config, String> {
         let file = self.path("smoothserve.yaml");
         fs::write(&file, format!("CommandPort: 8000\n{tls}")).unwrap();
         load(&file).map_err(|errors| errors.to_string())
     }
 }
 
-const A: &str = "tls: {8443: {certificates: [{certificate: a.pem, key: a.key}]}}";
+pub(in super::super) const A: &str =
+    "tls: {8443: {certificates: [{certificate: a.pem, key: a.key}]}}";
 
 #[test]
 fn a_port_has_its_certificates_in_order() {

@@ -20,12 +20,12 @@ use crate::tls::tests::certificate;
 use crate::tls::{Certificate, MinVersion};
 
 const SHORT: Duration = Duration::from_millis(150);
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n";
 
 /// What a client of a test knows, and wants.
 #[derive(Clone)]
-struct Visitor {
+pub(super) struct Visitor {
     believes: Vec<CertificateDer<'static>>,
     versions: Vec<&'static SupportedProtocolVersion>,
     protocols: Vec<Vec<u8>>,
@@ -33,7 +33,7 @@ struct Visitor {
 }
 
 impl Visitor {
-    fn new(certificates: &[Arc<Certificate>]) -> Self {
+    pub(super) fn new(certificates: &[Arc<Certificate>]) -> Self {
         let believes = certificates.iter().map(|one| one.signed().cert[0].clone()).collect();
         let name = ServerName::try_from("shop.example").unwrap();
         let protocols = vec![b"http/1.1".to_vec()];
@@ -61,12 +61,12 @@ impl Visitor {
         self.connect(TcpStream::connect(house.addr).await.unwrap()).await.unwrap()
     }
 
-    async fn enter(&self, house: &House) -> Peer {
+    pub(super) async fn enter(&self, house: &House) -> Peer {
         Peer::on(self.stream(house).await)
     }
 }
 
-fn listener(certificates: &[Arc<Certificate>]) -> TlsListener {
+pub(super) fn listener(certificates: &[Arc<Certificate>]) -> TlsListener {
     let (certificates, min_version) = (certificates.to_vec(), MinVersion::Tls12);
     TlsListener { port: 0, certificates, min_version }
 }
