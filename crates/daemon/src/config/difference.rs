@@ -224,6 +224,7 @@ pub(super) fn of_clients(old: &ClientLimits, new: &ClientLimits) -> Vec<String> 
         max_header_size,
         max_connections,
         max_connections_per_client,
+        http2,
     } = old;
     let mut live = Lines::new(ChangeKind::Live);
     live.add("header_timeout", header_timeout, &new.header_timeout, shown_duration);
@@ -232,6 +233,7 @@ pub(super) fn of_clients(old: &ClientLimits, new: &ClientLimits) -> Vec<String> 
         shown_size(*bytes as u64)
     });
     live.add("max_connections", max_connections, &new.max_connections, count);
+    live.add("http2", http2, &new.http2, |ports| list(ports));
     let (old, new) = (max_connections_per_client, &new.max_connections_per_client);
     live.add("max_connections_per_client", old, new, count);
     live.lines

@@ -19,6 +19,8 @@ pub struct ClientLimits {
     pub max_connections: Option<usize>,
     /// Connections at once from one address, or from one /64 of IPv6; none: no bound.
     pub max_connections_per_client: Option<usize>,
+    /// Ports of listeners where clients may begin with HTTP/2, in clear text (RFC 9113 3.3); ascending.
+    pub http2: Vec<u16>,
 }
 
 /// What the requests of one service are allowed.
@@ -46,6 +48,7 @@ impl Default for ClientLimits {
             max_header_size: 64 * 1024,
             max_connections: None,
             max_connections_per_client: None,
+            http2: Vec::new(),
         }
     }
 }
@@ -78,7 +81,22 @@ pub(super) fn of_clients(raw: &RawMain, problems: &mut Vec<Problem>) -> ClientLi
             &raw.max_connections_per_client,
             default.max_connections_per_client,
         ),
+        http2: ports(raw.http2.as_ref()),
     }
+}
+
+/// Each once, ascending.
+pub(super) fn ports(spots: Option<&Vec<Spot<u16>>>) -> Vec<u16> {
+    let mut ports: Vec<u16> = spots.into_iter().flatten().map(|spot| spot.value).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+/// What an operator should know of ports that `key` names, when there are listeners on these.
+pub(super) fn unheard(key: &str, ports: &[u16], listening: &[u16]) -> Vec<String> {
+    let unheard = ports.iter().filter(|port| !listening.contains(port));
+    unheard.map(|port| format!("`{key}` names port {port}, where no service listens")).collect()
 }
 
 /// A bound for one client that lies above the bound for all of them.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::{Colour, ConfigErrors, Problem, printable};
 use super::resolve::{Main, Service};
-use super::{Config, ServiceConfig, clash, edge, read, tls, trust};
+use super::{Config, ServiceConfig, clash, edge, limits, read, tls, trust};
 
 /// Reads `main_file` and the services it names.
 ///
@@ -90,8 +90,10 @@ pub(super) fn assemble(
     let mut listening: Vec<u16> = services.iter().map(|service| service.listen.port()).collect();
     let of_tls = tls::warnings(&main.tls, &listening);
     listening.extend(main.redirects.iter().map(|port| port.value));
-    let of_ports = trust::warnings(&main.trust, &listening).into_iter().chain(of_tls);
-    warnings.extend(of_ports.map(|text| format!("{}: {text}", source.display())));
+    let of_http2 = limits::unheard("http2", &main.clients.http2, &listening);
+    let of_main =
+        trust::warnings(&main.trust, &listening).into_iter().chain(of_tls).chain(of_http2);
+    warnings.extend(of_main.map(|text| format!("{}: {text}", source.display())));
     Config {
         source,
         command: SocketAddr::new(

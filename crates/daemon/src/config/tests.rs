@@ -167,6 +167,7 @@ fn every_key_has_its_effect() {
         max_header_size: 16 << 10,
         max_connections: Some(5000),
         max_connections_per_client: Some(100),
+        http2: vec![80, 443],
     };
     assert_eq!(config.clients, clients);
     let [service] = &config.services[..] else { panic!("one service") };

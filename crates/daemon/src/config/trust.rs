@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use super::limits;
 use super::raw::RawMain;
 use super::scalar::Hint;
 use super::table::Spot;
@@ -37,25 +38,18 @@ impl Trust {
 
 pub(super) fn trust(raw: &mut RawMain) -> Trust {
     let proxies = raw.trusted_proxies.take().unwrap_or_default();
-    let mut ports: Vec<u16> = raw.proxy_protocol.iter().flatten().map(|spot| spot.value).collect();
-    ports.sort_unstable();
-    ports.dedup();
     Trust {
         proxies: proxies.into_iter().map(|spot: Spot<Network>| spot.value).collect(),
         forwarded: raw.forwarded.as_ref().is_some_and(|spot| spot.value),
         request_id: raw.request_id.as_ref().is_some_and(|spot| spot.value),
-        proxy_protocol: ports,
+        proxy_protocol: limits::ports(raw.proxy_protocol.as_ref()),
     }
 }
 
 /// What an operator should know of `trust`, when there are listeners on these ports.
 pub(super) fn warnings(trust: &Trust, listening: &[u16]) -> Vec<String> {
     let ports = &trust.proxy_protocol;
-    let mut warnings: Vec<String> = ports
-        .iter()
-        .filter(|port| !listening.contains(port))
-        .map(|port| format!("`proxy_protocol` names port {port}, where no service listens"))
-        .collect();
+    let mut warnings = limits::unheard("proxy_protocol", ports, listening);
     if !ports.is_empty() && trust.proxies.is_empty() {
         let text = "`proxy_protocol` without `trusted_proxies` believes whoever connects";
         warnings.push(text.to_owned());

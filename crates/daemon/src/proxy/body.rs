@@ -49,6 +49,19 @@ impl Download {
     pub(crate) fn empty() -> Self {
         Self::Text(None)
     }
+
+    /// There is nothing to send, whatever length was told.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Claimed(_)) || self.is_end_stream()
+    }
+
+    /// The length of our own words; none if they are not ours.
+    pub(crate) fn text_length(&self) -> Option<usize> {
+        match self {
+            Self::Text(text) => Some(text.as_ref().map_or(0, Bytes::len)),
+            Self::Guarded(_) | Self::Claimed(_) => None,
+        }
+    }
 }
 
 impl GuardedBody {

@@ -2,12 +2,13 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::HeaderValue;
 use hyper::rt::Write as _;
 use hyper::server::conn::http1;
@@ -16,6 +17,8 @@ use hyper::service::service_fn;
 use super::forwarded::{Peer, Scheme};
 use super::guard::Noted;
 use super::handshake::Secured;
+use super::http2::preface::Spoken;
+use super::http2::{self, Streams};
 use super::linger::Lingering;
 use super::origins::Origin;
 use super::places::Place;
@@ -23,7 +26,7 @@ use super::progress::Progress;
 use super::stream::Stream;
 use super::{Proxy, request};
 
-/// What the requests of one connection have in common.
+/// What the requests of one connection have in common; with HTTP/2, those of one stream.
 pub(crate) struct Client {
     proxy: Arc<Proxy>,
     /// Where it came in.
@@ -33,15 +36,17 @@ pub(crate) struct Client {
     /// Its address, formatted once for all its requests.
     peer: HeaderValue,
     /// What it said of itself inside TLS; none: it is in the clear.
-    secured: Option<Secured>,
+    secured: Option<Arc<Secured>>,
     cut: AtomicBool,
     /// The request it has is its last.
     has_finished: AtomicBool,
     /// Why it is read no further.
     noted: Noted,
     progress: Progress,
-    /// Of the task that serves the connection; the same for all its life.
+    /// Of the task that serves it; the same for all its life.
     waker: OnceLock<Waker>,
+    /// Of a connection of HTTP/2: who asks on it.
+    streams: OnceLock<Box<Streams>>,
     _admission: Admission,
 }
 
@@ -115,6 +120,27 @@ impl Client {
         let addr = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let peer = HeaderValue::try_from(addr.ip().to_string());
         let peer = peer.expect("an address is visible ASCII");
+        let secured = secured.map(Arc::new);
+        Self::admitted(proxy, entrance, addr, peer, secured, Noted::default(), admission)
+    }
+
+    /// One stream of `connection`, which has the admission.
+    pub(crate) fn of_stream(connection: &Self) -> Arc<Self> {
+        let Self { proxy, entrance, addr, peer, secured, noted, .. } = connection;
+        let (proxy, entrance) = (Arc::clone(proxy), Arc::clone(entrance));
+        let (peer, secured, noted) = (peer.clone(), secured.clone(), noted.clone());
+        Self::admitted(proxy, entrance, *addr, peer, secured, noted, Admission::default())
+    }
+
+    fn admitted(
+        proxy: Arc<Proxy>,
+        entrance: Arc<Entrance>,
+        addr: SocketAddr,
+        peer: HeaderValue,
+        secured: Option<Arc<Secured>>,
+        noted: Noted,
+        _admission: Admission,
+    ) -> Arc<Self> {
         Arc::new(Self {
             proxy,
             entrance,
@@ -123,11 +149,34 @@ impl Client {
             secured,
             cut: AtomicBool::new(false),
             has_finished: AtomicBool::new(false),
-            noted: Noted::default(),
+            noted,
             progress: Progress::new(),
             waker: OnceLock::new(),
-            _admission: admission,
+            streams: OnceLock::new(),
+            _admission,
         })
+    }
+
+    /// Who asks on it, from now on more than one.
+    pub(crate) fn streams(&self) -> &Streams {
+        self.streams.get_or_init(|| Box::new(Streams::new()))
+    }
+
+    /// Who asks on it, if it is a connection of HTTP/2.
+    pub(crate) fn open_streams(&self) -> Option<&Streams> {
+        self.streams.get().map(Box::as_ref)
+    }
+
+    /// Whether it may speak HTTP/2 in the clear without more ado, where it came in.
+    fn may_speak_http2(&self) -> bool {
+        self.secured.is_none()
+            && self.noted.get().is_none()
+            && self.proxy.limits().http2.contains(&self.entrance.listen.port())
+    }
+
+    /// Whether that was agreed on inside TLS.
+    fn agreed_on_http2(&self) -> bool {
+        self.secured.as_ref().is_some_and(|secured| secured.speaks_http2)
     }
 
     /// What its connection waits for.
@@ -208,20 +257,65 @@ impl Client {
     }
 
     /// To be called before each look at what `cut` and the doors say.
-    fn note_waker(&self, cx: &Context<'_>) {
+    pub(crate) fn note_waker(&self, cx: &Context<'_>) {
         if self.waker.get().is_none() && self.waker.set(cx.waker().clone()).is_ok() {
             fence(Ordering::SeqCst);
         }
     }
+
+    /// `future`, which is a part of the connection's beginning; none: the connection is to end before.
+    pub(crate) async fn while_welcome<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        poll_fn(|cx| {
+            self.note_waker(cx);
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            if self.is_cut() || self.progress.overdue().is_some() {
+                return Poll::Ready(None);
+            }
+            if !self.is_leaving() {
+                return Poll::Pending;
+            }
+            let last = closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_REQUEST)));
+            last.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(client: Arc<Client>, stream: Stream) {
+pub(crate) async fn serve(client: Arc<Client>, mut stream: Stream) {
     let _registered = client.proxy.doors().register(&client);
+    let spoken = if client.agreed_on_http2() {
+        Some(Spoken::Http2(BytesMut::new()))
+    } else if client.may_speak_http2() {
+        http2::preface::sniff(&client, &mut stream).await
+    } else {
+        Some(Spoken::Http1(BytesMut::new()))
+    };
+    match spoken {
+        Some(Spoken::Http1(begun)) => serve_http1(&client, stream, begun).await,
+        // Boxed, so that other connections need no room for it.
+        Some(Spoken::Http2(begun)) => {
+            // If it cannot be set, the connection is broken, and reading will say so.
+            let _ = stream.socket().set_nodelay(true);
+            Box::pin(http2::serve(Arc::clone(&client), stream, begun)).await;
+        }
+        None => {}
+    }
+}
+
+/// `begun` is what was read of it.
+async fn serve_http1(client: &Arc<Client>, stream: Stream, begun: BytesMut) {
     let max_fields = client.proxy.limits().max_header_size;
-    let mut io = Lingering::new(stream, max_fields, Arc::clone(&client));
-    while wait_for_request(&client, &io).await {
-        match serve_requests(&client, io, max_fields).await {
+    let mut io = Lingering::new(stream, max_fields, Arc::clone(client));
+    if !begun.is_empty() {
+        io.give_back(begun);
+    }
+    while wait_for_request(client, &io).await {
+        match serve_requests(client, io, max_fields).await {
             Some(idle) => io = idle,
             None => return,
         }

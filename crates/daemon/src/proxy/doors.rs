@@ -30,7 +30,7 @@ const CLOSING: u8 = 1;
 const CUT: u8 = 2;
 
 /// A client, and what the last round saw of it.
-struct Guest {
+pub(super) struct Guest {
     client: Arc<Client>,
     word: Word,
     /// When it began to be like this.
@@ -134,13 +134,20 @@ impl Doors {
 }
 
 impl Guest {
-    fn new(client: &Arc<Client>) -> Self {
+    pub(super) fn new(client: &Arc<Client>) -> Self {
         let (since, look_at) = (Duration::ZERO, Duration::ZERO);
         // As no round has seen it yet: its time begins with the next one.
         Self { client: Arc::clone(client), word: Word::UNSEEN, since, look_at }
     }
 
-    fn look(&mut self, now: Duration, limits: &ClientLimits) {
+    pub(super) fn cut(&self) {
+        self.client.cut();
+    }
+
+    pub(super) fn look(&mut self, now: Duration, limits: &ClientLimits) {
+        if let Some(streams) = self.client.open_streams() {
+            streams.look_round(now, limits);
+        }
         let progress = self.client.progress();
         let word = progress.word();
         if !word.is_still(self.word) {

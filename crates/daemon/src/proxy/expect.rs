@@ -14,9 +14,9 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode, Version, header};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::arriving::Arriving;
 use super::refusal::Refusal;
 
 /// An instance that knows nothing of expectations just waits for the body. So do clients wait for
@@ -66,7 +66,7 @@ impl Asked {
 /// 417 for any other than `100-continue`.
 pub(crate) fn read(
     head: &mut Parts,
-    body: &Incoming,
+    body: &Arriving,
 ) -> Result<(Asked, Option<Expectation>), Refusal> {
     if !head.headers.contains_key(header::EXPECT) {
         return Ok((Asked(None), None));

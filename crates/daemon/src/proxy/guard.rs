@@ -29,7 +29,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use self::framer::{Framer, Step};
-pub(crate) use self::head::is_token;
+pub(crate) use self::head::{MAX_FIELD_COUNT, MAX_METHOD, MAX_REQUEST_LINE, is_path, is_token};
 use super::refusal::Refusal;
 
 /// Stands for a head that was refused. Its answer says `close`, whatever stands here.
@@ -72,6 +72,11 @@ impl<S> Guarded<S> {
             guarded.stand_in(STAND_IN);
         }
         guarded
+    }
+
+    /// Takes back what was read before it, and reads it first.
+    pub(crate) fn give_back(&mut self, begun: BytesMut) {
+        self.held = begun;
     }
 
     pub(crate) fn get_ref(&self) -> &S {

@@ -32,6 +32,8 @@ pub(crate) struct Newcomer {
 pub(crate) struct Secured {
     /// The host it came for (RFC 6066 3), in lower case; none: it named none.
     pub(crate) server_name: Option<Box<str>>,
+    /// What was agreed on is HTTP/2 (RFC 7301).
+    pub(crate) speaks_http2: bool,
 }
 
 /// How many handshakes there were.
@@ -100,7 +102,6 @@ impl Newcomer {
         };
         proxy.handshakes().done.fetch_add(1, Ordering::Relaxed);
         let client = Client::new(proxy, entrance, addr, admission, Some(secured));
-        // What was agreed on decides who serves; as yet, nothing but HTTP/1 is offered.
         client::serve(client, stream).await;
     }
 }
@@ -134,6 +135,8 @@ async fn shake(stream: TcpStream, terms: &Terms) -> Result<(Stream, Secured), Fa
     }
     let acceptor = TlsAcceptor::from(Arc::clone(terms.config()));
     let tls = Box::new(acceptor.accept(Socket::new(stream)).await?);
-    let server_name = tls.get_ref().1.server_name().map(|name| name.to_ascii_lowercase().into());
-    Ok((Stream::Tls(tls), Secured { server_name }))
+    let agreed = &tls.get_ref().1;
+    let server_name = agreed.server_name().map(|name| name.to_ascii_lowercase().into());
+    let speaks_http2 = agreed.alpn_protocol() == Some(b"h2");
+    Ok((Stream::Tls(tls), Secured { server_name, speaks_http2 }))
 }

@@ -51,7 +51,8 @@ enum Writes {
     Undelayed,
 }
 
-struct LastWords {
+/// What a client still says that was told to go.
+pub(super) struct LastWords {
     until: Pin<Box<Sleep>>,
     budget: usize,
     /// All that we had to say is said.
@@ -68,6 +69,11 @@ impl Lingering {
         };
         let io = TokioIo::new(Guarded::new(stream, max_fields, client.noted().clone()));
         Self { io, client, writes, last_words: None }
+    }
+
+    /// Takes back what was read before it.
+    pub(crate) fn give_back(&mut self, begun: BytesMut) {
+        self.io.inner_mut().give_back(begun);
     }
 
     /// The socket, and what came out of it that hyper has not seen.
@@ -161,13 +167,17 @@ impl Lingering {
 }
 
 impl LastWords {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let until = Box::pin(tokio::time::sleep(LINGER_TIME));
         Self { until, budget: LINGER_BYTES, said: false }
     }
 
     /// Ready when the client has closed its side, or has been listened to for long enough.
-    fn poll_listen(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_listen<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         loop {
             let mut bytes = [0; 4096];
             let mut buffer = ReadBuf::new(&mut bytes);

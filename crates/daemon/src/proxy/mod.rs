@@ -8,11 +8,12 @@
 //! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
 //! the last byte), [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what
 //! makes "no request lost" true), [`health`] (which run is left out for a while), [`guard`] (what of
-//! a client's bytes is let in), [`client`], [`listen`], [`handshake`], [`stream`] and [`doors`]
-//! (connections from clients), [`progress`] and [`sweep`] (what ends those who wait for too long),
-//! [`access`] (what is told of a request).
+//! a client's bytes is let in), [`client`], [`http2`], [`listen`], [`handshake`], [`stream`] and
+//! [`doors`] (connections from clients), [`progress`] and [`sweep`] (what ends those who wait for too
+//! long), [`access`] (what is told of a request).
 
 mod access;
+mod arriving;
 mod body;
 mod client;
 mod doors;
@@ -27,6 +28,7 @@ pub mod guard;
 mod handshake;
 mod health;
 mod hold;
+mod http2;
 mod ledger;
 mod linger;
 mod link;

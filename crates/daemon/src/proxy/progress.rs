@@ -33,11 +33,13 @@ pub(crate) enum Awaited {
     Body,
     /// That the client takes what it was sent.
     Room,
+    /// The streams of a connection of HTTP/2, of which each has a word of its own.
+    Streams,
 }
 
 /// What a connection waits for, and how often that has changed.
 ///
-/// Bits 0 to 2: which of the first six it is. Bit 3: rather the body. Bit 4: rather the room. The
+/// Bits 0 to 2: which of the first six it is, or that it is the streams. Bit 3: rather the body. Bit 4: rather the room. The
 /// rest is the number of the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(u64);
@@ -80,6 +82,7 @@ impl Word {
             2 => Awaited::Head,
             3 => Awaited::Instance,
             4 => Awaited::Answer,
+            6 => Awaited::Streams,
             _ => Awaited::Rest,
         }
     }
@@ -101,6 +104,7 @@ impl Awaited {
             Self::Rest => 5,
             Self::Body => 4 | BODY,
             Self::Room => 5 | ROOM,
+            Self::Streams => 6,
         }
     }
 }
@@ -130,6 +134,11 @@ impl Progress {
     pub(crate) fn begin(&self, patience: &Patience) {
         self.patience.copy(patience);
         self.wait_for(Awaited::Instance);
+    }
+
+    /// Waits as long as `other` may, from now on.
+    pub(crate) fn wait_as(&self, other: &Self) {
+        self.patience.copy(&other.patience);
     }
 
     /// From now on it waits for this.
@@ -193,7 +202,9 @@ impl Progress {
         match word.awaited() {
             Awaited::Instance | Awaited::Answer | Awaited::Rest => true,
             Awaited::Next => !self.is_watched(),
-            Awaited::First | Awaited::Head | Awaited::Body | Awaited::Room => false,
+            Awaited::First | Awaited::Head | Awaited::Body | Awaited::Room | Awaited::Streams => {
+                false
+            }
         }
     }
 
@@ -221,7 +232,7 @@ impl Progress {
         match word.awaited() {
             Awaited::First | Awaited::Head => Some(clients.header_timeout),
             Awaited::Next => Some(clients.idle_timeout),
-            Awaited::Instance => None,
+            Awaited::Instance | Awaited::Streams => None,
             Awaited::Answer => time(&self.patience.answer),
             Awaited::Rest => time(&self.patience.rest),
             Awaited::Body => time(&self.patience.body),
@@ -304,10 +315,10 @@ mod tests {
 
     #[test]
     fn every_wait_is_read_as_it_was_written() {
-        use Awaited::{Answer, Body, First, Head, Instance, Next, Rest, Room};
+        use Awaited::{Answer, Body, First, Head, Instance, Next, Rest, Room, Streams};
         let progress = Progress::new();
         assert_eq!(progress.word().awaited(), First);
-        for awaited in [First, Next, Head, Instance, Answer, Rest, Body, Room] {
+        for awaited in [First, Next, Head, Instance, Answer, Rest, Body, Room, Streams] {
             progress.wait_for(awaited);
             assert_eq!(progress.word().awaited(), awaited);
         }

@@ -17,6 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use smoothserve_protocol::id::Slot;
 
 use super::access::Access;
+use super::arriving::Arriving;
 use super::body::{Download, GuardedBody};
 use super::client::Client;
 use super::edge::{InPlace, Treatment};
@@ -31,7 +32,7 @@ use super::to_https::{self, Way};
 use super::tries::{Head, Tries};
 use super::upload::{Fault, Upload, Uploading};
 use super::visit::RequestLine;
-use super::{forward, forwarded, hold, request_id, target, upgrade};
+use super::{forward, forwarded, hold, http2, request_id, target, upgrade};
 use crate::config::Trust;
 
 /// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
@@ -40,7 +41,7 @@ const NO_HOST: HeaderValue = HeaderValue::from_static("localhost");
 /// Answers a request of `client`; what cannot be answered by an instance is answered by us.
 pub(crate) async fn answer(
     client: Arc<Client>,
-    request: Request<Incoming>,
+    request: Request<impl Into<Arriving>>,
 ) -> Result<Response<Download>, Infallible> {
     let began = Instant::now();
     let (prepared, id, note) = {
@@ -124,7 +125,7 @@ enum Failure {
 /// Everything that depends on the request alone.
 fn prepare(
     client: &Arc<Client>,
-    request: Request<Incoming>,
+    request: Request<impl Into<Arriving>>,
     trust: &Trust,
     id: Option<&HeaderValue>,
 ) -> Result<Prepared, Aside> {
@@ -132,6 +133,10 @@ fn prepare(
         return Err(refusal.clone().into());
     }
     let (mut head, body) = request.into_parts();
+    let body = body.into();
+    if head.version == Version::HTTP_2 {
+        http2::translate(&mut head, &body, client.proxy().limits().max_header_size)?;
+    }
     target::check(&mut head)?;
     let service = route(client, &head, trust)?;
     let length = forward::content_length(&head.headers);

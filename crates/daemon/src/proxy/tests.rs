@@ -9,6 +9,7 @@ mod faults;
 mod framing;
 mod harness;
 mod health;
+mod http2;
 mod https;
 mod limits;
 mod plain;

@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::arriving::Arriving;
 use super::body::Download;
 use super::client::Client;
 use super::endpoint::TunnelPass;
@@ -34,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// One with a body asks in vain: what of it came after the `101` would be taken for the other
 /// protocol.
-pub(crate) fn wanted(head: &mut Parts, body: &Incoming) -> Option<(HeaderValue, OnUpgrade)> {
+pub(crate) fn wanted(head: &mut Parts, body: &Arriving) -> Option<(HeaderValue, OnUpgrade)> {
     let client_side = head.extensions.remove::<OnUpgrade>()?;
     if head.method != Method::GET || head.version != Version::HTTP_11 || !body.is_end_stream() {
         return None;

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
+use super::arriving::Arriving;
 use super::client::Client;
 use super::expect::Expectation;
 use super::forward;
@@ -39,7 +39,7 @@ pub(crate) enum Upload {
 
 /// Where a body comes from, whichever try reads it.
 pub(crate) struct Source {
-    incoming: Incoming,
+    incoming: Arriving,
     client: Arc<Client>,
     expectation: Option<Expectation>,
     /// How much more of it may come; none: any amount.
@@ -89,7 +89,7 @@ impl Fault {
 impl Uploading {
     /// The body of a request of `client`, of which `most` bytes are taken.
     pub(crate) fn new(
-        incoming: Incoming,
+        incoming: Arriving,
         client: &Arc<Client>,
         expectation: Option<Expectation>,
         most: Option<u64>,

@@ -12,7 +12,7 @@ use super::choice::Choice;
 
 /// What is spoken inside, the most wanted first (RFC 7301). Whoever asks for none of them is told
 /// so; whoever asks for nothing speaks HTTP/1.
-const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
+const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 
 /// The oldest version that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -209,7 +209,7 @@ fn the_daemon_has_lines_of_its_own() {
     let main = "CommandPort: 8001\nProxyAddr: 127.0.0.1\nProxyPort: 81\nStateDir: state\n\
                 shutdown_timeout: 90\nshutdown_delay: 5\nready_path: /up\n\
                 header_timeout: 5\nidle_timeout: 6\nmax_header_size: 8KiB\n\
-                max_connections: 500\nmax_connections_per_client: 20\n\
+                max_connections: 500\nmax_connections_per_client: 20\nhttp2: [81]\n\
                 trusted_proxies: [10.0.0.0/8, \"::1\"]\nforwarded: true\nrequest_id: true\n\
                 proxy_protocol: [81, 443]\nmetrics: localhost:9100\nlog: {file_path: a.log}\n\
                 access_log: {file_path: b.log}\ninstance_log: false\n";
@@ -231,6 +231,7 @@ fn the_daemon_has_lines_of_its_own() {
         "idle_timeout 30s -> 6s".to_owned(),
         "max_header_size 64KiB -> 8KiB".to_owned(),
         "max_connections none -> 500".to_owned(),
+        "http2 none -> 81".to_owned(),
         "max_connections_per_client none -> 20".to_owned(),
         format!("log changed, {later}"),
         "access_log changed".to_owned(),

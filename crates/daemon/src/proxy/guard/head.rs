@@ -7,10 +7,10 @@ use memchr::{memchr, memchr_iter};
 use crate::proxy::refusal::Refusal;
 
 /// Of the request line, without its end.
-const MAX_REQUEST_LINE: usize = 16 * 1024;
-const MAX_METHOD: usize = 32;
+pub(crate) const MAX_REQUEST_LINE: usize = 16 * 1024;
+pub(crate) const MAX_METHOD: usize = 32;
 /// hyper has room for so many in place. For more, it would ask the allocator twice for every request.
-const MAX_FIELD_COUNT: usize = 100;
+pub(crate) const MAX_FIELD_COUNT: usize = 100;
 /// Of empty lines before the request line.
 const MAX_EMPTY: usize = 16;
 
@@ -225,8 +225,12 @@ fn no_request_line() -> Refusal {
 /// What hyper takes for a target too. It would drop a fragment, and none is ever sent (RFC 9112
 /// 3.2).
 fn is_target(target: &[u8]) -> bool {
-    let is_path = target.starts_with(b"/") && target.iter().all(|&byte| is_plain(byte));
-    is_path || (!target.contains(&b'#') && is_uri(target))
+    is_path(target) || (!target.contains(&b'#') && is_uri(target))
+}
+
+/// A path, perhaps with a query.
+pub(crate) fn is_path(target: &[u8]) -> bool {
+    target.starts_with(b"/") && target.iter().all(|&byte| is_plain(byte))
 }
 
 /// It is allowed both in a path and in a query.
