@@ -209,6 +209,13 @@ fn every_row_of_http_has_its_tests() {
 }
 
 #[test]
+fn every_row_of_http_2_has_its_tests() {
+    let (page, count) = page_of_rows("tests/HTTP2.md");
+    assert!(count > 40, "only {count} tests were found in it");
+    assert_has_rows(&page, 1..=36);
+}
+
+#[test]
 fn every_test_that_the_page_of_the_console_names_exists() {
     let (page, count) = page_of_rows("docs/console.md");
     assert!(count > 20, "only {count} tests were found in it");

@@ -73,6 +73,9 @@ impl<S> Socket<S> {
             self.is_new = false;
             self.client.progress().wait_for(Awaited::Next);
         }
+        if !frame.is_sized() {
+            return Err(Reason::FRAME_SIZE_ERROR);
+        }
         let is_paid = self.budget.pay(frame);
         is_paid.then_some(()).ok_or(Reason::ENHANCE_YOUR_CALM)
     }

@@ -1,7 +1,11 @@
 //! Clients that speak HTTP/2: some through a library that keeps to the rules, some frame by frame.
 
+mod abuse;
 mod accounts;
+mod cases;
+mod conformance;
 mod polite;
+mod refused;
 mod wire;
 
 use bytes::Bytes;

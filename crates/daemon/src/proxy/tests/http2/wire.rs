@@ -1,7 +1,11 @@
 //! A client that writes frames, whatever they are.
 
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::patiently;
 use crate::proxy::tests::House;
@@ -10,14 +14,20 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
+pub(super) const PRIORITY: u8 = 2;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
+pub(super) const PUSH_PROMISE: u8 = 5;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
+pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
 
 pub(super) const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
+pub(super) const PADDED: u8 = 8;
+pub(super) const WITH_PRIORITY: u8 = 32;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
@@ -40,7 +50,14 @@ pub(super) enum Ended {
     Closed,
 }
 
-pub(super) struct Wire(TcpStream);
+pub(super) struct Wire {
+    pub(super) writer: Writer,
+    pub(super) reader: Reader,
+}
+
+pub(super) struct Writer(OwnedWriteHalf);
+
+pub(super) struct Reader(OwnedReadHalf);
 
 impl Wire {
     /// Says hello.
@@ -55,12 +72,12 @@ impl Wire {
     pub(super) async fn silent(house: &House) -> Self {
         let stream = TcpStream::connect(house.addr).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self(stream)
+        let (reader, writer) = stream.into_split();
+        Self { writer: Writer(writer), reader: Reader(reader) }
     }
 
-    /// A peer that is gone is not an error here.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> bool {
-        patiently(self.0.write_all(bytes)).await.is_ok()
+        self.writer.write(bytes).await
     }
 
     pub(super) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
@@ -71,7 +88,30 @@ impl Wire {
     pub(super) async fn get(&mut self, stream: u32) -> bool {
         self.send(HEADERS, END_STREAM | END_HEADERS, stream, &fields(GET)).await
     }
+}
 
+impl Deref for Wire {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+impl DerefMut for Wire {
+    fn deref_mut(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+}
+
+impl Writer {
+    /// A peer that is gone is not an error here.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> bool {
+        patiently(self.0.write_all(bytes)).await.is_ok()
+    }
+}
+
+impl Reader {
     /// None at the end.
     pub(super) async fn next(&mut self) -> Option<Frame> {
         patiently(self.read()).await
@@ -122,6 +162,11 @@ impl Wire {
     /// How the connection ends.
     pub(super) async fn end(&mut self) -> Ended {
         self.end_of(u32::MAX).await
+    }
+
+    /// Nothing comes for a moment.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        tokio::time::timeout(Duration::from_millis(50), self.read()).await.is_err()
     }
 }
 
