@@ -16,6 +16,7 @@ mod halt;
 mod health;
 mod history;
 mod hostile;
+mod http2;
 mod install;
 mod legacy;
 mod load;

@@ -11,15 +11,14 @@ use http::header::CONNECTION;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::contract::INSTANCE;
-use crate::load::order::{Body, Order};
+use crate::load::order::Order;
 use crate::load::plan::Kind;
 use crate::load::report::Post;
+use crate::load::sender::{self, Sender, Shared};
 use crate::load::web_socket::{self, Conversation};
 use crate::load::{LoadPlan, LoadReport, Progress};
 
@@ -31,11 +30,13 @@ pub(crate) struct Client {
     addr: SocketAddr,
     host: String,
     number: usize,
+    /// The connection it shares with others; none: it has its own.
+    shared: Option<Shared>,
     plan: Arc<LoadPlan>,
     progress: Arc<Progress>,
     stopped: watch::Receiver<bool>,
     /// Kept from the last request, if the server agreed.
-    idle: Option<SendRequest<Body>>,
+    idle: Option<Sender>,
     report: LoadReport,
 }
 
@@ -55,13 +56,14 @@ impl Client {
     pub(crate) fn new(
         addr: SocketAddr,
         number: usize,
+        shared: Option<Shared>,
         plan: Arc<LoadPlan>,
         progress: Arc<Progress>,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         let host = plan.host.clone().unwrap_or_else(|| addr.to_string());
         let report = LoadReport::default();
-        Self { addr, host, number, plan, progress, stopped, idle: None, report }
+        Self { addr, host, number, shared, plan, progress, stopped, idle: None, report }
     }
 
     /// Asks one thing after another until it is stopped; what it does then, it ends.
@@ -102,15 +104,21 @@ impl Client {
 
     async fn exchange(&mut self, order: &Order) -> Outcome {
         let mut request = order.request(&self.host);
+        if self.shared.is_some() {
+            request = sender::with_authority(request).expect("a test names a valid host");
+        }
         if let Some(mut sender) = self.idle.take() {
             // Not ready: the server has closed it meanwhile.
-            if sender.ready().await.is_ok() {
-                match sender.try_send_request(request).await {
+            if sender.is_ready().await {
+                match sender.try_send(request).await {
                     Ok(response) => return self.check(order, response, sender).await,
                     Err(mut error) => match error.take_message() {
                         // The server closed before a byte was written.
                         Some(unwritten) => request = unwritten,
-                        None => return Outcome::Reset(format!("reused: {}", error.error())),
+                        None if sender::was_not_looked_at(error.error()) => {
+                            return Outcome::Refused("the server said that it ends".to_owned());
+                        }
+                        None => return Outcome::Reset(format!("reused: {:?}", error.error())),
                     },
                 }
             }
@@ -120,7 +128,7 @@ impl Client {
             Ok(sender) => sender,
             Err(error) => return Outcome::Refused(error.to_string()),
         };
-        match sender.try_send_request(request).await {
+        match sender.try_send(request).await {
             Ok(response) => self.check(order, response, sender).await,
             Err(mut error) => match error.take_message() {
                 Some(_) => Outcome::Refused(format!("before any byte: {}", error.error())),
@@ -129,12 +137,12 @@ impl Client {
         }
     }
 
-    async fn connect(&self) -> anyhow::Result<SendRequest<Body>> {
-        let stream = self.plan.transport.connect(self.addr).await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // It ends with its sender or its server; what it has to say, the exchange says as well.
-        tokio::spawn(connection);
-        Ok(sender)
+    async fn connect(&self) -> anyhow::Result<Sender> {
+        let transport = &self.plan.transport;
+        match &self.shared {
+            Some(shared) => shared.join(self.addr, transport).await,
+            None => Sender::alone(self.addr, transport).await,
+        }
     }
 
     /// Reads the answer to its end, and keeps the connection if the server does.
@@ -142,7 +150,7 @@ impl Client {
         &mut self,
         order: &Order,
         response: Response<Incoming>,
-        sender: SendRequest<Body>,
+        sender: Sender,
     ) -> Outcome {
         let (head, body) = response.into_parts();
         self.progress.answering.fetch_add(1, Ordering::Relaxed);

@@ -8,6 +8,7 @@ mod client;
 mod order;
 mod plan;
 mod report;
+mod sender;
 mod web_socket;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use tokio::time::timeout;
 use crate::load::client::Client;
 pub use crate::load::plan::{LoadPlan, Mix};
 pub use crate::load::report::{LoadReport, Post};
+use crate::load::sender::Shared;
 use crate::wait;
 
 /// Above every limit of a single request, so that a report is always given.
@@ -79,8 +81,13 @@ impl Load {
         let progress = Arc::new(Progress::default());
         let plan = Arc::new(plan);
         let mut clients = JoinSet::new();
+        let mut shared = None;
         for number in 0..plan.clients {
-            let client = Client::new(addr, number, plan.clone(), progress.clone(), stopped.clone());
+            if number.checked_rem(plan.sharing) == Some(0) {
+                shared = Some(Shared::default());
+            }
+            let (plan, progress) = (plan.clone(), progress.clone());
+            let client = Client::new(addr, number, shared.clone(), plan, progress, stopped.clone());
             clients.spawn(client.run());
         }
         Self { clients, stop, progress }

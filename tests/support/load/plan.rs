@@ -10,6 +10,8 @@ use crate::wait;
 pub struct LoadPlan {
     /// How many, each with one request at a time.
     pub clients: usize,
+    /// How many share a connection of HTTP/2; 0: each has its own, of HTTP/1.1.
+    pub sharing: usize,
     /// What they ask for.
     pub mix: Mix,
     /// The `Host` they name; none: the address.
@@ -32,6 +34,7 @@ impl Default for LoadPlan {
     fn default() -> Self {
         Self {
             clients: 64,
+            sharing: 0,
             mix: Mix::default(),
             host: None,
             transport: Transport::Plain,
@@ -50,6 +53,12 @@ impl LoadPlan {
     pub fn brisk() -> Self {
         let plan = Self::default();
         Self { stream: plan.stream / 4, upload: plan.upload / 4, ..plan }
+    }
+
+    /// The same by clients of HTTP/2, 16 on a connection. They have no WebSockets.
+    #[must_use]
+    pub fn over_http2(self) -> Self {
+        Self { sharing: 16, mix: Mix { web_socket: 0, ..self.mix }, ..self }
     }
 
     /// Nothing but short requests.
