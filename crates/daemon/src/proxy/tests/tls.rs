@@ -1,23 +1,31 @@
 //! Clients inside TLS, and those who do not get that far.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use hyper::rt::Write as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::harness::{PATIENCE, Peer};
 use super::*;
 use crate::config::{ClientLimits, Host, RequestLimits, Route, ServiceConfig, TlsListener, Trust};
+use crate::proxy::client::{Admission, Client, Entrance};
+use crate::proxy::linger::Lingering;
+use crate::proxy::progress::Awaited;
+use crate::proxy::stream::{Socket, Stream};
 use crate::proxy::{RouteTable, ServiceProxy};
 use crate::tls::tests::certificate;
-use crate::tls::{Certificate, MinVersion};
+use crate::tls::{Certificate, MinVersion, Terms, Tickets};
 
 const SHORT: Duration = Duration::from_millis(150);
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -44,7 +52,7 @@ impl Visitor {
         Self { name: ServerName::try_from(name).unwrap(), ..self.clone() }
     }
 
-    async fn connect(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+    fn connector(&self) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(self.believes.iter().cloned());
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -53,7 +61,11 @@ impl Visitor {
             .unwrap();
         let mut config = config.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = self.protocols.clone();
-        let connecting = TlsConnector::from(Arc::new(config)).connect(self.name.clone(), stream);
+        TlsConnector::from(Arc::new(config))
+    }
+
+    async fn connect(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let connecting = self.connector().connect(self.name.clone(), stream);
         tokio::time::timeout(PATIENCE, connecting).await.expect("the handshake has no end")
     }
 
@@ -361,6 +373,71 @@ async fn an_instance_that_falls_silent_is_not_the_clients_fault_inside_tls() {
     assert_eq!((ledger.client_aborted, ledger.lost), (0, 1), "{ledger:?}");
 }
 
+/// A client inside TLS that takes nothing, the proxy's side of its connection, filled to the brim,
+/// and what the proxy knows of it.
+async fn brimful(house: &House) -> (TlsStream<TcpStream>, Lingering, Arc<Client>) {
+    let certificates = [certificate(&["shop.example"])];
+    let terms = Terms::new(&certificates, MinVersion::Tls12, &Tickets::new());
+    let sockets = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = sockets.local_addr().unwrap();
+    let accepting = async {
+        let (socket, _) = sockets.accept().await.unwrap();
+        let acceptor = TlsAcceptor::from(Arc::clone(terms.config()));
+        acceptor.accept(Socket::new(socket)).await.unwrap()
+    };
+    let visitor = Visitor::new(&certificates);
+    let connecting = async { visitor.connect(TcpStream::connect(addr).await.unwrap()).await };
+    let (tls, taker) = tokio::join!(accepting, connecting);
+
+    let (proxy, entrance) = (Arc::clone(&house.proxy), Entrance::new(house.addr));
+    let client = Client::new(proxy, entrance, house.addr, Admission::default(), None);
+    let mut io = Lingering::new(Stream::Tls(Box::new(tls)), 1 << 16, Arc::clone(&client));
+    client.progress().wait_for(Awaited::Rest);
+    let piece = vec![b'x'; 100_000];
+    poll_fn(|cx| {
+        while let Poll::Ready(written) = Pin::new(&mut io).poll_write(cx, &piece) {
+            written.unwrap();
+        }
+        Poll::Ready(())
+    })
+    .await;
+    assert_eq!(client.progress().word().awaited(), Awaited::Room);
+    (taker.unwrap(), io, client)
+}
+
+#[tokio::test]
+async fn what_tls_keeps_back_is_owed_until_the_client_takes_it() {
+    let house = House::new().await;
+    let (mut taker, mut io, client) = brimful(&house).await;
+    let awaited = || client.progress().word().awaited();
+    // Written it is, but not taken.
+    client.progress().wait_for(Awaited::Rest);
+    poll_fn(|cx| {
+        assert!(Pin::new(&mut io).poll_flush(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    assert_eq!(awaited(), Awaited::Room);
+    let taking = async {
+        let mut bytes = vec![0; 1 << 20];
+        while taker.read(&mut bytes).await.is_ok() {}
+    };
+    tokio::select! {
+        flushed = poll_fn(|cx| Pin::new(&mut io).poll_flush(cx)) => flushed.unwrap(),
+        () = taking => panic!("the connection broke"),
+        () = tokio::time::sleep(PATIENCE) => panic!("it is kept back for ever"),
+    }
+    assert_eq!(awaited(), Awaited::Rest, "now it is the instance that is waited for");
+}
+
+#[tokio::test]
+async fn a_good_bye_that_finds_no_room_is_not_waited_for_for_ever() {
+    let house = House::new().await;
+    let (_taker, mut io, _client) = brimful(&house).await;
+    let closing = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx));
+    tokio::time::timeout(PATIENCE, closing).await.expect("it is waited for").unwrap();
+}
+
 #[tokio::test]
 async fn a_reset_inside_tls_frees_the_instance() {
     let house = House::new().await;
@@ -505,4 +582,28 @@ async fn who_asks_for_a_host_of_another_listener_is_misdirected() {
         assert!(client.read_message().await.unwrap().head.starts_with("HTTP/1.1 200 "));
     }
     assert_eq!(house.proxy.rejected(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_is_known_though_certificates_were_renewed() {
+    let house = House::new().await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    let certificates = [certificate(&["shop.example"])];
+    house.proxy.secure(&[listener(&certificates)]);
+    for versions in [vec![&TLS13], vec![&TLS12]] {
+        let connector = Visitor { versions, ..Visitor::new(&certificates) }.connector();
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            let stream = TcpStream::connect(house.addr).await.unwrap();
+            let name = ServerName::try_from("shop.example").unwrap();
+            let mut client = connector.connect(name, stream).await.unwrap();
+            kinds.push(client.get_ref().1.handshake_kind().unwrap());
+            // Tickets come with the first answer.
+            client.write_all(GET.as_bytes()).await.unwrap();
+            client.read_exact(&mut [0; OK.len()]).await.unwrap();
+            house.proxy.secure(&[listener(&certificates)]);
+        }
+        assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed]);
+    }
 }
