@@ -118,6 +118,22 @@ fn daemon(page: &mut Exposition, measures: &Measures, proxy: &Proxy) {
     one("smoothserve_access_log_dropped_total", Counter, help, dropped as f64);
     page.family("smoothserve_build_info", Gauge, "The daemon's version.")
         .add(&[("version", &view.version)], 1);
+    certificates(page, proxy);
+}
+
+fn certificates(page: &mut Exposition, proxy: &Proxy) {
+    let listeners = proxy.tls();
+    let files: BTreeMap<(u16, String), u64> = listeners
+        .iter()
+        .flat_map(|listener| listener.certificates.iter().map(|one| (listener.port, one)))
+        .map(|(port, one)| ((port, one.files().certificate.display().to_string()), one.expires()))
+        .collect();
+    let help = "When a certificate that is in use expires, in seconds of Unix time.";
+    let name = "smoothserve_tls_certificate_expiry_timestamp_seconds";
+    let mut family = page.family(name, Kind::Gauge, help);
+    for ((port, file), expires) in &files {
+        family.add(&[("port", &port.to_string()), ("file", file)], *expires);
+    }
 }
 
 /// What a service's ledger says, each count under a name of its own.

@@ -8,10 +8,12 @@ use smoothserve_protocol::snapshot::{DaemonView, Snapshot};
 
 use self::prometheus::Page;
 use super::page;
-use crate::config::{ClientLimits, Limits, ServiceConfig};
+use crate::config::{ClientLimits, Limits, ServiceConfig, TlsListener};
 use crate::core::sample_service;
 use crate::proxy::{Endpoint, Launched, Outcome, Proxy, RouteTable, ServiceProxy};
 use crate::supervisor::{Measures, RunMeasures, ServiceMeasures, Turns};
+use crate::tls::MinVersion;
+use crate::tls::tests::certificate;
 
 #[path = "../../../../tests/support/prometheus.rs"]
 #[expect(unreachable_pub, dead_code, reason = "it is a library of the end-to-end tests")]
@@ -43,10 +45,35 @@ fn service(name: &str) -> ServiceMeasures {
 }
 
 fn written(services: Vec<ServiceMeasures>) -> String {
+    page::write(&measures(services), &proxy())
+}
+
+fn measures(services: Vec<ServiceMeasures>) -> Measures {
     let daemon = DaemonView { version: "1.2.3".into(), uptime_ms: 2500, ..DaemonView::default() };
     let snapshot = Snapshot { revision: Revision::default(), daemon, services: Vec::new() };
-    let measures = Measures { snapshot: Arc::new(snapshot), services };
-    page::write(&measures, &Proxy::new(RouteTable::new([]), 10, &ClientLimits::default()))
+    Measures { snapshot: Arc::new(snapshot), services }
+}
+
+fn proxy() -> Arc<Proxy> {
+    Proxy::new(RouteTable::new([]), 10, &ClientLimits::default())
+}
+
+#[test]
+fn certificates_in_use_tell_when_they_expire() {
+    let (proxy, certificate) = (proxy(), certificate(&["shop.example"]));
+    let listener = |port| {
+        // The same one twice is one.
+        let certificates = vec![Arc::clone(&certificate), Arc::clone(&certificate)];
+        TlsListener { port, certificates, min_version: MinVersion::default() }
+    };
+    proxy.secure(&[listener(443), listener(8443)]);
+    let page = Page::read(&page::write(&measures(Vec::new()), &proxy));
+    let file = certificate.files().certificate.display().to_string();
+    for port in ["443", "8443"] {
+        let labels = [("port", port), ("file", &file)];
+        let expires = page.value("smoothserve_tls_certificate_expiry_timestamp_seconds", &labels);
+        assert_eq!(expires, certificate.expires() as f64);
+    }
 }
 
 #[test]

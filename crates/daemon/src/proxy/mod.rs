@@ -106,6 +106,8 @@ pub struct Proxy {
     limits: ArcSwap<ClientLimits>,
     /// Of the listeners that speak TLS, by port.
     terms: ArcSwap<HashMap<u16, Terms>>,
+    /// The same listeners as they were told.
+    tls: ArcSwap<Vec<TlsListener>>,
     tickets: Tickets,
     https: ArcSwap<Https>,
     /// What browsers are told inside TLS.
@@ -138,6 +140,7 @@ impl Proxy {
             rejected: AtomicU64::new(0),
             trust: ArcSwap::default(),
             terms: ArcSwap::default(),
+            tls: ArcSwap::default(),
             tickets: Tickets::new(),
             https: ArcSwap::default(),
             hsts: ArcSwapOption::empty(),
@@ -182,6 +185,7 @@ impl Proxy {
             (*port, Terms::new(certificates, *min_version, &self.tickets))
         };
         self.terms.store(Arc::new(listeners.iter().map(terms).collect()));
+        self.tls.store(Arc::new(listeners.to_vec()));
     }
 
     /// Sends clients to HTTPS from the next request on, but for those who came in by an address of
@@ -281,6 +285,11 @@ impl Proxy {
     /// Requests that were sent to HTTPS.
     pub(crate) fn redirected(&self) -> u64 {
         self.redirected.load(Ordering::Relaxed)
+    }
+
+    /// The listeners that speak TLS.
+    pub(crate) fn tls(&self) -> Arc<Vec<TlsListener>> {
+        self.tls.load_full()
     }
 
     /// Handshakes of TLS that came to their end, and those that failed.

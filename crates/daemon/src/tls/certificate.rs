@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
@@ -114,6 +114,11 @@ impl Certificate {
         let expires = jiff::Timestamp::try_from(self.expires);
         let expires = expires.map_or_else(|_| "never".into(), |at| at.strftime("%F").to_string());
         format!("for {names}, until {expires}")
+    }
+
+    /// From when on no client believes it, in seconds of Unix time.
+    pub fn expires(&self) -> u64 {
+        self.expires.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
     /// Why clients do not believe it, or soon will not.

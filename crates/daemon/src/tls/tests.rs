@@ -45,6 +45,7 @@ fn a_certificate_says_for_whom_it_is_and_until_when() {
     params.not_after = rcgen::date_time_ymd(2051, 3, 4);
     let certificate = Certificate::load(&write(folder.path(), "shop", params)).unwrap();
     assert_eq!(certificate.summary(), "for shop.example, *.shop.example, until 2051-03-04");
+    assert_eq!(certificate.expires(), 2_561_500_800);
     assert!(certificate.warnings().is_empty());
 }
 
