@@ -98,6 +98,9 @@ fn name_host(head: &mut Parts) -> Result<(), Refusal> {
 }
 
 fn to_origin_form(head: &mut Parts) -> Result<(), Refusal> {
+    if !matches!(head.uri.scheme_str(), Some("http" | "https") | None) {
+        return Err(Refusal::malformed("the scheme is neither http nor https"));
+    }
     let target = head.uri.path_and_query().cloned();
     let target = target.ok_or_else(|| Refusal::malformed("the path is missing"))?;
     if target.as_str().len() > MAX_REQUEST_LINE {

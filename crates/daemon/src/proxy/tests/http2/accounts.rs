@@ -267,6 +267,23 @@ async fn closing_the_doors_finishes_the_streams_and_asks_for_no_more() {
 }
 
 #[tokio::test]
+async fn leaving_one_port_asks_its_clients_to_leave_as_well() {
+    let house = house().await;
+    let (backend, go_on) = slow().await;
+    house.serve(&backend);
+    let mut wire = Wire::connect(&house).await;
+    wire.get(1).await;
+    half(&mut wire).await;
+    house.proxy.leave(house.service.config().listen);
+    let ping = wire.until(wire::PING).await;
+    wire.send(wire::PING, wire::ACK, 0, &ping.payload).await;
+    go_on.notify_one();
+    assert_eq!(wire.end_of(1).await, Ended::Answered("half".into()));
+    assert_eq!(wire.end().await, Ended::Closed);
+    assert_eq!(house.settled().await.completed, 1);
+}
+
+#[tokio::test]
 async fn closing_the_doors_does_not_wait_for_a_client_that_does_not_listen() {
     let house = house().await;
     let backend = Backend::answering(OK).await;

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 use super::*;
+use crate::proxy::{Text, Told};
 
 /// What an instance was sent, as an echoing one says it.
 async fn forwarded(request: Request<&'static str>) -> String {
@@ -50,6 +51,26 @@ async fn a_request_is_one_of_http_1_1_to_its_instance() {
     for absent in ["content-length", "transfer-encoding", "connection", "te"] {
         assert!(!head.contains(&format!("\r\n{absent}:")), "{absent}: {head}");
     }
+}
+
+#[tokio::test]
+async fn the_access_log_is_told_of_each_stream() {
+    let house = house().await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    let notes = house.proxy.accesses().listen();
+    house.proxy.accesses().want(true);
+    let client = Polite::connect(&house).await;
+    client.get().await.unwrap();
+    client.ask(Request::get("http://shop.example/x?y").body("").unwrap()).await;
+    house.settled().await;
+    let mut hosts = Vec::new();
+    for note in notes.try_iter() {
+        let Told::Access(note) = note else { continue };
+        assert_eq!((note.version, note.outcome, note.bytes), (Version::HTTP_2, "completed", 2));
+        hosts.push(String::from_utf8(note.text(Text::Host).to_vec()).unwrap());
+    }
+    assert_eq!(hosts, ["a", "shop.example"]);
 }
 
 #[tokio::test]

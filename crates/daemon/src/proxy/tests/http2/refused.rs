@@ -84,6 +84,9 @@ async fn a_target_that_is_no_path() {
     check(&[METHOD, SCHEME, (":path", "*"), AUTHORITY], "400 the target * is for OPTIONS only\n")
         .await;
     check(&[(":method", "OPTIONS"), SCHEME, (":path", "*"), AUTHORITY], "ok").await;
+    let scheme = "400 the scheme is neither http nor https\n";
+    check(&[METHOD, (":scheme", "ftp"), PATH, AUTHORITY], scheme).await;
+    check(&[METHOD, (":scheme", "https"), PATH, AUTHORITY], "ok").await;
     check(&[METHOD, SCHEME, (":path", "/a?b={c}|[d]"), AUTHORITY], "ok").await;
 }
 
