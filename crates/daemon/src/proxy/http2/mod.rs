@@ -39,9 +39,10 @@ use super::progress::Awaited;
 
 /// Requests of one connection that may be under way at once. Browsers count on a hundred.
 const MAX_STREAMS: u32 = 128;
-/// What may come of one body, and of all bodies of a connection, before an instance takes it.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What may come of a body before an instance takes it.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// The same for all bodies of a connection. None waits for another: it would be its client's time.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS;
 /// What of one answer may wait in memory for a slow client, besides the piece that comes next.
 const SEND_BUFFER: usize = 64 * 1024;
 /// What a header list may have besides its fields' own bytes: the target, and 32 for each field (RFC

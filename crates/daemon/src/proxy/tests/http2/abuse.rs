@@ -153,27 +153,43 @@ async fn a_header_list_that_is_small_only_on_the_wire() {
     assert_eq!(house.service.ledger().accepted, 0);
 }
 
+/// A client of a service without an instance, which has heard how large windows are.
+async fn waiting(house: &House) -> Wire {
+    let mut wire = Wire::connect(house).await;
+    wire.until(wire::SETTINGS).await;
+    wire.send(wire::SETTINGS, wire::ACK, 0, &[]).await;
+    wire
+}
+
 #[tokio::test]
 async fn a_body_that_nobody_reads_is_bounded_by_its_window() {
     let house = house().await;
-    // It takes the connection and reads nothing.
-    let backend = Backend::new(|_, peer| async move {
-        std::future::pending::<()>().await;
-        drop(peer);
-    })
-    .await;
-    house.serve(&backend);
-    let mut wire = Wire::connect(&house).await;
-    let mut sent = 0;
-    for stream in (1..33).step_by(2) {
-        wire.send(wire::HEADERS, wire::END_HEADERS, stream, &wire::fields(wire::POST)).await;
-        for _ in 0..16 {
+    let mut wire = waiting(&house).await;
+    wire.write(&whole_post()).await;
+    for _ in 0..9 {
+        wire.send(wire::DATA, 0, 1, &[b'x'; 16_384]).await;
+    }
+    assert_eq!(wire.end_of(1).await, Ended::Reset(3));
+    let ledger = house.settled().await;
+    assert_eq!((ledger.client_aborted, ledger.lost), (1, 0));
+}
+
+#[tokio::test]
+async fn bodies_that_nobody_reads_leave_room_for_another() {
+    let house = house().await;
+    let mut wire = waiting(&house).await;
+    let post = wire::fields(wire::POST);
+    for stream in (1..255).step_by(2) {
+        wire.send(wire::HEADERS, wire::END_HEADERS, stream, &post).await;
+        for _ in 0..8 {
             wire.send(wire::DATA, 0, stream, &[b'x'; 16_384]).await;
-            sent += 16_384;
         }
     }
-    assert!(sent > 1024 * 1024);
-    // Above the window of the connection.
-    assert_eq!(wire.end().await, Ended::GoneAway(3));
-    assert_eq!(house.settled().await.lost, 0);
+    wire.send(wire::HEADERS, wire::END_HEADERS, 255, &post).await;
+    wire.send(wire::DATA, wire::END_STREAM, 255, &[b'x'; 16_384]).await;
+    until(|| house.service.held_now() == 128).await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    assert_eq!(wire.end_of(255).await, Ended::Answered("ok".into()));
+    house.proxy.cut_all();
 }

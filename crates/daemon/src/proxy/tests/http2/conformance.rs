@@ -148,5 +148,5 @@ async fn what_is_announced_is_what_is_kept() {
         settings.chunks(6).map(|setting| (setting[1], wire::code(&setting[2..]))).collect();
     announced.sort_unstable();
     // Streams at once, the window of each, and the size of a header list. No WebSocket (RFC 8441).
-    assert_eq!(announced, [(3, 128), (4, 256 * 1024), (6, 96 * 1024)]);
+    assert_eq!(announced, [(3, 128), (4, 128 * 1024), (6, 96 * 1024)]);
 }
