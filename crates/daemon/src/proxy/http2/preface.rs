@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::ready;
+use std::task::{Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -35,7 +35,7 @@ where
         let read = poll_fn(|cx| {
             let read = ready!(Pin::new(&mut *io).poll_read(cx, &mut buffer));
             client.progress().heard();
-            std::task::Poll::Ready(read)
+            Poll::Ready(read)
         });
         client.while_welcome(read).await?.ok()?;
         if buffer.filled().is_empty() {
