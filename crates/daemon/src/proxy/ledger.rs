@@ -145,7 +145,7 @@ mod tests {
     fn a_ledger_read_while_others_write_adds_up() {
         let counts = Counts::default();
         let stop = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        let unaccounted = std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::SeqCst) {
@@ -154,11 +154,12 @@ mod tests {
                     }
                 });
             }
-            for _ in 0..100 {
-                assert_eq!(counts.read().unaccounted(), 0);
-            }
+            let unaccounted = [(); 100].map(|()| counts.read().unaccounted());
             stop.store(true, Ordering::SeqCst);
+            unaccounted
         });
+        // Not before: a panic inside would wait for those who write, and they would never stop.
+        assert_eq!(unaccounted, [0; 100]);
         assert_eq!(counts.read().in_flight, 0);
     }
 }
