@@ -4,6 +4,8 @@
 //! How a request is written down, and how much of it there may be, the [`guard`](super::guard) has
 //! seen to.
 
+use std::net::Ipv6Addr;
+
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version, header};
 
@@ -25,11 +27,8 @@ pub(crate) fn check(head: &mut Parts) -> Result<(), Refusal> {
 pub(crate) fn host_of(value: &[u8]) -> Option<&[u8]> {
     let (host, rest) = if value.first() == Some(&b'[') {
         let end = value.iter().position(|&byte| byte == b']')?;
-        let inner = &value[1..end];
-        let is_address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-        if inner.is_empty() || !inner.iter().all(is_address) {
-            return None;
-        }
+        // Some readers take what is in brackets for a name, others refuse it, if it is no address.
+        str::from_utf8(&value[1..end]).ok()?.parse::<Ipv6Addr>().ok()?;
         value.split_at(end + 1)
     } else {
         let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
@@ -84,11 +83,11 @@ fn to_origin_form(head: &mut Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A registered name or an IPv4 address (RFC 3986 3.2.2), but for the comma, which would read as
-/// two values.
+/// A registered name or an IPv4 address (RFC 3986 3.2.2), but for the comma, which would read as two
+/// values, and the percent sign: some readers decode what follows it, others do not.
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
+        || matches!(byte, b'-' | b'.' | b'_' | b'~')
         || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
 }
 
@@ -106,7 +105,22 @@ fn is_port(rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::uri::Authority;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_host_reads_the_same_in_another_library(
+            value in r"[a-c.\[\]:%@,/\\ -]{0,8}(:[0-9+]{0,6})?|\[[0-9a-f:.]{0,9}\](:[0-9]{0,6})?",
+        ) {
+            if let Some(host) = host_of(value.as_bytes()) {
+                let authority: Authority = value.parse().unwrap();
+                prop_assert_eq!(authority.host().as_bytes(), host);
+            }
+        }
+    }
 
     #[test]
     fn a_host_is_a_name_or_an_address_with_an_optional_port() {
@@ -117,6 +131,7 @@ mod tests {
             ("127.0.0.1:65535", "127.0.0.1"),
             ("[::1]:80", "[::1]"),
             ("[::1]", "[::1]"),
+            ("[::ffff:192.0.2.1]:443", "[::ffff:192.0.2.1]"),
         ] {
             assert_eq!(host_of(value.as_bytes()), Some(host.as_bytes()), "{value}");
         }
@@ -137,9 +152,15 @@ mod tests {
             "[]",
             "[::1]x",
             "[::g]",
+            "[::::]",
+            "[1]",
+            "[192.0.2.1]",
+            "[fe80::1%25eth0]",
             "h?x",
             "h#x",
             "h\\x",
+            "%",
+            "%61.example",
             "h:99999999999999999999",
         ] {
             assert_eq!(host_of(value.as_bytes()), None, "{value}");
