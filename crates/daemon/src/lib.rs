@@ -19,6 +19,8 @@ mod core;
 mod daemon;
 mod descriptors;
 pub mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod logfile;
 mod metrics;
 pub mod proxy;

@@ -13,13 +13,13 @@ use crate::config::AccessLogFormat;
 use crate::proxy::{Access, Text};
 
 /// The time of day, for moments of the other clock.
-pub(super) struct Clock {
+pub(crate) struct Clock {
     now: Instant,
     time: Timestamp,
 }
 
 impl Clock {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self { now: Instant::now(), time: Timestamp::now() }
     }
 
@@ -35,7 +35,7 @@ impl Clock {
 }
 
 /// Appends a line.
-pub(super) fn line(text: &mut Vec<u8>, format: AccessLogFormat, clock: &Clock, access: &Access) {
+pub(crate) fn line(text: &mut Vec<u8>, format: AccessLogFormat, clock: &Clock, access: &Access) {
     match format {
         AccessLogFormat::Json => json(text, clock, access),
         AccessLogFormat::Combined => combined(text, clock, access),
@@ -163,7 +163,34 @@ fn push(text: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_is_one_line_that_says_so(
+            texts in vec(vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), Just(b'\n')], 0..30), 6),
+        ) {
+            let sent: [&[u8]; 6] = std::array::from_fn(|at| texts[at].as_slice());
+            let access = Access::sample(sent, Instant::now());
+            let json = written(AccessLogFormat::Json, &access);
+            let combined = written(AccessLogFormat::Combined, &access);
+            for line in [&json, &combined] {
+                let text = line.strip_suffix('\n').unwrap();
+                prop_assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{}", line);
+            }
+            let line: serde_json::Value = serde_json::from_str(&json).unwrap();
+            let keys = ["method", "host", "path", "request_id", "referer", "user_agent"];
+            for (key, sent) in keys.into_iter().zip(sent) {
+                let latin = sent.iter().map(|byte| char::from(*byte)).collect::<String>();
+                let text = str::from_utf8(sent).unwrap_or(&latin);
+                prop_assert_eq!(line[key].as_str().unwrap_or_default(), text);
+            }
+            prop_assert_eq!(combined.matches('"').count(), 6, "{}", combined);
+        }
+    }
 
     fn written(format: AccessLogFormat, access: &Access) -> String {
         let time = "2026-11-22T23:13:48.5Z".parse().unwrap();

@@ -5,7 +5,7 @@
 //! What is noted of a request is the proxy's business, how a file is rotated that of
 //! [`rotation`](crate::rotation).
 
-mod format;
+pub(crate) mod format;
 #[cfg(test)]
 mod tests;
 

@@ -6,8 +6,37 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::*;
 use crate::tls::MinVersion;
+
+/// Of files that are sound, and of files that are not.
+const LINES: &[&str] = &[
+    "name: shop",
+    "server_name: example.com, *.example.org/a",
+    "start_instance_port: 8086",
+    "start_instance_port: &port 8086",
+    "instance_count: 3",
+    "instance_count: 0x10",
+    "executable_path: ./shop",
+    "env: {A: b, \"C\": 'd'}",
+    "args:",
+    "  - -port={port}",
+    "\t- x",
+    "ready: {http: /healthz, status: 200}",
+    "drain_timeout: 1h",
+    "drain_timeout: *port",
+    "watch_files: [a, \"b\"]",
+    "nam: shop",
+    "---",
+    "{",
+    "\"",
+    "? [a]",
+    "#",
+];
 
 /// The folders in `tests/configs/<kind>`.
 fn cases(kind: &str) -> Vec<PathBuf> {
@@ -34,6 +63,33 @@ fn compare(case: &Path, said: &str) -> Option<String> {
 
 fn assert_none(differences: &[String]) {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+proptest! {
+    /// As another editor saves it, it is the same.
+    #[test]
+    fn any_file_has_one_verdict_harmless_to_a_terminal(
+        service in vec(select(LINES), 0..8),
+        noise in "[^\r\u{feff}]{0,12}",
+        at in 0..8_usize,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let main = folder.path().join("smoothserve.yaml");
+        fs::create_dir(folder.path().join("services")).unwrap();
+        let mut lines: Vec<&str> = service;
+        lines.insert(at.min(lines.len()), &noise);
+        let text = lines.join("\n");
+        let verdict = |main_text: &str, text: &str| {
+            fs::write(&main, main_text).unwrap();
+            fs::write(folder.path().join("services/shop.yaml"), text).unwrap();
+            check(&main, Colour::Never)
+        };
+        let said = verdict("SubConfigDir: services\nProxyPort: 8085\n", &text);
+        let (Ok(words) | Err(words)) = &said;
+        prop_assert!(!words.contains(|c: char| c.is_control() && c != '\n'), "{words:?}");
+        let elsewhere = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+        prop_assert_eq!(said, verdict("\u{feff}SubConfigDir: services\r\nProxyPort: 8085\r\n", &elsewhere));
+    }
 }
 
 #[test]

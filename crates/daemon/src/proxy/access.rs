@@ -192,6 +192,13 @@ impl Access {
         }
     }
 
+    /// A note as a client at 192.0.2.1 might have left it.
+    pub(crate) fn sample(texts: [&[u8]; KEPT.len()], began: Instant) -> Self {
+        let mut access = Self::of([192, 0, 2, 1].into(), Version::HTTP_11, began);
+        access.keep(texts);
+        access
+    }
+
     /// One allocation for all of them.
     fn keep(&mut self, texts: [&[u8]; KEPT.len()]) {
         let mut kept = texts;
@@ -251,16 +258,6 @@ fn texts<'a, B>(request: &'a Request<B>, id: Option<&'a HeaderValue>) -> [&'a [u
 
 fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a [u8] {
     headers.get(name).map_or(&[], |value| value.as_bytes())
-}
-
-#[cfg(test)]
-impl Access {
-    /// A note as a client at 192.0.2.1 might have left it.
-    pub(crate) fn sample(texts: [&[u8]; 6], began: Instant) -> Self {
-        let mut access = Self::of([192, 0, 2, 1].into(), Version::HTTP_11, began);
-        access.keep(texts);
-        access
-    }
 }
 
 #[cfg(test)]

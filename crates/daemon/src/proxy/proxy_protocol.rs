@@ -5,7 +5,7 @@
 //! whoever writes one. Not a byte after the header is read here: it is the client's, whatever
 //! protocol it speaks.
 
-mod header;
+pub(crate) mod header;
 
 use std::net::SocketAddr;
 

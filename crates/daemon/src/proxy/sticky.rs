@@ -31,7 +31,40 @@ pub(crate) fn cookie(name: &str, slot: Slot, is_secure: bool) -> Option<HeaderVa
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_wish_is_that_of_a_whole_cookie(
+            lines in vec(r"((at|a|cat|AT) ?=? ?[0-9+\x22]{0,6}[;,]? ?){0,4}", 0..3),
+            slot: u16,
+        ) {
+            let mut headers = HeaderMap::new();
+            for line in &lines {
+                headers.append(COOKIE, HeaderValue::from_str(line).unwrap());
+            }
+            if let Some(Slot(slot)) = wish(&headers, "at") {
+                let pairs = lines.iter().flat_map(|line| line.split(';')).map(str::trim);
+                let is_ours = |pair: &str| {
+                    let digits = pair.strip_prefix("at=");
+                    digits.is_some_and(|digits| digits.parse::<u16>() == Ok(slot))
+                };
+                prop_assert!(pairs.into_iter().any(is_ours), "{lines:?}");
+            }
+            // What we gave is found, before whatever else there is.
+            let given = cookie("at", Slot(slot), true).unwrap();
+            let given = given.to_str().unwrap().split(';').next().unwrap();
+            let mut returned = HeaderMap::new();
+            returned.append(COOKIE, HeaderValue::from_str(given).unwrap());
+            for line in &lines {
+                returned.append(COOKIE, HeaderValue::from_str(line).unwrap());
+            }
+            prop_assert_eq!(wish(&returned, "at"), Some(Slot(slot)));
+        }
+    }
 
     #[test]
     fn a_wish_is_found_among_other_cookies_and_anything_else_is_none() {

@@ -20,7 +20,7 @@ pub(crate) const CLOSE_TO_SERVER: [u8; 8] =
 
 /// Follows one direction of a connection from frame to frame.
 #[derive(Debug, Default)]
-pub(crate) struct Frames {
+pub struct Frames {
     /// The bytes of a header that is not complete yet. The longest: 2, 8 of length, 4 of mask.
     header: [u8; 14],
     have: usize,
@@ -32,17 +32,17 @@ pub(crate) struct Frames {
 
 impl Frames {
     /// The last byte was the last of a frame, or none came yet.
-    pub(crate) fn at_border(&self) -> bool {
+    pub fn at_border(&self) -> bool {
         self.have == 0 && self.payload == 0
     }
 
     /// A Close frame went by: nothing may follow it in this direction.
-    pub(crate) fn are_over(&self) -> bool {
+    pub fn are_over(&self) -> bool {
         self.closed
     }
 
     /// Follows `bytes`.
-    pub(crate) fn follow(&mut self, bytes: &[u8]) {
+    pub fn follow(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
             rest = &rest[self.step(rest)..];
@@ -51,7 +51,7 @@ impl Frames {
 
     /// Follows `bytes` to the next border, and says how many that were; all of them, if there is
     /// none in them.
-    pub(crate) fn follow_to_border(&mut self, bytes: &[u8]) -> usize {
+    pub fn follow_to_border(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while taken < bytes.len() && (taken == 0 || !self.at_border()) {
             taken += self.step(&bytes[taken..]);
@@ -98,7 +98,48 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Where frames end, if the bytes come in portions of so many.
+    fn borders(bytes: &[u8], portion: usize) -> (Vec<usize>, bool) {
+        let (mut frames, mut borders, mut seen) = (Frames::default(), Vec::new(), 0);
+        for mut chunk in bytes.chunks(portion) {
+            while !chunk.is_empty() {
+                let taken = frames.follow_to_border(chunk);
+                (seen, chunk) = (seen + taken, &chunk[taken..]);
+                if frames.at_border() {
+                    borders.push(seen);
+                }
+            }
+        }
+        (borders, frames.are_over())
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_has_the_same_borders(
+            bytes in vec(prop_oneof![0..=20_u8, Just(126), Just(127), any::<u8>()], 0..300),
+            portion in 1..300_usize,
+        ) {
+            prop_assert_eq!(borders(&bytes, portion), borders(&bytes, usize::MAX));
+        }
+
+        #[test]
+        fn frames_end_where_their_senders_end_them(
+            lengths in vec((prop_oneof![0..200_usize, 65_500..65_600_usize], any::<bool>()), 0..5),
+            portion in 1..70_000_usize,
+        ) {
+            let frames: Vec<_> = lengths.iter().map(|(length, masked)| text(*length, *masked)).collect();
+            let ends = frames.iter().scan(0, |end, frame| {
+                *end += frame.len();
+                Some(*end)
+            });
+            prop_assert_eq!(borders(&frames.concat(), portion), (ends.collect(), false));
+        }
+    }
 
     fn text(length: usize, masked: bool) -> Vec<u8> {
         let mask = if masked { MASKED } else { 0 };

@@ -26,7 +26,7 @@ mod leftover;
 mod lock;
 mod measures;
 mod meter;
-mod output;
+pub(crate) mod output;
 mod paths;
 mod ports;
 mod preflight;

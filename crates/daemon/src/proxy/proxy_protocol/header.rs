@@ -10,7 +10,7 @@ use memchr::memchr;
 
 /// What to do to have the header whole, and nothing beside it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Read so many bytes at most.
     More(usize),
     /// Read up to the end of the line, and so many bytes at most.
@@ -39,7 +39,7 @@ const BAD_HEADER: &str = "the header of the PROXY protocol is malformed";
 ///
 /// # Errors
 /// Why it will never be a header.
-pub(super) fn next(bytes: &[u8]) -> Result<Step, &'static str> {
+pub(crate) fn next(bytes: &[u8]) -> Result<Step, &'static str> {
     let begins = |signature: &[u8]| {
         let common = signature.len().min(bytes.len());
         bytes[..common] == signature[..common]

@@ -15,7 +15,7 @@ mod losses;
 mod recall;
 mod ring;
 mod shelf;
-mod split;
+pub(crate) mod split;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -4,13 +4,13 @@ use super::line::LONGEST;
 
 /// Collects the bytes of one pipe.
 #[derive(Debug, Default)]
-pub(super) struct Splitter {
+pub(crate) struct Splitter {
     begun: Vec<u8>,
 }
 
 /// A line, or a piece of one.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     pub bytes: Vec<u8>,
     /// The line goes on in the next piece.
     pub is_cut: bool,
@@ -18,7 +18,7 @@ pub(super) struct Piece {
 
 impl Splitter {
     /// Takes what came, and gives what it completes.
-    pub(super) fn take(&mut self, mut bytes: &[u8], mut give: impl FnMut(Piece)) {
+    pub(crate) fn take(&mut self, mut bytes: &[u8], mut give: impl FnMut(Piece)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.add(&bytes[..end], &mut give);
             give(self.piece(false));
@@ -28,7 +28,7 @@ impl Splitter {
     }
 
     /// What the pipe ended with, if that was not the end of a line.
-    pub(super) fn finish(mut self) -> Option<Piece> {
+    pub(crate) fn finish(mut self) -> Option<Piece> {
         (!self.begun.is_empty()).then(|| self.piece(false))
     }
 
@@ -50,7 +50,35 @@ impl Splitter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_lines_and_no_byte_is_missing(
+            bytes in vec(prop_oneof![any::<u8>(), Just(b'\n')], 0..300),
+            times in prop_oneof![Just(1_usize), Just(LONGEST / 100)],
+            portion in 1..20_000_usize,
+        ) {
+            let bytes = bytes.repeat(times);
+            let pieces = split(&bytes, portion);
+            prop_assert_eq!(&pieces, &split(&bytes, usize::MAX));
+            let mut back = Vec::new();
+            for piece in &pieces {
+                prop_assert!(piece.bytes.len() <= LONGEST);
+                back.extend_from_slice(&piece.bytes);
+                if !piece.is_cut {
+                    back.push(b'\n');
+                }
+            }
+            if !bytes.ends_with(b"\n") && !bytes.is_empty() {
+                back.pop();
+            }
+            prop_assert!(back == bytes);
+        }
+    }
 
     /// What comes of `bytes`, given in portions of `portion` bytes.
     fn split(bytes: &[u8], portion: usize) -> Vec<Piece> {
