@@ -106,6 +106,20 @@ async fn a_public_port_that_is_taken_starts_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_the_machine_has_not_starts_nothing() {
+    let folder = Setup::of(Service::new("shop")).write().unwrap();
+    // Kept for documents (RFC 5737 3): no machine has it.
+    folder.set_main("ProxyAddr", "192.0.2.1").unwrap();
+    let output = run_to_exit(&folder.config_file()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let addr = format!("192.0.2.1:{}", folder.listen("shop").unwrap().port());
+    assert!(said.contains(&format!("cannot listen on {addr}")), "{said}");
+    assert!(said.contains("this machine has no such address"), "{said}");
+    assert_eq!(process::running_from(folder.path()), [] as [u32; 0], "an instance was started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_names_the_first_and_leaves_it_alone() {
     let daemon = Setup::of(Service::new("shop")).start_ready().await.unwrap();
     let before = look::pids(&daemon.snapshot().await, "shop");
