@@ -9,10 +9,11 @@ mod samples;
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
+use smoothserve_protocol::auth;
 use smoothserve_protocol::frame::{self, FrameError, MAX_FRAME};
 use smoothserve_protocol::io;
 use smoothserve_protocol::message::{FromDaemon, FromTool};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
 
@@ -79,6 +80,43 @@ async fn a_frame_that_announces_too_much_is_refused_before_it_comes() {
 }
 
 proptest! {
+    #[test]
+    fn who_holds_no_token_is_not_let_in_and_learns_nothing(
+        opens in any::<bool>(),
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        portion in 1..100_usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let opening = if opens { &auth::opening()[..] } else { b"" };
+            let said = [opening, &bytes].concat();
+            let (mut stranger, mut ours) = tokio::io::duplex(4096);
+            let token = auth::Token::generate().unwrap();
+            let talk = async {
+                for portion in said.chunks(portion) {
+                    // Whoever is turned away is not listened to any more.
+                    if stranger.write_all(portion).await.is_err() {
+                        break;
+                    }
+                }
+                stranger.shutdown().await.unwrap();
+                let mut heard = Vec::new();
+                stranger.read_to_end(&mut heard).await.unwrap();
+                heard
+            };
+            let admit = async {
+                let admitted = io::admit(&mut ours, &token).await;
+                drop(ours);
+                admitted
+            };
+            let (heard, admitted) = tokio::join!(talk, admit);
+            assert!(admitted.is_err());
+            // Our version and a nonce; and nothing at all before the magic.
+            assert!(heard.len() <= auth::OPENING + auth::NONCE, "{heard:?}");
+            assert!(heard.is_empty() || said.starts_with(&auth::MAGIC), "{heard:?}");
+        });
+    }
+
     #[test]
     fn garbage_is_an_error_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
         let _ = frame::decode::<FromTool>(&bytes);

@@ -163,7 +163,48 @@ const fn is_grey(colour: AnsiColor) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
+    use crate::words::{escape, printed};
+
+    /// Of lines with colours, and of lines that mean harm.
+    const PIECES: &[&[u8]] = &[
+        b"\x1b[",
+        b"\x1b[31m",
+        b"\x1b[38;5;9m",
+        b"38:2::",
+        b"\x1b]0;",
+        b"\x07",
+        b"m",
+        b";",
+        b"a",
+        "é\u{202e}".as_bytes(),
+        "\u{9b}2J".as_bytes(),
+        b"\xff",
+        b"\r",
+        b"\t",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_line_steers_a_terminal_and_every_ink_has_its_place(
+            pieces in prop::collection::vec(select(PIECES), 0..20),
+            noise in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let line = [pieces.concat(), noise, pieces.concat()].concat();
+            let (text, runs) = read(&line);
+            prop_assert!(!text.contains(char::is_control), "{text:?}");
+            prop_assert_eq!(&text, &printed(&line));
+            prop_assert_eq!(&escape(&text), &text);
+            prop_assert!(runs.is_sorted_by(|one, next| one.from < next.from));
+            for run in &runs {
+                prop_assert!(text.is_char_boundary(run.from) && run.from < text.len());
+                prop_assert_eq!(at(&runs, run.from).0, run.ink);
+            }
+        }
+    }
 
     /// The pieces of a line that are not in the ordinary ink.
     fn inked(line: &str) -> Vec<(String, Ink)> {
