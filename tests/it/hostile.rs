@@ -171,6 +171,60 @@ async fn heads_that_do_not_end_are_refused() {
     town.end().await;
 }
 
+/// What two readers could read in two ways, what is no HTTP at all, and what is for nobody here.
+const REFUSED: [&str; 24] = [
+    "GET / HTTP/1.1\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: u@a\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: a:65536\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: %61\r\n\r\n",
+    "CONNECT a:443 HTTP/1.1\r\nhost: a\r\n\r\n",
+    "TRACE / HTTP/1.1\r\nhost: a\r\n\r\n",
+    "GET * HTTP/1.1\r\nhost: a\r\n\r\n",
+    "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcd",
+    "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +4\r\n\r\nabcd",
+    "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "POST / HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: a\r\n x: folded\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost : a\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n",
+    "GET / HTTP/1.1\nhost: a\n\n",
+    "GET / http/1.1\r\nhost: a\r\n\r\n",
+    "GET / HTTP/2.0\r\nhost: a\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: a\r\nexpect: wonders\r\n\r\n",
+    "\x16\x03\x01\x02\x00\x01\x00\x01\u{7f}\r\n\r\n",
+    "\u{1b}[2J\r\n\r\n",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_should_send_is_refused_each_time_and_leaves_nothing() {
+    const TIMES: usize = 100;
+    let town = Town::start(Setup::of(Service::new("inn"))).await;
+    let addr = town.daemon.listen("inn");
+    for _ in 0..TIMES {
+        let mut clients = JoinSet::new();
+        for text in REFUSED {
+            clients.spawn(async move { (text, read_all(&mut send(addr, text).await).await) });
+        }
+        for (text, answer) in all(clients).await {
+            assert!(
+                answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5"),
+                "{text:?}: {answer:?}"
+            );
+            assert!(answer.contains("\r\nconnection: close\r\n"), "{text:?}: {answer:?}");
+        }
+    }
+    let snapshot = town.daemon.snapshot().await;
+    assert_eq!(snapshot.daemon.rejected, (TIMES * REFUSED.len()) as u64);
+    let ledger = town.ledger("inn").await;
+    assert_eq!((ledger.accepted, ledger.lost), (0, 0), "{ledger:#?}");
+    assert!(!town.daemon.log().contains("panicked"), "{}", town.daemon.log());
+    town.end().await;
+}
+
 /// Begins something, and resets the connection in the middle of it.
 async fn abort(addr: SocketAddr, number: usize) {
     let text = match number % 6 {

@@ -12,7 +12,7 @@ use smoothserve_protocol::event::EventKind;
 use smoothserve_protocol::failure::FailReason;
 use smoothserve_protocol::id::Generation;
 use smoothserve_protocol::message::{Done, Push, Refusal, Request};
-use smoothserve_protocol::snapshot::{Receipt, ServiceState};
+use smoothserve_protocol::snapshot::{Receipt, ServiceState, Snapshot};
 use smoothserve_protocol::{VERSION, auth};
 use smoothserve_tests::binaries::{self, Program};
 use smoothserve_tests::command::CommandConnection;
@@ -21,7 +21,7 @@ use smoothserve_tests::load::{Load, LoadPlan};
 use smoothserve_tests::process::{self, Signal, resident_memory};
 use smoothserve_tests::setup::{Folder, Service, Setup};
 use smoothserve_tests::{http, look, wait};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::agree::{assert_proof, ledger_agrees};
@@ -519,4 +519,43 @@ async fn a_restart_on_a_machine_that_is_fully_busy_loses_nothing() {
     assert_eq!(look::service(&snapshot, "shop").row.generation, Generation(3));
     let failed = look::count(&snapshot, "shop", |instance| instance.failure.is_some());
     assert_eq!(failed, 0, "{}", look::summary(&snapshot));
+}
+
+// ---- terminals and logs -------------------------------------------------------------------------
+
+/// What moves a cursor, speaks to a terminal or turns the direction of text.
+fn steers(c: char) -> bool {
+    (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}')
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_sends_steers_no_terminal_and_breaks_no_line() {
+    let service = Service::new("shop").instances(1).key("drain_timeout", "1s");
+    let setup = Setup::of(service).key("access_log", "{file_path: access.log, format: combined}");
+    let daemon = setup.start_ready().await.unwrap();
+    // What steers one and may stand in a head: of more than one byte each.
+    let mut stream = TcpStream::connect(daemon.listen("shop")).await.unwrap();
+    let head = "POST /once/\u{9b}2J\u{202e} HTTP/1.1\r\nhost: a\r\nuser-agent: \u{9b}2J\"\r\n\
+                connection: close\r\ncontent-length: 4\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let is_inside =
+        |snapshot: &Snapshot| look::service(snapshot, "shop").row.traffic.in_flight == 1;
+    daemon.until("it is inside", is_inside).await;
+
+    let output = daemon.tool(&["restart", "shop"]).await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("POST /once/"), "{said}");
+    assert!(!said.contains(steers), "{said:?}");
+
+    stream.write_all(b"done").await.unwrap();
+    stream.read_to_end(&mut Vec::new()).await.unwrap();
+    let written = async || {
+        let log = fs::read_to_string(daemon.folder.path().join("access.log")).ok()?;
+        log.ends_with('\n').then_some(log)
+    };
+    let log = wait::until("it is in the log", written).await;
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains(r#""POST /once/\xC2\x9B2J\xE2\x80\xAE HTTP/1.1" 200 "#), "{log}");
+    assert!(log.ends_with("\"\\xC2\\x9B2J\\x22\"\n"), "{log}");
+    assert!(!daemon.log().contains(steers), "{:?}", daemon.log());
 }
