@@ -7,7 +7,8 @@
 use std::net::Ipv6Addr;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Uri, Version, header};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Version, header};
 
 use super::refusal::Refusal;
 
@@ -78,8 +79,9 @@ fn to_origin_form(head: &mut Parts) -> Result<(), Refusal> {
         return Err(Refusal::malformed("the authority of the target is invalid"));
     };
     head.headers.insert(header::HOST, host);
-    let path = head.uri.path_and_query().cloned();
-    head.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+    // Shown, it has a path even where there is a query alone (RFC 9112 3.2.1).
+    let path = head.uri.path_and_query().map_or_else(|| "/".to_owned(), PathAndQuery::to_string);
+    head.uri = path.parse().map_err(|_| Refusal::malformed("the target is invalid"))?;
     Ok(())
 }
 
@@ -119,6 +121,22 @@ mod tests {
                 let authority: Authority = value.parse().unwrap();
                 prop_assert_eq!(authority.host().as_bytes(), host);
             }
+        }
+    }
+
+    #[test]
+    fn an_absolute_target_has_a_path_afterwards() {
+        for (sent, left) in
+            [("http://a", "/"), ("http://a?b=/c", "/?b=/c"), ("https://a//b/../c?", "//b/../c?")]
+        {
+            let request = http::Request::get(sent).header("host", "b").body(()).unwrap();
+            let mut head = request.into_parts().0;
+            check(&mut head).unwrap();
+            let target = head.uri.path_and_query().map(PathAndQuery::as_str);
+            assert_eq!(
+                (target, &head.headers["host"]),
+                (Some(left), &HeaderValue::from_static("a"))
+            );
         }
     }
 

@@ -30,6 +30,8 @@ const SHORTEST: usize = 15;
 const FIXED: usize = 16;
 /// Addresses, and what a sender may add to them; it is skipped.
 const LONGEST_REST: usize = 4096;
+/// What a socket with a path takes, however short that is.
+const LONGEST_PATH: usize = 108;
 
 const NO_HEADER: &str = "only the PROXY protocol is spoken here";
 const BAD_LINE: &str = "the line of the PROXY protocol is malformed";
@@ -112,8 +114,9 @@ fn binary(bytes: &[u8]) -> Result<Step, &'static str> {
 /// The source in what follows the fixed part of a binary header.
 fn source(family: u8, rest: &[u8]) -> Result<Option<SocketAddr>, &'static str> {
     match family {
-        // Unspecified, or a socket with a path.
-        0x00 | 0x31 => Ok(None),
+        0x00 => Ok(None),
+        // Two sockets with paths.
+        0x31 if rest.len() >= 2 * LONGEST_PATH => Ok(None),
         // TCP over IPv4: source and destination, then their ports.
         0x11 => {
             let (addr, rest) = rest.split_first_chunk::<4>().ok_or(BAD_HEADER)?;
@@ -263,6 +266,7 @@ mod tests {
             with_fixed(0x22, 0x11, &[0; 12]),
             with_fixed(0x21, 0x12, &[0; 12]),
             with_fixed(0x21, 0x41, &[0; 12]),
+            with_fixed(0x21, 0x31, &[0; 215]),
             with_fixed(0x21, 0x11, &[0; 11]),
             with_fixed(0x21, 0x21, &[0; 35]),
             with_fixed(0x21, 0x11, &[]),
