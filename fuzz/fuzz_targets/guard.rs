@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use smoothserve::proxy::guard::{Framer, Step};
+use smoothserve_fuzz::in_portions;
 
 const MAX_FIELDS: usize = 64 * 1024;
 
@@ -43,12 +44,15 @@ fn check_head(message: &[u8]) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    // The first bytes say where the input is cut.
-    let Some((cuts, input)) = data.split_at_checked(8) else { return };
-    let mut places: Vec<usize> =
-        cuts.iter().map(|&cut| usize::from(cut) * (input.len() + 1) / 256).collect();
-    places.sort_unstable();
+    let Some((input, portions)) = in_portions(data) else { return };
+    let cuts: Vec<usize> = portions
+        .iter()
+        .scan(0, |sum, portion| {
+            *sum += portion.len();
+            Some(*sum)
+        })
+        .collect();
     let (mut at_once, mut in_pieces) = (input.to_vec(), input.to_vec());
-    assert_eq!(follow(&mut at_once, &[]), follow(&mut in_pieces, &places));
+    assert_eq!(follow(&mut at_once, &[]), follow(&mut in_pieces, &cuts));
     assert_eq!(at_once, in_pieces);
 });
