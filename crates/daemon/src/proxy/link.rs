@@ -19,7 +19,7 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use tokio::task::coop::unconstrained;
 
 use super::upload::Upload;
-use super::upstream::Upstream;
+use super::upstream_socket::UpstreamSocket;
 use super::wire::{Watch, Wire};
 use crate::config::InstanceAddr;
 
@@ -56,7 +56,7 @@ struct Ends {
 impl Link {
     /// Connects to an instance, within this time.
     pub(crate) async fn connect(addr: &InstanceAddr, limit: Duration) -> io::Result<Self> {
-        let connecting = Upstream::connect(addr);
+        let connecting = UpstreamSocket::connect(addr);
         let stream = tokio::time::timeout(limit, connecting)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
@@ -163,7 +163,7 @@ impl Link {
     }
 
     /// The bare stream after `101`, with what was read beyond the head.
-    pub(crate) async fn into_stream(mut self) -> Option<(Upstream, Bytes)> {
+    pub(crate) async fn into_stream(mut self) -> Option<(UpstreamSocket, Bytes)> {
         let ends = &mut *self.0;
         poll_fn(|cx| {
             ends.drive(cx);

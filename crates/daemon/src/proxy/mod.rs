@@ -60,7 +60,7 @@ mod tunnel;
 mod turn_away;
 mod upgrade;
 mod upload;
-mod upstream;
+mod upstream_socket;
 mod visit;
 pub(crate) mod websocket;
 mod wire;
@@ -93,7 +93,7 @@ pub use self::standing::Standing;
 pub use self::traffic::{RunTraffic, ServiceTraffic, Traffic};
 pub use self::turn_away::LEAVING;
 use self::turn_away::Speech;
-pub(crate) use self::upstream::Upstream;
+pub(crate) use self::upstream_socket::UpstreamSocket;
 use crate::config::{ClientLimits, Https, TlsListener, Trust};
 use crate::tls::{Terms, Tickets};
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::stream::Stream;
-use super::upstream::Upstream;
+use super::upstream_socket::UpstreamSocket;
 use super::websocket::{CLOSE_TO_CLIENT, CLOSE_TO_SERVER, Frames};
 
 /// In each direction. Messages are small; what is larger comes in pieces anyway.
@@ -23,7 +23,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Both ends of a tunnel.
 pub(crate) struct Ends {
     pub client: Stream,
-    pub instance: Upstream,
+    pub instance: UpstreamSocket,
     /// What they speak, as far as it matters to us.
     pub speaks: Speaks,
 }
@@ -59,8 +59,8 @@ pub(crate) async fn carry(
     let client = &mut ends.client;
     let speaks = ends.speaks;
     match &mut ends.instance {
-        Upstream::Tcp(instance) => join(client, instance.split(), speaks, begun, end).await,
-        Upstream::Unix(instance) => join(client, instance.split(), speaks, begun, end).await,
+        UpstreamSocket::Tcp(instance) => join(client, instance.split(), speaks, begun, end).await,
+        UpstreamSocket::Unix(instance) => join(client, instance.split(), speaks, begun, end).await,
     }
 }
 

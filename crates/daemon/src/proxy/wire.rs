@@ -15,7 +15,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 
-use super::upstream::Upstream;
+use super::upstream_socket::UpstreamSocket;
 
 /// How many reads the head of an answer may take, and every interim answer before it. hyper skips
 /// those without an end, and an instance that sends nothing else would never be found out.
@@ -23,7 +23,7 @@ const READS_OF_A_HEAD: u64 = 1024;
 
 /// An instance's socket.
 pub(crate) struct Wire {
-    io: TokioIo<Upstream>,
+    io: TokioIo<UpstreamSocket>,
     watch: Watch,
 }
 
@@ -75,11 +75,11 @@ impl Watch {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: Upstream, watch: Watch) -> Self {
+    pub(crate) fn new(stream: UpstreamSocket, watch: Watch) -> Self {
         Self { io: TokioIo::new(stream), watch }
     }
 
-    pub(crate) fn into_inner(self) -> Upstream {
+    pub(crate) fn into_inner(self) -> UpstreamSocket {
         self.io.into_inner()
     }
 
@@ -142,7 +142,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (peer, _) = listener.accept().unwrap();
         let watch = Watch::new();
-        let mut wire = Wire::new(Upstream::Tcp(stream), watch.clone());
+        let mut wire = Wire::new(UpstreamSocket::Tcp(stream), watch.clone());
         act(peer.try_clone().unwrap());
         if suspects {
             watch.suspect();

@@ -15,7 +15,7 @@ use super::Inbox;
 use super::ports::{self, Holder};
 use crate::config::{InstanceAddr, Liveness, Readiness, ServiceConfig};
 use crate::core::Input;
-use crate::proxy::Upstream;
+use crate::proxy::UpstreamSocket;
 
 /// Between two looks: a twentieth of the time the run has taken so far, within these limits, so
 /// that it is found ready soon after it is, however long it takes.
@@ -116,7 +116,7 @@ async fn ask(config: &ServiceConfig, addr: &InstanceAddr, leader: u32) -> Result
 /// Whether the right answer comes from `addr` within `limit`.
 async fn answer(probe: &Readiness, addr: &InstanceAddr, limit: Duration) -> Result<(), String> {
     let answer = async {
-        let stream = Upstream::connect(addr)
+        let stream = UpstreamSocket::connect(addr)
             .await
             .map_err(|error| format!("connecting to {addr}: {error}"))?;
         match probe {
@@ -155,7 +155,7 @@ fn is_local(addr: SocketAddr) -> bool {
 }
 
 async fn http(
-    mut stream: Upstream,
+    mut stream: UpstreamSocket,
     addr: &InstanceAddr,
     path: &str,
     wanted: u16,

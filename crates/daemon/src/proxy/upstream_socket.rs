@@ -16,7 +16,7 @@ use crate::config::InstanceAddr;
 
 /// A connection to an instance.
 #[derive(Debug)]
-pub(crate) enum Upstream {
+pub(crate) enum UpstreamSocket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -25,7 +25,7 @@ pub(crate) enum Upstream {
 /// again so soon.
 const QUEUE_FULL: Duration = Duration::from_millis(2);
 
-impl Upstream {
+impl UpstreamSocket {
     /// Connects, and takes as long as it takes: whoever calls bounds the time.
     pub(crate) async fn connect(addr: &InstanceAddr) -> io::Result<Self> {
         match addr {
@@ -50,7 +50,7 @@ async fn connect_to_path(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-impl AsFd for Upstream {
+impl AsFd for UpstreamSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
@@ -59,7 +59,7 @@ impl AsFd for Upstream {
     }
 }
 
-impl AsyncRead for Upstream {
+impl AsyncRead for UpstreamSocket {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -72,7 +72,7 @@ impl AsyncRead for Upstream {
     }
 }
 
-impl AsyncWrite for Upstream {
+impl AsyncWrite for UpstreamSocket {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -113,8 +113,8 @@ mod tests {
         listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
         listener.listen(0).unwrap();
         let addr = InstanceAddr::Socket(path.into());
-        let _first = Upstream::connect(&addr).await.unwrap();
-        let mut second = std::pin::pin!(Upstream::connect(&addr));
+        let _first = UpstreamSocket::connect(&addr).await.unwrap();
+        let mut second = std::pin::pin!(UpstreamSocket::connect(&addr));
         let waits = tokio::time::timeout(QUEUE_FULL * 5, &mut second).await;
         assert!(waits.is_err(), "{waits:?}");
         let _taken = listener.accept().unwrap();
@@ -126,9 +126,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("left.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let refused = Upstream::connect(&InstanceAddr::Socket(path.into())).await.unwrap_err();
+        let refused =
+            UpstreamSocket::connect(&InstanceAddr::Socket(path.into())).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         let nothing = InstanceAddr::Socket(folder.path().join("none.sock").into());
-        assert_eq!(Upstream::connect(&nothing).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            UpstreamSocket::connect(&nothing).await.unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }
