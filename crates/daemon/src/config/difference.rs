@@ -14,7 +14,7 @@ use super::error::printable;
 use super::quantity::{shown_duration, shown_size};
 use super::{
     ClientLimits, Limits, Liveness, Readiness, RequestLimits, Resources, RunAs, ServiceConfig,
-    StopSignal, Trust,
+    StopSignal, Trust, UpstreamProtocol,
 };
 
 /// The heaviest thing that the way from `old` to `new` needs, and a line for each difference; none
@@ -35,6 +35,7 @@ pub(super) fn between(
         first_port,
         sockets,
         instances,
+        upstream_protocol,
         executable,
         args,
         env,
@@ -98,6 +99,9 @@ pub(super) fn between(
     }
     restart.add("instance_socket", sockets, &new.sockets, |sockets| {
         or_none(sockets.as_ref().map(|paths| printable(paths.as_str())))
+    });
+    restart.add("upstream_protocol", upstream_protocol, &new.upstream_protocol, |protocol| {
+        protocol_name(*protocol).into()
     });
     restart.add("executable_path", executable, &new.executable, |file| path(file));
     if *args != new.args {
@@ -290,6 +294,13 @@ fn liveness(liveness: &Liveness) -> String {
     let [interval, timeout] = [interval, timeout].map(shown_duration);
     let probe = self::probe(probe);
     format!("{{{probe}, interval: {interval}, timeout: {timeout}, failures: {failures}}}")
+}
+
+fn protocol_name(protocol: UpstreamProtocol) -> &'static str {
+    match protocol {
+        UpstreamProtocol::Http1 => "http1",
+        UpstreamProtocol::H2c => "h2c",
+    }
 }
 
 fn order_name(order: RestartOrder) -> &'static str {

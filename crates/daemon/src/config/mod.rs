@@ -187,6 +187,8 @@ pub struct ServiceConfig {
     pub sockets: Option<SocketPaths>,
     /// How many instances.
     pub instances: NonZeroU16,
+    /// What is spoken with them.
+    pub upstream_protocol: UpstreamProtocol,
     /// The program, absolute.
     pub executable: PathBuf,
     /// Arguments, with `{port}`, `{socket}`, `{slot}`, `{name}` and `{generation}` still in them.
@@ -233,6 +235,15 @@ pub struct ServiceConfig {
     pub requests: RequestLimits,
     /// Time-outs and bounds of its instances, and of requests that wait for one.
     pub limits: Limits,
+}
+
+/// What is spoken with an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS, with prior knowledge (RFC 9113 3.3).
+    H2c,
 }
 
 /// Asks a ready instance now and then whether it still answers.

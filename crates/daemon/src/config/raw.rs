@@ -16,7 +16,10 @@ use super::edge::RawEdge;
 use super::table::{Spot, Switch, Table};
 use crate::tls::MinVersion;
 
-use super::{AccessLogFormat, Liveness, Network, Readiness, Route, StopSignal, probes, scalar};
+use super::{
+    AccessLogFormat, Liveness, Network, Readiness, Route, StopSignal, UpstreamProtocol, probes,
+    scalar,
+};
 
 /// `smoothserve.yaml`.
 pub(super) struct RawMain {
@@ -108,6 +111,7 @@ pub(super) struct RawService {
     pub(super) start_instance_port: Option<Spot<u16>>,
     pub(super) instance_socket: Option<Spot<String>>,
     pub(super) instance_count: Option<Spot<NonZeroU16>>,
+    pub(super) upstream_protocol: Option<Spot<UpstreamProtocol>>,
     pub(super) executable_path: Option<Spot<PathBuf>>,
     pub(super) args: Option<Vec<Spot<String>>>,
     pub(super) env: Option<Vec<(Spot<String>, Spot<String>)>>,
@@ -268,6 +272,7 @@ impl RawService {
             },
             instance_socket: table.take("instance_socket", &scalar::SOCKET_PATH),
             instance_count: table.take("instance_count", &scalar::INSTANCES),
+            upstream_protocol: table.take("upstream_protocol", &scalar::UPSTREAM_PROTOCOL),
             executable_path: table.require("executable_path", &scalar::PATH),
             args: table.take_list("args", &scalar::ARGUMENT),
             env: table.take_pairs("env", &scalar::TEXT),

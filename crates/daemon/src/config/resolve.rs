@@ -14,7 +14,7 @@ use super::table::Spot;
 use super::{
     AccessLogConfig, ClientLimits, Edge, Https, Limits, LogConfig, OutputConfig, Readiness,
     RequestLimits, Resources, RunAs, ServiceConfig, SocketPaths, StopSignal, TlsListener, Trust,
-    edge, https, limits, logs, sockets, tls, trust,
+    UpstreamProtocol, edge, https, limits, logs, sockets, tls, trust,
 };
 
 /// `smoothserve.yaml`, with its defaults.
@@ -186,6 +186,7 @@ impl Service {
             instances: value_or(raw.instance_count, NonZeroU16::MIN),
             args: raw.args.map_or(vec![default_argument.into()], |args| values(args).collect()),
             sockets: parts.sockets,
+            upstream_protocol: value_or(raw.upstream_protocol, UpstreamProtocol::Http1),
             env: pairs(raw.env.unwrap_or_default()),
             env_file: raw.env_file.map(|spot| absolute(&main.dir, &spot.value)),
             working_dir: raw.working_dir.map_or(folder, |spot| absolute(&main.dir, &spot.value)),

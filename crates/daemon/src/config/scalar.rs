@@ -16,7 +16,7 @@ use super::host;
 use super::quantity::{age, duration, size};
 use crate::tls::MinVersion;
 
-use super::{AccessLogFormat, Network, Pattern, Route, StopSignal};
+use super::{AccessLogFormat, Network, Pattern, Route, StopSignal, UpstreamProtocol};
 
 /// A kind of value: how it is read, and what an operator may write.
 pub(super) struct Kind<T> {
@@ -239,6 +239,9 @@ pub(super) const IGNORED: Kind<String> =
 pub(super) const RESTART_ORDER: Kind<RestartOrder> =
     Kind { allowed: "`stop-first` or `start-first`", parse: restart_order };
 
+pub(super) const UPSTREAM_PROTOCOL: Kind<UpstreamProtocol> =
+    Kind { allowed: "`http1` or `h2c`", parse: upstream_protocol };
+
 pub(super) const ON_DRAIN_TIMEOUT: Kind<OnDrainTimeout> =
     Kind { allowed: "`abort`, `wait` or `cut`", parse: on_drain_timeout };
 
@@ -327,6 +330,14 @@ fn restart_order(text: &str) -> Result<RestartOrder, Hint> {
     match text {
         "stop-first" => Ok(RestartOrder::StopFirst),
         "start-first" => Ok(RestartOrder::StartFirst),
+        _ => Err(Hint(None)),
+    }
+}
+
+fn upstream_protocol(text: &str) -> Result<UpstreamProtocol, Hint> {
+    match text {
+        "http1" => Ok(UpstreamProtocol::Http1),
+        "h2c" => Ok(UpstreamProtocol::H2c),
         _ => Err(Hint(None)),
     }
 }

@@ -234,6 +234,7 @@ fn every_key_has_its_effect() {
         [("MODE", "fast"), ("VERSION", "1.10")].map(|(n, v)| (n.into(), v.into()))
     );
     assert_eq!(service.ready, Readiness::Http { path: "/healthz".into(), status: 204 });
+    assert_eq!(service.upstream_protocol, UpstreamProtocol::H2c);
     assert_eq!(service.stop_signal, StopSignal::Quit);
     assert_eq!(service.executable, folder.join("bin/shop"));
     assert_eq!(service.args, ["serve", "--listen=127.0.0.1:{port}", "--name={name}-{slot}", "7"]);

@@ -8,7 +8,7 @@ use smoothserve_protocol::snapshot::{DaemonView, Snapshot};
 
 use self::prometheus::Page;
 use super::page;
-use crate::config::{ClientLimits, Limits, ServiceConfig, TlsListener};
+use crate::config::{ClientLimits, Limits, ServiceConfig, TlsListener, UpstreamProtocol};
 use crate::core::sample_service;
 use crate::proxy::{Endpoint, Launched, Outcome, Proxy, RouteTable, ServiceProxy};
 use crate::supervisor::{Measures, RunMeasures, ServiceMeasures, Turns};
@@ -29,6 +29,7 @@ fn service(name: &str) -> ServiceMeasures {
         let endpoint = Endpoint::new(
             launch,
             crate::config::InstanceAddr::Port(addr),
+            UpstreamProtocol::Http1,
             &Limits::default(),
             |_, _| {},
             |_| {},

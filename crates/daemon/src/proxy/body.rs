@@ -1,20 +1,19 @@
 //! The body of an answer on its way to the client.
 //!
-//! It drives the connection it comes from, and it holds what must live to the last byte: the
-//! count, and the pass of the run.
+//! It drives what it comes from, and it holds what must live to the last byte: the count, and the
+//! pass of the run.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::exchange::Exchange;
 use super::forward;
-use super::link::Link;
 use super::progress::Awaited;
 use super::upload::Uploading;
+use super::upstream::{AnswerBody, BrokenOff, Upstream};
 
 /// A body as hyper's server takes it.
 pub(crate) enum Download {
@@ -29,13 +28,13 @@ pub(crate) enum Download {
 
 /// The body of an instance's answer, with everything that lives as long as it.
 pub(crate) struct GuardedBody {
-    incoming: Incoming,
+    incoming: AnswerBody,
     /// None: at the end.
     under_way: Option<UnderWay>,
 }
 
 struct UnderWay {
-    link: Link,
+    upstream: Upstream,
     exchange: Exchange,
     /// The request's body, which may still be under way as well.
     uploading: Uploading,
@@ -66,12 +65,12 @@ impl Download {
 
 impl GuardedBody {
     pub(crate) fn new(
-        incoming: Incoming,
-        link: Link,
+        incoming: AnswerBody,
+        upstream: Upstream,
         exchange: Exchange,
         uploading: Uploading,
     ) -> Self {
-        Self { incoming, under_way: Some(UnderWay { link, exchange, uploading }) }
+        Self { incoming, under_way: Some(UnderWay { upstream, exchange, uploading }) }
     }
 
     /// Ends the exchange at once if there is no body: hyper would only drop it, and an exchange
@@ -82,17 +81,12 @@ impl GuardedBody {
         }
     }
 
-    fn poll_incoming(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        // Only our own polling of the link fills it; see `Link::send`.
-        Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
-    }
-
     /// Accounts for what came out of the body.
     fn pass_on(
         &mut self,
-        mut frame: Option<Result<Frame<Bytes>, hyper::Error>>,
+        mut frame: Option<Result<Frame<Bytes>, BrokenOff>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let (Some(Ok(frame)), Some(UnderWay { exchange, .. })) = (&frame, &mut self.under_way)
             && let Some(data) = frame.data_ref()
         {
@@ -127,21 +121,20 @@ impl GuardedBody {
     }
 
     fn complete(&mut self, cx: &mut Context<'_>) {
-        if let Some(UnderWay { mut link, exchange, .. }) = self.under_way.take() {
-            let link = link.is_reusable(cx).then_some(link);
-            exchange.complete(link);
+        if let Some(UnderWay { upstream, exchange, .. }) = self.under_way.take() {
+            exchange.complete(upstream.into_reusable(cx));
         }
     }
 }
 
 impl Body for Download {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BrokenOff;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
             Self::Guarded(body) => body.poll_frame(cx),
             Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
@@ -170,26 +163,34 @@ impl GuardedBody {
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let Poll::Ready(frame) = self.poll_incoming() {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        // A stream moves the request's body here alone, and an answer that never pauses must not stop
+        // that; a link has its own whenever the answer pauses.
+        if let Some(UnderWay { upstream: upstream @ Upstream::Http2(_), .. }) = &mut self.under_way
+        {
+            upstream.drive(cx);
+        }
+        if let Poll::Ready(frame) = self.incoming.poll_frame(cx) {
             return self.pass_on(frame, cx);
         }
-        let Some(UnderWay { link, .. }) = &mut self.under_way else {
+        let Some(UnderWay { upstream, .. }) = &mut self.under_way else {
             return Poll::Ready(None);
         };
-        link.drive(cx);
-        if let Poll::Ready(frame) = self.poll_incoming() {
-            return self.pass_on(frame, cx);
+        if let Upstream::Http1(link) = upstream {
+            link.drive(cx);
+            if let Poll::Ready(frame) = self.incoming.poll_frame(cx) {
+                return self.pass_on(frame, cx);
+            }
         }
-        let Some(UnderWay { link, exchange, .. }) = &mut self.under_way else {
+        let Some(UnderWay { upstream, exchange, .. }) = &mut self.under_way else {
             return Poll::Ready(None);
         };
         if exchange.client().progress().overdue() == Some(Awaited::Rest) {
-            link.hang_up();
-        } else if !link.hang_up_if_over() {
+            upstream.hang_up();
+        } else if !upstream.hang_up_if_over() {
             return Poll::Pending;
         }
-        match self.poll_incoming() {
+        match self.incoming.poll_frame(cx) {
             Poll::Ready(frame) => self.pass_on(frame, cx),
             Poll::Pending => unreachable!("a body whose connection was dropped has an end"),
         }

@@ -11,12 +11,14 @@ use smoothserve_protocol::snapshot::Blocker;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Epoch, Gate};
+use super::h2c::{self, Sessions};
 use super::health::Health;
 use super::link::Link;
 use super::pool::{Pool, Seat};
 use super::traffic::RunTraffic;
+use super::upstream::Upstream;
 use super::visit::Visit;
-use crate::config::{InstanceAddr, Limits};
+use crate::config::{InstanceAddr, Limits, UpstreamProtocol};
 
 type Ring = Box<dyn Fn(RunId, Epoch) + Send + Sync>;
 type Tell = Box<dyn Fn(Fitness) + Send + Sync>;
@@ -30,6 +32,8 @@ pub struct Endpoint {
     health: Health,
     tunnels: AtomicU32,
     pool: Pool,
+    /// Of a run that speaks HTTP/2; the pool keeps no connection then.
+    sessions: Option<Sessions>,
     traffic: RunTraffic,
     /// Requests that found a kept connection closed, and were sent again.
     sent_again: AtomicU64,
@@ -71,7 +75,8 @@ pub struct Inside {
 }
 
 impl Endpoint {
-    /// An open endpoint of `launch`, which listens on `addr`.
+    /// An open endpoint of `launch`, which listens on `addr` and speaks `protocol` there as long as it
+    /// lives.
     ///
     /// `ring` is called once per closing, when nobody is inside any more, on whatever thread that
     /// happens; it must not wait. Neither may `tell`, which is called when the run is left out of
@@ -79,6 +84,7 @@ impl Endpoint {
     pub fn new(
         launch: Launched,
         addr: InstanceAddr,
+        protocol: UpstreamProtocol,
         limits: &Limits,
         ring: impl Fn(RunId, Epoch) + Send + Sync + 'static,
         tell: impl Fn(Fitness) + Send + Sync + 'static,
@@ -91,6 +97,10 @@ impl Endpoint {
             health: Health::new(Instant::now()),
             tunnels: AtomicU32::new(0),
             pool: Pool::new(),
+            sessions: match protocol {
+                UpstreamProtocol::Http1 => None,
+                UpstreamProtocol::H2c => Some(Sessions::new()),
+            },
             traffic: RunTraffic::new(),
             sent_again: AtomicU64::new(0),
             fell: AtomicBool::new(false),
@@ -116,7 +126,7 @@ impl Endpoint {
     /// is inside.
     pub fn close(&self, epoch: Epoch) -> Inside {
         let closing = self.gate.close(epoch);
-        self.pool.close();
+        self.close_connections();
         let inside = self.split(closing.inside);
         if closing.rings {
             (self.ring)(self.run(), epoch);
@@ -130,6 +140,9 @@ impl Endpoint {
     /// [`offer`](super::ServiceProxy::offer).
     pub fn reopen(&self) {
         self.pool.reopen();
+        if let Some(sessions) = &self.sessions {
+            sessions.reopen();
+        }
         {
             let mut end = self.end_of_tunnels();
             if end.is_cancelled() {
@@ -162,7 +175,7 @@ impl Endpoint {
     pub fn dead(&self) {
         self.fell.store(self.gate.load().is_some(), Ordering::Relaxed);
         self.gate.shut();
-        self.pool.close();
+        self.close_connections();
     }
 
     /// Who is inside.
@@ -233,6 +246,17 @@ impl Endpoint {
 
     pub(crate) fn sweep(&self, now: Instant) {
         self.pool.sweep(now, self.idle_timeout);
+        if let Some(sessions) = &self.sessions {
+            sessions.sweep(now, self.idle_timeout);
+        }
+    }
+
+    /// Those that are idle; the others close when they are done.
+    fn close_connections(&self) {
+        self.pool.close();
+        if let Some(sessions) = &self.sessions {
+            sessions.close();
+        }
     }
 
     fn end_of_tunnels(&self) -> MutexGuard<'_, CancellationToken> {
@@ -270,6 +294,29 @@ pub(crate) enum Age {
 const SETTLED: Duration = Duration::from_millis(5);
 const RECENT: Duration = Duration::from_millis(100);
 
+impl Age {
+    /// How long it may have been idle, where `limit` is the longest of all; none: it must be new.
+    fn longest_idle(self, limit: Duration) -> Option<Duration> {
+        match self {
+            Self::New => None,
+            Self::Recent => Some(RECENT.min(limit)),
+            Self::Any => Some(limit),
+        }
+    }
+
+    /// How long it must have been idle. Of no meaning with HTTP/2, which says so when it closes.
+    fn shortest_idle(self) -> Duration {
+        match self {
+            Self::Recent => SETTLED,
+            Self::New | Self::Any => Duration::ZERO,
+        }
+    }
+}
+
+fn multiplexed(stream: h2c::Stream) -> Upstream {
+    Upstream::Http2(Box::new(stream))
+}
+
 /// A pass that counts as a tunnel.
 pub(crate) struct TunnelPass {
     pass: Pass,
@@ -292,30 +339,37 @@ impl Pass {
         &self.endpoint.traffic
     }
 
-    /// Sits down, and takes an idle connection if there is one young enough.
-    pub(crate) fn sit(&mut self, visit: Visit, now: Instant, age: Age) -> Option<Link> {
-        let limit = self.endpoint.idle_timeout;
-        let ages = match age {
-            Age::New => None,
-            Age::Recent => Some(SETTLED..=RECENT.min(limit)),
-            Age::Any => Some(Duration::ZERO..=limit),
-        };
-        let (seat, link) = self.endpoint.pool.sit(visit, now, ages);
+    /// Sits down, and takes a connection that is there, if there is one young enough.
+    pub(crate) fn sit(&mut self, visit: Visit, now: Instant, age: Age) -> Option<Upstream> {
+        let (pool, limit) = (&self.endpoint.pool, self.endpoint.idle_timeout);
+        if let Some(sessions) = &self.endpoint.sessions {
+            self.seat = Some(pool.sit(visit, now, None).0);
+            return sessions.open(age.longest_idle(limit).unwrap_or_default()).map(multiplexed);
+        }
+        let ages = age.longest_idle(limit).map(|longest| age.shortest_idle()..=longest);
+        let (seat, link) = pool.sit(visit, now, ages);
         self.seat = Some(seat);
-        if let Some(link) = &link
-            && (age == Age::Recent || link.is_doubtful())
-        {
+        let link = link?;
+        if age == Age::Recent || link.is_doubtful() {
             link.suspect();
         }
-        link
+        Some(Upstream::Http1(link))
     }
 
     pub(crate) fn addr(&self) -> &InstanceAddr {
         &self.endpoint.addr
     }
 
-    pub(crate) async fn connect(&self, limit: Duration) -> std::io::Result<Link> {
-        Link::connect(&self.endpoint.addr, limit).await
+    /// A new connection, or with HTTP/2 one that became free meanwhile and is young enough.
+    pub(crate) async fn connect(&self, limit: Duration, age: Age) -> std::io::Result<Upstream> {
+        let Endpoint { addr, idle_timeout, sessions, .. } = &*self.endpoint;
+        match sessions {
+            None => Link::connect(addr, limit).await.map(Upstream::Http1),
+            Some(sessions) => {
+                let longest = age.longest_idle(*idle_timeout).unwrap_or_default();
+                sessions.connect(addr, limit, longest).await.map(multiplexed)
+            }
+        }
     }
 
     /// Leaves the connection to the next request.

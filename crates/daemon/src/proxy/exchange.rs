@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use smoothserve_protocol::id::Slot;
 
 use super::access::Access;
@@ -21,6 +19,7 @@ use super::progress::Awaited;
 use super::refusal::Refusal;
 use super::service::ServiceProxy;
 use super::upload::Upload;
+use super::upstream::{AnswerBody, Unanswered, Upstream};
 use super::visit::{RequestLine, Visit};
 
 /// A request that counts as accepted and in flight while this lives.
@@ -89,7 +88,7 @@ impl Exchange {
         self.began
     }
 
-    /// Works inside this run from now on, on a connection that is idle there or a new one.
+    /// Works inside this run from now on, on a connection that is there or a new one.
     ///
     /// # Errors
     ///
@@ -100,17 +99,17 @@ impl Exchange {
         line: RequestLine,
         now: Instant,
         age: Age,
-    ) -> std::io::Result<Link> {
+    ) -> std::io::Result<Upstream> {
         if let Some(note) = &mut self.note {
             note.entered(pass.launched());
         }
         let pass = self.pass.insert(pass);
         let visit = Visit::new(Arc::clone(&self.client), self.asker.behind, line, self.began);
-        if let Some(link) = pass.sit(visit, now, age) {
-            return Ok(link);
+        if let Some(upstream) = pass.sit(visit, now, age) {
+            return Ok(upstream);
         }
         let limit = self.service.config().requests.connect_timeout;
-        let connected = pass.connect(limit).await;
+        let connected = pass.connect(limit, age).await;
         if let Err(error) = &connected {
             if is_of_the_run(error) {
                 self.failed_there(&error.to_string());
@@ -127,15 +126,15 @@ impl Exchange {
         }
     }
 
-    /// Sends a request over `link` and waits for the head of its answer; none: it is overdue.
+    /// Sends a request there and waits for the head of its answer; none: it is overdue.
     pub(crate) async fn ask(
         &self,
-        link: &mut Link,
+        upstream: &mut Upstream,
         request: Request<Upload>,
-    ) -> Option<Result<Response<Incoming>, TrySendError<Request<Upload>>>> {
+    ) -> Option<Result<Response<AnswerBody>, Unanswered>> {
         let progress = self.client.progress();
         progress.wait_for(Awaited::Answer);
-        progress.unless_overdue(Awaited::Answer, link.send(request)).await
+        progress.unless_overdue(Awaited::Answer, upstream.send(request)).await
     }
 
     /// Leaves the run; another one may be tried.

@@ -46,6 +46,13 @@ impl Asked {
         self.0.as_ref().is_some_and(|signal| !signal.asked.load(Ordering::Relaxed))
     }
 
+    /// Asks for the body now, on behalf of an instance that is not told of the expectation.
+    pub(crate) fn go_on(&self) {
+        if let Some(signal) = &self.0 {
+            signal.asked.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Asks for the body when the instance answers `request` with `100`.
     pub(crate) fn listen<B>(&self, request: &mut Request<B>) {
         let Some(signal) = self.0.clone() else {

@@ -6,11 +6,11 @@
 //!
 //! Reading order: [`request`] (one request), [`service`] (what may be chosen), [`endpoint`],
 //! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
-//! the last byte), [`link`] and [`pool`] (connections to instances), [`tries`] and [`hold`] (what
-//! makes "no request lost" true), [`health`] (which run is left out for a while), [`guard`] (what of
-//! a client's bytes is let in), [`client`], [`http2`], [`listen`], [`handshake`], [`stream`] and
-//! [`doors`] (connections from clients), [`progress`] and [`sweep`] (what ends those who wait for too
-//! long), [`access`] (what is told of a request).
+//! the last byte), [`upstream`], [`link`], [`pool`] and [`h2c`] (connections to instances), [`tries`]
+//! and [`hold`] (what makes "no request lost" true), [`health`] (which run is left out for a while),
+//! [`guard`] (what of a client's bytes is let in), [`client`], [`http2`], [`listen`], [`handshake`],
+//! [`stream`] and [`doors`] (connections from clients), [`progress`] and [`sweep`] (what ends those who
+//! wait for too long), [`access`] (what is told of a request).
 
 mod access;
 mod arriving;
@@ -25,6 +25,7 @@ mod forward;
 pub(crate) mod forwarded;
 pub mod gate;
 pub mod guard;
+mod h2c;
 mod handshake;
 mod health;
 mod hold;
@@ -60,6 +61,7 @@ mod tunnel;
 mod turn_away;
 mod upgrade;
 mod upload;
+mod upstream;
 mod upstream_socket;
 mod visit;
 pub(crate) mod websocket;

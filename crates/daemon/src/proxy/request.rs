@@ -12,7 +12,6 @@ use std::time::Instant;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use smoothserve_protocol::id::Slot;
 
@@ -24,16 +23,16 @@ use super::edge::{InPlace, Treatment};
 use super::endpoint::{Age, Pass};
 use super::exchange::{Asker, Exchange};
 use super::expect::{self, Asked};
-use super::link::Link;
 use super::progress::Awaited;
 use super::refusal::Refusal;
 use super::service::{ServiceProxy, WhenNone};
 use super::to_https::{self, Way};
 use super::tries::{Head, Tries};
 use super::upload::{Fault, Upload, Uploading};
+use super::upstream::{AnswerBody, Fate, Upstream};
 use super::visit::RequestLine;
 use super::{forward, forwarded, hold, http2, request_id, target, upgrade};
-use crate::config::Trust;
+use crate::config::{Trust, UpstreamProtocol};
 
 /// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
 const NO_HOST: HeaderValue = HeaderValue::from_static("localhost");
@@ -147,7 +146,9 @@ fn prepare(
         return Err(Refusal::body_too_large(most).into());
     }
     let (asked, expectation) = expect::read(&mut head, &body)?;
-    let upgrade = upgrade::wanted(&mut head, &body);
+    // HTTP/2 knows no switch of this kind, and who asks for one may be answered without (RFC 9110 7.8).
+    let can_switch = |_: &_| service.config().upstream_protocol == UpstreamProtocol::Http1;
+    let upgrade = upgrade::wanted(&mut head, &body).filter(can_switch);
     if forward::is_last(&head.headers, head.version) {
         client.finish();
     }
@@ -235,7 +236,7 @@ impl Prepared {
         let mut exchange = Exchange::begin(service, Arc::clone(client), asker, began, note);
         let body = Body { uploading: &uploading, asked: &asked, switches: upgrade.is_some() };
         let sent = send(request, &body, &mut exchange, &mut tries, first).await;
-        let (answer, link) = match sent {
+        let (answer, upstream) = match sent {
             Ok(answered) => answered,
             Err(Failure::Lost(refusal)) => return Err(exchange.lose(refusal.on_behalf_of(edge))),
             // Dropped, the exchange counts as aborted by its client.
@@ -249,12 +250,14 @@ impl Prepared {
         }
         exchange.answered(answer.status());
         let slot = exchange.slot();
-        if let (StatusCode::SWITCHING_PROTOCOLS, Some(client_side)) = (answer.status(), upgrade) {
-            let mut response = upgrade::switch(answer, link, exchange, client_side);
-            finish(&mut response, treatment.as_deref(), slot);
-            return Ok(response);
-        }
-        let mut response = pass_on(answer, link, exchange, uploading).await;
+        let mut response = match (answer.status(), upgrade, upstream) {
+            (StatusCode::SWITCHING_PROTOCOLS, Some(client_side), Upstream::Http1(link)) => {
+                let mut response = upgrade::switch(answer, link, exchange, client_side);
+                finish(&mut response, treatment.as_deref(), slot);
+                return Ok(response);
+            }
+            (_, _, upstream) => pass_on(answer, upstream, exchange, uploading).await,
+        };
         finish(&mut response, treatment.as_deref(), slot);
         if asked.in_vain() {
             forward::close(response.headers_mut());
@@ -299,7 +302,7 @@ async fn send(
     exchange: &mut Exchange,
     tries: &mut Tries,
     mut first: Option<Pass>,
-) -> Result<(Response<Incoming>, Link), Failure> {
+) -> Result<(Response<AnswerBody>, Upstream), Failure> {
     let mut now = exchange.began();
     loop {
         let pass = match first.take().or_else(|| tries.enter(exchange.service(), now)) {
@@ -314,8 +317,9 @@ async fn send(
         };
         let run = pass.run();
         let age = if body.switches { Age::New } else { tries.age() };
-        let mut link = match exchange.enter(pass, RequestLine::of(&request), now, age).await {
-            Ok(link) => link,
+        let entered = exchange.enter(pass, RequestLine::of(&request), now, age).await;
+        let mut upstream = match entered {
+            Ok(upstream) => upstream,
             Err(error) => {
                 tries.refused_by(run, &error);
                 exchange.retry();
@@ -323,10 +327,9 @@ async fn send(
                 continue;
             }
         };
-        let head = tries.is_repeatable().then(|| Head::copy(&request));
-        body.asked.listen(&mut request);
-        let mut error = match exchange.ask(&mut link, request).await {
-            Some(Ok(answer)) => return Ok((answer, link)),
+        let head = get_ready(&mut request, body, tries, &upstream);
+        let mut error = match exchange.ask(&mut upstream, request).await {
+            Some(Ok(answer)) => return Ok((answer, upstream)),
             Some(Err(error)) => error,
             None => {
                 exchange.failed_there("it gave no answer in time");
@@ -334,25 +337,32 @@ async fn send(
                 return Err(Failure::Lost(Refusal::gateway_timeout(reason)));
             }
         };
-        let was_kept = link.is_kept();
-        drop(link);
+        let was_kept = upstream.is_kept();
+        drop(upstream);
         if let Some(fault) = body.uploading.fault() {
             return Err(Failure::Aborted(fault));
         }
-        // A connection that was kept may be closed at any time, which says nothing of the run.
-        if !was_kept || error.error().is_parse() {
-            exchange.failed_there(&error.error().to_string());
+        // A connection that was kept may be closed at any time, and a stream refused, which says nothing
+        // of the run.
+        let is_of_the_run = match error.fate() {
+            Fate::Garbled => true,
+            Fate::Unknown => !was_kept,
+            Fate::Unprocessed | Fate::Refused => false,
+        };
+        if is_of_the_run {
+            exchange.failed_there(&error.reason());
         }
         request = match (error.take_message(), head) {
             // Not a byte of it was written: whatever it is, it may be sent again.
             (Some(unwritten), _) if tries.came_back() => unwritten,
-            (None, Some(head)) if body.uploading.is_replayable() && !error.error().is_parse() => {
-                tries.sent_in_vain(run);
+            (None, Some(head))
+                if body.uploading.is_replayable() && tries.may_go_again(run, &error) =>
+            {
                 exchange.retry();
                 head.again(body.uploading.begin())
             }
             _ => {
-                let reason = format!("{run} gave no answer: {}", error.error());
+                let reason = format!("{run} gave no answer: {}", error.reason());
                 return Err(Failure::Lost(Refusal::bad_gateway(reason)));
             }
         };
@@ -363,8 +373,33 @@ async fn send(
     }
 }
 
+/// Makes a request ready for this try, and keeps its head if there may be another one.
+fn get_ready(
+    request: &mut Request<Upload>,
+    body: &Body<'_>,
+    tries: &Tries,
+    upstream: &Upstream,
+) -> Option<Head> {
+    match upstream {
+        Upstream::Http1(_) => {
+            let head = tries.is_repeatable().then(|| Head::copy(request));
+            if !tries.is_idempotent() {
+                body.uploading.forget();
+            }
+            body.asked.listen(request);
+            head
+        }
+        // An instance may say of any request that it was not processed (RFC 9113 8.7); and what goes
+        // with `100` ends here.
+        Upstream::Http2(_) => {
+            body.asked.go_on();
+            Some(Head::copy(request))
+        }
+    }
+}
+
 /// Refuses answers that cannot be forwarded without a doubt about where they end.
-fn check_answer(answer: &Response<Incoming>, switches: bool) -> Result<(), Refusal> {
+fn check_answer(answer: &Response<AnswerBody>, switches: bool) -> Result<(), Refusal> {
     if !forward::is_framed(answer.headers(), answer.status()) {
         return Err(Refusal::bad_gateway("the instance framed its answer in two ways"));
     }
@@ -377,8 +412,8 @@ fn check_answer(answer: &Response<Incoming>, switches: bool) -> Result<(), Refus
 
 /// The answer as the client gets it, with a body that carries the exchange to its last byte.
 async fn pass_on(
-    answer: Response<Incoming>,
-    link: Link,
+    answer: Response<AnswerBody>,
+    upstream: Upstream,
     exchange: Exchange,
     uploading: Uploading,
 ) -> Response<Download> {
@@ -391,7 +426,7 @@ async fn pass_on(
     forward::via(&mut head.headers, head.version);
     // hyper answers a client of HTTP/1.0 in HTTP/1.0, whatever stands here.
     head.version = Version::HTTP_11;
-    let mut body = GuardedBody::new(incoming, link, exchange, uploading);
+    let mut body = GuardedBody::new(incoming, upstream, exchange, uploading);
     poll_fn(|cx| {
         body.finish_if_empty(cx);
         Poll::Ready(())

@@ -7,6 +7,7 @@ mod drain;
 mod edge;
 mod faults;
 mod framing;
+mod h2c;
 mod harness;
 mod health;
 mod http2;

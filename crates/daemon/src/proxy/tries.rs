@@ -8,6 +8,7 @@ use super::endpoint::{Age, Pass};
 use super::refusal::Refusal;
 use super::service::ServiceProxy;
 use super::upload::{REPLAY_WINDOW, Upload, Uploading};
+use super::upstream::{Fate, Unanswered};
 
 /// The memory of one request's attempts.
 pub(crate) struct Tries {
@@ -21,7 +22,7 @@ pub(crate) struct Tries {
     failed: Option<RunId>,
     /// How often it came back unwritten.
     returns: usize,
-    /// Runs that could not be connected to since the last pause.
+    /// Runs that could not be connected to, or refused it, since the last pause.
     refused: Vec<RunId>,
     /// Why, of the last one.
     last_refusal: Option<String>,
@@ -51,12 +52,8 @@ impl Tries {
         wish: Option<Slot>,
     ) -> Self {
         let fits = length.is_some_and(|length| length <= REPLAY_WINDOW as u64);
-        let idempotent = method.is_idempotent();
-        if !idempotent {
-            upload.forget();
-        }
         Self {
-            idempotent,
+            idempotent: method.is_idempotent(),
             wish,
             short: fits || upload.is_nothing(),
             failed: None,
@@ -65,6 +62,11 @@ impl Tries {
             last_refusal: None,
             held: None,
         }
+    }
+
+    /// Sending it twice is the same as sending it once.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.idempotent
     }
 
     /// It may be sent once more if this time fails, as far as its body can.
@@ -97,13 +99,13 @@ impl Tries {
         service.enter(&self.refused, self.wish, now)
     }
 
-    /// `run` could not be connected to; nothing was sent.
-    pub(crate) fn refused_by(&mut self, run: RunId, error: &std::io::Error) {
+    /// `run` could not be connected to, or refused it: it is as if nothing had been sent.
+    pub(crate) fn refused_by(&mut self, run: RunId, why: &impl std::fmt::Display) {
         self.refused.push(run);
-        self.last_refusal = Some(format!("{run}: {error}"));
+        self.last_refusal = Some(format!("{run}: {why}"));
     }
 
-    /// Some run refused a connection since the last pause, so that it is worth asking again.
+    /// Some run refused since the last pause, so that it is worth asking again.
     pub(crate) fn was_refused(&self) -> bool {
         !self.refused.is_empty()
     }
@@ -119,9 +121,20 @@ impl Tries {
         self.returns <= MAX_RETURNS
     }
 
-    /// The request was sent to `run` and failed; it is sent once more.
-    pub(crate) fn sent_in_vain(&mut self, run: RunId) {
-        self.failed = Some(run);
+    /// The request was sent to `run` and not answered. May it be sent again, as far as its body can?
+    pub(crate) fn may_go_again(&mut self, run: RunId, unanswered: &Unanswered) -> bool {
+        match unanswered.fate() {
+            Fate::Unprocessed => self.came_back(),
+            Fate::Refused => {
+                self.refused_by(run, &unanswered.reason());
+                true
+            }
+            Fate::Unknown if self.is_repeatable() => {
+                self.failed = Some(run);
+                true
+            }
+            Fate::Unknown | Fate::Garbled => false,
+        }
     }
 
     /// It is held; gives when that began, and whether it begins now.

@@ -11,7 +11,6 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, Version, header};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -27,6 +26,7 @@ use super::linger::Lingering;
 use super::link::Link;
 use super::service::ServiceProxy;
 use super::tunnel::{self, Ends, Speaks};
+use super::upstream::AnswerBody;
 
 /// How long a tunnel that was told to end may take: for the frame under way, and the good-bye.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ pub(crate) fn wanted(head: &mut Parts, body: &Arriving) -> Option<(HeaderValue, 
 
 /// Turns an answered exchange into a tunnel, and gives the `101` for the client.
 pub(crate) fn switch(
-    answer: Response<Incoming>,
+    answer: Response<AnswerBody>,
     link: Link,
     exchange: Exchange,
     client_side: OnUpgrade,

@@ -129,10 +129,14 @@ impl Uploading {
         self.0.as_ref().is_none_or(|source| lock(source).replayable)
     }
 
-    /// It will not be sent twice: nothing needs to be kept.
+    /// It will not be sent twice: nothing more needs to be kept. What is kept already stays, for it
+    /// was sent in vain, and this time it is to come from there.
     pub(crate) fn forget(&self) {
         if let Some(source) = &self.0 {
-            lock(source).forget();
+            let mut source = lock(source);
+            if source.kept.is_empty() {
+                source.forget();
+            }
         }
     }
 

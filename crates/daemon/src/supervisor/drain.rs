@@ -76,7 +76,7 @@ mod tests {
     use smoothserve_protocol::id::{Generation, RunId, Slot};
 
     use super::*;
-    use crate::config::Limits;
+    use crate::config::{Limits, UpstreamProtocol};
     use crate::proxy::{Epoch, Launched};
 
     fn blocker(path: &str) -> Blocker {
@@ -108,6 +108,7 @@ mod tests {
         let endpoint = Endpoint::new(
             launch,
             crate::config::InstanceAddr::Port(addr),
+            UpstreamProtocol::Http1,
             &Limits::default(),
             |_, _| {},
             |_| {},

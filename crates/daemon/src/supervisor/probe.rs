@@ -3,6 +3,8 @@
 //!
 //! What is to be done with one that does not answer is decided elsewhere.
 
+mod h2c;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Inbox;
 use super::ports::{self, Holder};
-use crate::config::{InstanceAddr, Liveness, Readiness, ServiceConfig};
+use crate::config::{InstanceAddr, Liveness, Readiness, ServiceConfig, UpstreamProtocol};
 use crate::core::Input;
 use crate::proxy::UpstreamSocket;
 
@@ -59,12 +61,13 @@ pub(super) async fn watch_liveness(
     inbox: Inbox,
     run: RunId,
     addr: InstanceAddr,
+    protocol: UpstreamProtocol,
     liveness: Liveness,
 ) {
     let mut health = Health::new(liveness.failures);
     loop {
         sleep(liveness.interval).await;
-        match health.take(answer(&liveness.probe, &addr, liveness.timeout).await) {
+        match health.take(answer(&liveness.probe, &addr, protocol, liveness.timeout).await) {
             Some(Change::Lost(error)) => inbox.put(Input::Unresponsive { run, error }),
             Some(Change::Found) => inbox.put(Input::Responsive { run }),
             None => {}
@@ -109,12 +112,17 @@ impl Health {
 }
 
 async fn ask(config: &ServiceConfig, addr: &InstanceAddr, leader: u32) -> Result<(), String> {
-    answer(&config.ready, addr, ANSWER_TIMEOUT).await?;
+    answer(&config.ready, addr, config.upstream_protocol, ANSWER_TIMEOUT).await?;
     is_own(addr, leader).await
 }
 
 /// Whether the right answer comes from `addr` within `limit`.
-async fn answer(probe: &Readiness, addr: &InstanceAddr, limit: Duration) -> Result<(), String> {
+async fn answer(
+    probe: &Readiness,
+    addr: &InstanceAddr,
+    protocol: UpstreamProtocol,
+    limit: Duration,
+) -> Result<(), String> {
     let answer = async {
         let stream = UpstreamSocket::connect(addr)
             .await
@@ -122,7 +130,13 @@ async fn answer(probe: &Readiness, addr: &InstanceAddr, limit: Duration) -> Resu
         match probe {
             Readiness::Tcp => Ok(()),
             Readiness::Log(_) => Err("not asked".to_owned()),
-            Readiness::Http { path, status } => http(stream, addr, path, *status).await,
+            Readiness::Http { path, status: wanted } => {
+                let status = match protocol {
+                    UpstreamProtocol::Http1 => http(stream, &host_of(addr), path).await,
+                    UpstreamProtocol::H2c => h2c::status(stream, &host_of(addr), path).await,
+                };
+                judge(path, *wanted, status)
+            }
         }
     };
     timeout(limit, answer).await.map_err(|_| {
@@ -154,17 +168,24 @@ fn is_local(addr: SocketAddr) -> bool {
     std::net::UdpSocket::bind((addr.ip(), 0)).is_ok()
 }
 
-async fn http(
-    mut stream: UpstreamSocket,
-    addr: &InstanceAddr,
-    path: &str,
-    wanted: u16,
-) -> Result<(), String> {
-    let broken = |error: std::io::Error| format!("GET {path}: {error}");
-    let host = match addr {
+fn judge(path: &str, wanted: u16, status: Result<u16, String>) -> Result<(), String> {
+    match status {
+        Ok(status) if status == wanted => Ok(()),
+        Ok(status) => Err(format!("GET {path}: status {status}, {wanted} expected")),
+        Err(error) => Err(format!("GET {path}: {error}")),
+    }
+}
+
+/// What a probe calls the instance.
+fn host_of(addr: &InstanceAddr) -> String {
+    match addr {
         InstanceAddr::Port(addr) => addr.to_string(),
         InstanceAddr::Socket(_) => "localhost".to_owned(),
-    };
+    }
+}
+
+async fn http(mut stream: UpstreamSocket, host: &str, path: &str) -> Result<u16, String> {
+    let broken = |error: std::io::Error| error.to_string();
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: smoothserve\r\nConnection: close\r\n\r\n"
     );
@@ -172,11 +193,7 @@ async fn http(
     let mut line = Vec::new();
     let mut stream = BufReader::new(stream).take(STATUS_LINE);
     stream.read_until(b'\n', &mut line).await.map_err(broken)?;
-    match status(&line) {
-        Some(status) if status == wanted => Ok(()),
-        Some(status) => Err(format!("GET {path}: status {status}, {wanted} expected")),
-        None => Err(format!("GET {path}: the answer is not HTTP")),
-    }
+    status(&line).ok_or_else(|| "the answer is not HTTP".to_owned())
 }
 
 /// The status in `HTTP/1.1 200 OK` (RFC 9112 section 4).
@@ -267,7 +284,9 @@ mod tests {
             failures: 2,
         };
         let (sender, mut inbox) = mpsc::unbounded_channel();
-        let watching = watch_liveness(Inbox(sender), RunId(1), InstanceAddr::Port(addr), liveness);
+        let addr = InstanceAddr::Port(addr);
+        let watching =
+            watch_liveness(Inbox(sender), RunId(1), addr, UpstreamProtocol::Http1, liveness);
         let watching = tokio::spawn(watching).abort_handle();
         let mut news = async || match inbox.recv().await {
             Some(Message::Input(Input::Unresponsive { run: RunId(1), error })) => Some(error),

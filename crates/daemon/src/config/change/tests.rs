@@ -95,6 +95,7 @@ fn each_key_has_its_line_and_its_weight() {
         ("instance_count: 5", Scale, "instance_count 3 -> 5"),
         ("server_ip: 127.0.0.2", Restart, "server_ip 127.0.0.1 -> 127.0.0.2"),
         ("start_instance_port: 9000", Restart, "start_instance_port 8086 -> 9000"),
+        ("upstream_protocol: h2c", Restart, "upstream_protocol http1 -> h2c"),
         ("args: [\"-b\", c]", Restart, "args changed: [\"-a\"] -> [\"-b\", \"c\"]"),
         ("env_file: ./e", Restart, "env_file none -> e"),
         ("working_dir: /srv", Restart, "working_dir bin -> /srv"),

@@ -144,6 +144,7 @@ pub(crate) fn service(name: &str, instances: u16) -> ServiceConfig {
         stop_signal: StopSignal::Term,
         watch_ignore: Vec::new(),
         watch_gitignore: true,
+        upstream_protocol: crate::config::UpstreamProtocol::Http1,
         restart_order: RestartOrder::StopFirst,
         surge_port: 0,
         max_unavailable: NonZeroU16::MIN,

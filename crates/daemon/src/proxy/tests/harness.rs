@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{
     ClientLimits, InstanceAddr, Limits, Readiness, RequestLimits, ServiceConfig, StopSignal,
+    UpstreamProtocol,
 };
 use crate::proxy::{
     Choice, Endpoint, Epoch, Fitness, Launched, Proxy, RouteTable, ServiceProxy, WhenNone,
@@ -75,6 +76,7 @@ pub(crate) fn config(name: &str) -> ServiceConfig {
         auto_restart: false,
         watch: Vec::new(),
         ready: Readiness::Tcp,
+        upstream_protocol: UpstreamProtocol::Http1,
         delay_running_time: Duration::ZERO,
         delay_update_time: Duration::ZERO,
         stop_signal: StopSignal::Term,
@@ -143,7 +145,8 @@ impl House {
         let told = Arc::clone(&self.told);
         let tell = move |fitness| told.lock().unwrap().push((run, fitness));
         let launch = Launched { run, slot, generation: Generation(1) };
-        Endpoint::new(launch, InstanceAddr::Port(addr), &Limits::default(), ring, tell)
+        let protocol = self.service.config().upstream_protocol;
+        Endpoint::new(launch, InstanceAddr::Port(addr), protocol, &Limits::default(), ring, tell)
     }
 
     pub(super) fn offer(&self, endpoints: &[&Arc<Endpoint>]) {

@@ -30,7 +30,8 @@ impl Driver {
         }
         let listed = self.inspector.launching(&config, launch.generation);
         let launched = Launched { run, slot, generation: launch.generation };
-        let endpoint = Endpoint::new(launched, addr.clone(), &config.limits, ring, tell);
+        let protocol = config.upstream_protocol;
+        let endpoint = Endpoint::new(launched, addr.clone(), protocol, &config.limits, ring, tell);
         self.publisher.add_run(run, &service, Arc::clone(&endpoint));
         let (signals, signalled) = mpsc::unbounded_channel();
         let held = Run {
@@ -79,8 +80,9 @@ impl Driver {
             self.reports.put(Input::Responsive { run: id });
         }
         if let Some(liveness) = wanted {
-            let asking =
-                probe::watch_liveness(self.reports.clone(), id, run.addr.clone(), liveness.clone());
+            let (reports, protocol) = (self.reports.clone(), run.config.upstream_protocol);
+            let (addr, asked) = (run.addr.clone(), liveness.clone());
+            let asking = probe::watch_liveness(reports, id, addr, protocol, asked);
             run.liveness = Some((liveness, tokio::spawn(asking).abort_handle()));
         }
     }

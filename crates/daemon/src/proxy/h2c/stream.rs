@@ -1,0 +1,206 @@
+//! One request and its answer on a connection that others use as well.
+//!
+//! The exchange that has the stream moves both bodies, as it does with HTTP/1: so the client's task
+//! alone reads from the client, and what it waits for is known. Dropped before its end, a stream is
+//! cancelled; the connection goes on.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+
+use super::head;
+use super::session::Place;
+use crate::proxy::forward;
+use crate::proxy::upload::Upload;
+use crate::proxy::upstream::Fate;
+
+/// A place on a connection, and the request that is sent there.
+pub(crate) struct Stream {
+    sending: Option<Sending>,
+    place: Place,
+}
+
+/// The body of a request.
+struct Sending {
+    half: SendStream<Bytes>,
+    upload: Upload,
+    /// What of it was read, and has no room yet.
+    rest: Bytes,
+    /// Nothing more is to be sent.
+    is_over: bool,
+}
+
+/// The body of an answer.
+pub(crate) struct Receiving {
+    half: RecvStream,
+    /// How much is still to come, if that was said.
+    left: Option<u64>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// The connection took no further request.
+    #[error("the connection closes: {0}")]
+    Unsent(h2::Error),
+    #[error(transparent)]
+    Sent(h2::Error),
+}
+
+impl Stream {
+    pub(super) fn new(place: Place) -> Self {
+        Self { sending: None, place }
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Upload>,
+    ) -> Result<Response<Receiving>, Unanswered> {
+        let (mut head, upload) = request.into_parts();
+        head::translate(&mut head);
+        let is_over = upload.is_end_stream();
+        let request = Request::from_parts(head, ());
+        let sent = self.place.requests.send_request(request, is_over);
+        let (answer, half) = sent.map_err(Unanswered::Unsent)?;
+        let sending = Sending { half, upload, rest: Bytes::new(), is_over };
+        let sending = self.sending.insert(sending);
+        let mut answer = pin!(answer);
+        let answered = poll_fn(|cx| {
+            sending.drive(cx);
+            answer.as_mut().poll(cx)
+        });
+        let (mut head, half) = answered.await.map_err(Unanswered::Sent)?.into_parts();
+        head::announce_trailers(&mut head.headers);
+        let body = Receiving::new(half, &head.headers);
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// Sends on what there is of the request's body.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(sending) = &mut self.sending {
+            sending.drive(cx);
+        }
+    }
+
+    /// Cancels the exchange; the answer's body ends with an error.
+    pub(crate) fn hang_up(&mut self) {
+        if let Some(sending) = &mut self.sending {
+            sending.cancel();
+        }
+    }
+}
+
+impl Sending {
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        while !self.is_over {
+            let moved = if self.rest.is_empty() { self.read(cx) } else { self.write(cx) };
+            if moved.is_pending() {
+                return;
+            }
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match ready!(Pin::new(&mut self.upload).poll_frame(cx)) {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => self.rest = data,
+                Err(frame) => self.end(frame.into_trailers().ok()),
+            },
+            None => self.end(None),
+            // A part of a request must not pass for the whole.
+            Some(Err(_)) => self.cancel(),
+        }
+        Poll::Ready(())
+    }
+
+    /// Errors mean that the instance wants no more of it; what else they mean, the answer tells.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.half.reserve_capacity(self.rest.len());
+        if self.half.capacity() == 0 && !matches!(ready!(self.half.poll_capacity(cx)), Some(Ok(_)))
+        {
+            self.is_over = true;
+            return Poll::Ready(());
+        }
+        let room = self.half.capacity().min(self.rest.len());
+        let piece = self.rest.split_to(room);
+        let is_last = self.rest.is_empty() && self.upload.is_end_stream();
+        self.is_over = self.half.send_data(piece, is_last).is_err() || is_last;
+        Poll::Ready(())
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>) {
+        self.is_over = true;
+        // As in `write`.
+        let _ = match trailers {
+            Some(trailers) => self.half.send_trailers(trailers),
+            None => self.half.send_data(Bytes::new(), true),
+        };
+    }
+
+    fn cancel(&mut self) {
+        self.is_over = true;
+        self.half.send_reset(Reason::CANCEL);
+    }
+}
+
+impl Receiving {
+    fn new(half: RecvStream, headers: &HeaderMap) -> Self {
+        let left = if half.is_end_stream() { Some(0) } else { forward::content_length(headers) };
+        Self { half, left }
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if let Some(data) = ready!(self.half.poll_data(cx)) {
+            return Poll::Ready(Some(data.map(|data| self.take(data))));
+        }
+        let trailers = ready!(self.half.poll_trailers(cx));
+        Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)).transpose())
+    }
+
+    fn take(&mut self, data: Bytes) -> Frame<Bytes> {
+        // As much more may come now. An error means that the stream has ended, as the next look
+        // tells.
+        let _ = self.half.flow_control().release_capacity(data.len());
+        self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+        Frame::data(data)
+    }
+
+    /// It was read to its end, and the instance said that it is the end.
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.half.is_end_stream()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl Unanswered {
+    /// What became of the request, as far as the instance has said it.
+    pub(crate) fn fate(&self) -> Fate {
+        let error = match self {
+            Self::Unsent(_) => return Fate::Unprocessed,
+            Self::Sent(error) => error,
+        };
+        let reason = error.reason();
+        if error.is_remote() && error.is_go_away() {
+            // h2 ends with it only those above the last stream that the instance has processed.
+            Fate::Unprocessed
+        } else if error.is_remote() && reason == Some(Reason::REFUSED_STREAM) {
+            Fate::Refused
+        } else if error.is_library() && error.is_reset() {
+            Fate::Garbled
+        } else {
+            Fate::Unknown
+        }
+    }
+}
