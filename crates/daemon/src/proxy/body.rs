@@ -76,7 +76,7 @@ impl GuardedBody {
     /// Ends the exchange at once if there is no body: hyper would only drop it, and an exchange
     /// that is dropped counts as aborted.
     pub(crate) fn finish_if_empty(&mut self, cx: &mut Context<'_>) {
-        if self.incoming.is_end_stream() {
+        if self.incoming.is_complete() {
             self.complete(cx);
         }
     }
@@ -100,7 +100,7 @@ impl GuardedBody {
         match &frame {
             // hyper does not ask again after trailers, or after the last frame of a body of known
             // length.
-            Some(Ok(frame)) if frame.is_data() && !self.incoming.is_end_stream() => {}
+            Some(Ok(frame)) if frame.is_data() && !self.incoming.is_complete() => {}
             Some(Ok(_)) | None => self.complete(cx),
             Some(Err(_)) => self.break_off(),
         }

@@ -124,8 +124,9 @@ impl Tries {
     /// The request was sent to `run` and not answered. May it be sent again, as far as its body can?
     pub(crate) fn may_go_again(&mut self, run: RunId, unanswered: &Unanswered) -> bool {
         match unanswered.fate() {
-            Fate::Unprocessed => self.came_back(),
-            Fate::Refused => {
+            Fate::Unprocessed if self.came_back() => true,
+            // Nothing is lost by waiting, until it has waited for as long as any request may.
+            Fate::Unprocessed | Fate::Refused => {
                 self.refused_by(run, &unanswered.reason());
                 true
             }

@@ -134,6 +134,14 @@ impl AnswerBody {
         }
     }
 
+    /// Every byte of it was read, if not the trailers.
+    pub(crate) fn is_complete(&self) -> bool {
+        match self {
+            Self::Http1(incoming) => incoming.is_end_stream(),
+            Self::Http2(receiving) => receiving.is_complete(),
+        }
+    }
+
     pub(crate) fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(incoming) => incoming.is_end_stream(),

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::head;
@@ -63,6 +64,7 @@ impl Stream {
         request: Request<Upload>,
     ) -> Result<Response<Receiving>, Unanswered> {
         let (mut head, upload) = request.into_parts();
+        let is_head = head.method == Method::HEAD;
         head::translate(&mut head);
         let is_over = upload.is_end_stream();
         let request = Request::from_parts(head, ());
@@ -77,7 +79,16 @@ impl Stream {
         });
         let (mut head, half) = answered.await.map_err(Unanswered::Sent)?.into_parts();
         head::announce_trailers(&mut head.headers);
-        let body = Receiving::new(half, &head.headers);
+        let body = match head.status {
+            StatusCode::NO_CONTENT => {
+                // There must be none (RFC 9110 8.6).
+                head.headers.remove(CONTENT_LENGTH);
+                Receiving::nothing(half)
+            }
+            StatusCode::NOT_MODIFIED => Receiving::nothing(half),
+            _ if is_head => Receiving::nothing(half),
+            _ => Receiving::new(half, &head.headers),
+        };
         Ok(Response::from_parts(head, body))
     }
 
@@ -155,6 +166,11 @@ impl Receiving {
         Self { half, left }
     }
 
+    /// Of an answer that has no body, whatever its head says.
+    fn nothing(half: RecvStream) -> Self {
+        Self { half, left: Some(0) }
+    }
+
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -174,7 +190,14 @@ impl Receiving {
         Frame::data(data)
     }
 
-    /// It was read to its end, and the instance said that it is the end.
+    /// All of it was read: the instance said that it is the end, or had said before how much there
+    /// would be. Whoever has got so much does not ask for more, and the end may come in a frame of
+    /// its own.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.left == Some(0) || self.half.is_end_stream()
+    }
+
+    /// Nothing more will come, no trailers either.
     pub(crate) fn is_end_stream(&self) -> bool {
         self.half.is_end_stream()
     }

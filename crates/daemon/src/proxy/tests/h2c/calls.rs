@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::super::harness::PATIENCE;
-use super::frames::Instance;
+use super::frames::{DATA, END_STREAM, Instance};
 use super::*;
 
 /// What an instance got.
@@ -212,17 +212,33 @@ async fn an_expectation_is_met_here_and_an_upgrade_is_not_asked_for() {
     assert_eq!(house.settled().await.completed, 2);
 }
 
+/// An instance may say how much there is, send it, and say in a frame of its own, or later, that it is
+/// the end.
 #[tokio::test]
-async fn a_head_request_and_a_304_have_their_length_and_no_body() {
-    let house = House::with(h2c()).await;
-    let instance = Instance::new(&[], |_, mut frames| async move {
-        while let Some(head) = frames.head().await {
-            frames.answer_last(head.stream, &[("content-length", "8")]).await;
+async fn an_answer_of_known_length_is_complete_with_its_last_byte() {
+    for (method, status, sent) in
+        [("GET", 0x88, "ok"), ("HEAD", 0x88, ""), ("GET", 0x89, ""), ("GET", 0x8b, "")]
+    {
+        for is_last in [false, true] {
+            let house = House::with(h2c()).await;
+            let instance = Instance::new(&[], move |_, mut frames| async move {
+                let head = frames.head().await.unwrap();
+                let is_all = is_last && sent.is_empty();
+                frames.answer_as(status, is_all, head.stream, &[("content-length", "2")]).await;
+                if !is_all {
+                    let flags = if is_last { END_STREAM } else { 0 };
+                    frames.write(DATA, flags, head.stream, sent.as_bytes()).await;
+                }
+                while frames.read().await.is_some() {}
+            })
+            .await;
+            serve(&house, instance.addr, PATIENCE);
+            let request = format!("{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+            let answer = house.ask(&request).await;
+            assert!(answer.ends_with(&format!("\r\n\r\n{sent}")), "{method} {status}: {answer}");
+            assert_eq!(answer.contains("content-length: 2\r\n"), status != 0x89, "{answer}");
+            let ledger = house.settled().await;
+            assert_eq!((ledger.completed, ledger.client_aborted), (1, 0), "{method} {status}");
         }
-    })
-    .await;
-    serve(&house, instance.addr, PATIENCE);
-    let answer = house.ask("HEAD / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
-    assert!(answer.contains("content-length: 8\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
-    assert_eq!(house.settled().await.completed, 1);
+    }
 }

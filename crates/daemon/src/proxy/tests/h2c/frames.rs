@@ -24,6 +24,9 @@ pub(super) const INTERNAL_ERROR: u32 = 2;
 pub(super) const REFUSED_STREAM: u32 = 7;
 pub(super) const CANCEL: u32 = 8;
 
+/// `:status: 200` in HPACK's static table; 204 follows it, and 304 comes with 0x8b.
+const OK: u8 = 0x88;
+
 const PREFACE: usize = 24;
 
 /// One connection, from the side of the instance.
@@ -149,12 +152,25 @@ impl Frames {
 
     /// The head of a 200 with these fields.
     pub(super) async fn answer(&mut self, stream: u32, fields: &[(&str, &str)]) {
-        self.write(HEADERS, END_HEADERS, stream, &block(fields)).await;
+        self.answer_as(OK, false, stream, fields).await;
     }
 
-    /// The same, and nothing behind it.
-    pub(super) async fn answer_last(&mut self, stream: u32, fields: &[(&str, &str)]) {
-        self.write(HEADERS, END_HEADERS | END_STREAM, stream, &block(fields)).await;
+    /// A head with a status as it is in HPACK's static table; `is_last`: nothing follows.
+    pub(super) async fn answer_as(
+        &mut self,
+        status: u8,
+        is_last: bool,
+        stream: u32,
+        fields: &[(&str, &str)],
+    ) {
+        let mut block = vec![status];
+        for (name, value) in fields {
+            // Literals (RFC 7541 6.2.2).
+            block.extend([&[0, name.len() as u8], name.as_bytes()].concat());
+            block.extend([&[value.len() as u8], value.as_bytes()].concat());
+        }
+        let flags = if is_last { END_HEADERS | END_STREAM } else { END_HEADERS };
+        self.write(HEADERS, flags, stream, &block).await;
     }
 
     /// A whole 200.
@@ -181,14 +197,4 @@ impl Frames {
             }
         }
     }
-}
-
-/// `:status: 200` out of the static table, then literals (RFC 7541 6.2.2).
-fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = vec![0x88];
-    for (name, value) in fields {
-        block.extend([&[0, name.len() as u8], name.as_bytes()].concat());
-        block.extend([&[value.len() as u8], value.as_bytes()].concat());
-    }
-    block
 }
