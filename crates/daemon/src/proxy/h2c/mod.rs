@@ -8,6 +8,7 @@
 mod head;
 mod session;
 mod sessions;
+mod socket;
 mod stream;
 
 pub(crate) use self::sessions::Sessions;

@@ -16,6 +16,7 @@ use h2::client::{Builder, Connection, SendRequest};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::socket::Socket;
 use crate::config::InstanceAddr;
 use crate::proxy::upstream_socket::UpstreamSocket;
 
@@ -57,7 +58,7 @@ impl Session {
     /// Only then is it known that HTTP/2 is spoken there, and how many streams there may be.
     pub(super) async fn connect(addr: &InstanceAddr, limit: Duration) -> io::Result<Arc<Self>> {
         let stream = within(limit, UpstreamSocket::connect(addr)).await?;
-        let handshake = async { client().handshake(stream).await.map_err(not_http2) };
+        let handshake = async { client().handshake(Socket::new(stream)).await.map_err(not_http2) };
         let (requests, mut connection) = within(HANDSHAKE, handshake).await?;
         let ping = connection.ping_pong();
         let gone = CancellationToken::new();
@@ -125,7 +126,7 @@ fn client() -> Builder {
 }
 
 /// Moves the frames of a connection until it ends, or is not needed any more.
-async fn drive(connection: Connection<UpstreamSocket, Bytes>, gone: CancellationToken) {
+async fn drive(connection: Connection<Socket, Bytes>, gone: CancellationToken) {
     let mut connection = pin!(connection);
     tokio::select! {
         // An error is told to each stream.
