@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod broken;
+mod h2c;
 mod lifetime;
 mod listener;
 mod options;

@@ -14,6 +14,8 @@
 //! | `unhealthy` | `/healthz` answers 503 |
 //! | `idle-ms N` | closes a connection that was idle for so long after a request |
 //! | `close-after N` | closes a connection after so many requests |
+//! | `h2c` | speaks HTTP/2 without TLS, and nothing else |
+//! | `max-streams N` | with `h2c`: takes so many requests at once on a connection |
 //! | `broken garbage` | answers every connection with bytes that are no answer |
 //! | `broken reset` | resets every connection in the middle of its answer |
 //! | `broken deaf` | reads a head on every connection, and does nothing more |
@@ -48,6 +50,9 @@ pub(crate) struct Options {
     pub(crate) is_unhealthy: bool,
     pub(crate) idle: Option<Duration>,
     pub(crate) requests_per_connection: Option<u64>,
+    pub(crate) is_h2c: bool,
+    /// None: as many as the library likes.
+    pub(crate) streams_per_connection: Option<u32>,
     pub(crate) broken: Option<Broken>,
 }
 
@@ -121,6 +126,8 @@ impl Options {
             "unhealthy" => self.is_unhealthy = true,
             "idle-ms" => self.idle = Some(millis(value)?),
             "close-after" => self.requests_per_connection = Some(number(value)?),
+            "h2c" => self.is_h2c = true,
+            "max-streams" => self.streams_per_connection = Some(number(value)?),
             "broken" => {
                 self.broken = Some(match value {
                     Some("garbage") => Broken::Garbage,
@@ -136,7 +143,7 @@ impl Options {
 }
 
 fn takes_value(name: &str) -> bool {
-    !matches!(name, "never-listen" | "ignore-term" | "unhealthy")
+    !matches!(name, "never-listen" | "ignore-term" | "unhealthy" | "h2c")
 }
 
 fn arguments(mut arguments: impl Iterator<Item = String>) -> Vec<Setting> {

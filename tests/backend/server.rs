@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::answer::{self, Fixture};
 use crate::body::Body;
 use crate::broken;
+use crate::h2c;
 use crate::lifetime::{self, Phase};
 use crate::listener::{Connection, Listener};
 use crate::web_socket;
@@ -82,6 +83,9 @@ async fn converse(
     fixture: Arc<Fixture>,
     mut phase: watch::Receiver<Phase>,
 ) {
+    if fixture.options.is_h2c {
+        return h2c::serve(stream, fixture, phase).await;
+    }
     let memory = Mutex::new(Memory::default());
     let service = service_fn(|request| answer_one(&fixture, &memory, request));
     let mut builder = http1::Builder::new();

@@ -12,6 +12,7 @@ mod config;
 mod crash;
 mod edge;
 mod faults;
+mod h2c;
 mod halt;
 mod health;
 mod history;
