@@ -5,7 +5,7 @@
 //! cancelled; the connection goes on.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -19,6 +19,10 @@ use super::session::Place;
 use crate::proxy::forward;
 use crate::proxy::upload::Upload;
 use crate::proxy::upstream::Fate;
+
+/// Interim answers to one request, of which none is passed on. Without a bound, an instance that sends
+/// nothing else would keep its client waiting for as long as it likes.
+const MAX_INTERIM: usize = 1024;
 
 /// A place on a connection, and the request that is sent there.
 pub(crate) struct Stream {
@@ -72,10 +76,16 @@ impl Stream {
         let (answer, half) = sent.map_err(Unanswered::Unsent)?;
         let sending = Sending { half, upload, rest: Bytes::new(), is_over };
         let sending = self.sending.insert(sending);
-        let mut answer = pin!(answer);
+        let (mut answer, mut interim) = (answer, 0);
         let answered = poll_fn(|cx| {
             sending.drive(cx);
-            answer.as_mut().poll(cx)
+            while let Poll::Ready(Some(Ok(_))) = answer.poll_informational(cx) {
+                interim += 1;
+                if interim > MAX_INTERIM {
+                    sending.cancel();
+                }
+            }
+            Pin::new(&mut answer).poll(cx)
         });
         let (mut head, half) = answered.await.map_err(Unanswered::Sent)?.into_parts();
         head::announce_trailers(&mut head.headers);

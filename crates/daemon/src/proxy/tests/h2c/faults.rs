@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 
 use super::super::harness::PATIENCE;
 use super::frames::{
-    CANCEL, DATA, END_STREAM, INTERNAL_ERROR, Instance, NO_ERROR, REFUSED_STREAM, RST_STREAM,
+    CANCEL, DATA, END_HEADERS, END_STREAM, HEADERS, INTERNAL_ERROR, Instance, NO_ERROR,
+    REFUSED_STREAM, RST_STREAM,
 };
 use super::*;
 use crate::config::RequestLimits;
@@ -413,4 +414,25 @@ async fn an_instance_that_speaks_http_1_is_told_from_one_that_is_down() {
     let answer = house.ask(POST).await;
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
     assert!(answer.contains("it does not answer in HTTP/2"), "{answer}");
+}
+
+#[tokio::test]
+async fn interim_answers_end_here_and_without_an_end_they_are_a_502() {
+    /// 103: a literal value, by its name in the static table (RFC 7541 6.2.2).
+    const EARLY_HINTS: &[u8] = &[0x08, 3, b'1', b'0', b'3'];
+    for (count, status) in [(3, "200 OK"), (3000, "502 Bad Gateway")] {
+        let house = House::with(h2c()).await;
+        let instance = Instance::new(&[], move |_, mut frames| async move {
+            let head = frames.head().await.unwrap();
+            for _ in 0..count {
+                frames.write(HEADERS, END_HEADERS, head.stream, EARLY_HINTS).await;
+            }
+            frames.answer_with(head.stream, "ok").await;
+            while frames.read().await.is_some() {}
+        })
+        .await;
+        serve(&house, instance.addr, PATIENCE);
+        let answer = house.ask(POST).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+    }
 }

@@ -17,7 +17,7 @@ pub(super) const GOAWAY: u8 = 7;
 
 const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_HEADERS: u8 = 4;
 
 pub(super) const NO_ERROR: u32 = 0;
 pub(super) const INTERNAL_ERROR: u32 = 2;
