@@ -66,6 +66,10 @@ fn text(bytes: &[u8]) -> Result<Step, &'static str> {
 /// What a whole line says.
 fn line(bytes: &[u8]) -> Option<Option<SocketAddr>> {
     let line = str::from_utf8(bytes).ok()?.strip_suffix("\r\n")?.strip_prefix("PROXY ")?;
+    // Some readers end the line here.
+    if line.contains('\r') {
+        return None;
+    }
     if line == "UNKNOWN" || line.starts_with("UNKNOWN ") {
         return Some(None);
     }
@@ -229,6 +233,7 @@ mod tests {
             "PROXY TCP6 192.0.2.1 10.0.0.1 1 2\r\n",
             "PROXY UDP4 192.0.2.1 10.0.0.1 1 2\r\n",
             "PROXY UNKNOWNS\r\n",
+            "PROXY UNKNOWN \rGET / HTTP/1.1\r\n",
             "PROXY TCP4\r\nGET / HTTP/1.1\r\n",
             "PROXY \r\n\r\nGET / HTTP/1.1\r\n",
             "\r\n\r\nGET / HTTP/1.1\r\n",
