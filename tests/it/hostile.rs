@@ -168,6 +168,7 @@ async fn heads_that_do_not_end_are_refused() {
         // Sixty megabytes are more than anybody listens to: a reset may come before the answer.
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
     }
+    assert_eq!(town.daemon.snapshot().await.daemon.rejected, 60);
     town.end().await;
 }
 
@@ -380,6 +381,7 @@ async fn an_instance_that_stops_reading_costs_little_and_its_requests_are_lost_i
     }
     let asked = http::get(addr, "/").await.unwrap();
     assert_eq!(asked.status, 504, "{}", asked.text());
+    assert!(town.growth() < COST, "{} bytes more for 20 uploads", town.growth());
     for answer in all(uploads).await {
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 504 "), "{answer}");
     }
