@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
 
     let line = access_line(texts, AccessLogFormat::Json);
     let object: Value = serde_json::from_str(one_line(&line)).expect("it is JSON");
-    assert_eq!(object.as_object().expect("an object").len(), 18);
+    assert_eq!(object.as_object().expect("an object").len(), 19);
     for (key, text) in KEYS.into_iter().zip(kept) {
         let expected = (!text.is_empty()).then(|| as_text(text));
         assert_eq!(object[key].as_str(), expected.as_deref(), "{key}");

@@ -72,11 +72,8 @@ fn elements(line: &[u8]) -> Vec<&[u8]> {
 fuzz_target!(|data: &[u8]| {
     let Some((flags, lines)) = data.split_first() else { return };
     let forwarded = flags & 1 == 1;
-    let trust = Trust {
-        proxies: vec!["10.0.0.0/8".parse().unwrap()],
-        forwarded,
-        ..Trust::default()
-    };
+    let trust =
+        Trust { proxies: vec!["10.0.0.0/8".parse().unwrap()], forwarded, ..Trust::default() };
     let peer = |text: &str| text.parse::<IpAddr>().unwrap();
 
     let mut told = headers(lines);

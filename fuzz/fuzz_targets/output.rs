@@ -13,7 +13,8 @@ const LONGEST: usize = 64 * 1024;
 
 /// What moves the cursor, speaks to the terminal, or turns the direction of text.
 fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    c.is_control()
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
 fn check_shown(line: &[u8]) {
