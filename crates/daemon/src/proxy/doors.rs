@@ -75,6 +75,12 @@ impl Doors {
         (self.clients().len(), self.came.load(Ordering::Relaxed))
     }
 
+    /// Who has asked for nothing for a while, and keeps nothing meanwhile.
+    #[cfg(test)]
+    pub(crate) fn resting(&self) -> usize {
+        self.clients().iter().filter(|guest| guest.client.progress().is_resting()).count()
+    }
+
     /// Nobody new comes in, and whoever is in is asked to leave.
     pub(crate) fn close(&self) {
         self.state.fetch_max(CLOSING, Ordering::SeqCst);

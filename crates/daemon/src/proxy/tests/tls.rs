@@ -95,6 +95,58 @@ async fn house_for(requests: RequestLimits, clients: ClientLimits) -> House {
 }
 
 #[tokio::test]
+async fn a_client_that_offers_http_2_is_spoken_to_in_it() {
+    let house = House::new().await;
+    let backend = Backend::echoing().await;
+    house.serve(&backend);
+    let protocols = [&b"h2"[..], b"http/1.1"].map(<[u8]>::to_vec).to_vec();
+    let visitor = Visitor { protocols, ..secure(&house) };
+    let stream = visitor.stream(&house).await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..2 {
+        let request = http::Request::get("https://shop.example/").body(()).unwrap();
+        let mut requests = requests.clone().ready().await.unwrap();
+        let (answer, _) = requests.send_request(request, true).unwrap();
+        let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+        let (mut body, mut told) = (answer.into_body(), Vec::new());
+        while let Some(data) = body.data().await {
+            told.extend(data.unwrap());
+        }
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.contains("x-forwarded-proto: https\r\n"), "{told}");
+    }
+    assert_eq!(house.settled().await.completed, 2);
+}
+
+/// What a connection keeps for its requests is given back while none comes.
+#[tokio::test]
+async fn a_client_that_rested_is_served_again() {
+    let house = House::new().await;
+    let backend = Backend::echoing().await;
+    house.serve(&backend);
+    let mut plain = house.client().await;
+    plain.write(GET).await;
+    assert!(plain.read_message().await.is_some());
+    let mut inside = secure(&house).enter(&house).await;
+    inside.write(GET).await;
+    assert!(inside.read_message().await.is_some());
+    until(|| house.proxy.doors().resting() == 2).await;
+    for client in [&mut plain, &mut inside] {
+        // In two pieces: the first ends the rest, and is kept.
+        let (begun, rest) = GET.split_at(9);
+        client.write(begun).await;
+        until(|| house.proxy.doors().resting() < 2).await;
+        client.write(rest).await;
+        let answer = client.read_message().await.unwrap();
+        assert!(answer.head.starts_with("HTTP/1.1 200 OK"), "{answer:?}");
+    }
+    assert_eq!(house.settled().await.completed, 4);
+}
+
+#[tokio::test]
 async fn a_request_inside_tls_is_answered_and_its_instance_is_told() {
     let house = House::new().await;
     house.proxy.trust(Trust { forwarded: true, ..Trust::default() });
