@@ -55,6 +55,7 @@ pub(super) struct RawTlsListener {
     /// Empty: what is wrong has been noted.
     pub(super) certificates: Vec<RawCertificate>,
     pub(super) min_version: Option<Spot<MinVersion>>,
+    pub(super) http2: Option<Spot<bool>>,
 }
 
 /// One of the `certificates` of a port.
@@ -193,6 +194,7 @@ impl RawTlsListener {
         Self {
             certificates: table.require_tables("certificates", RawCertificate::read),
             min_version: table.take("min_version", &scalar::MIN_VERSION),
+            http2: table.take("http2", &scalar::FLAG),
         }
     }
 }

@@ -350,6 +350,7 @@ fn the_example_shows_keys_that_exist_with_their_defaults() {
     );
     let [secure] = &full.tls[..] else { panic!("one port of TLS") };
     assert_eq!((secure.port, secure.min_version), (443, MinVersion::default()));
+    assert!(secure.http2);
     assert!(shown.tls.is_empty());
     let hsts = Hsts { max_age: Duration::from_hours(365 * 24), include_subdomains: false };
     assert_eq!(full.https, Https { hsts: Some(hsts), ..shown.https.clone() });

@@ -22,6 +22,8 @@ pub struct TlsListener {
     pub certificates: Vec<Arc<Certificate>>,
     /// The oldest version that is spoken.
     pub min_version: MinVersion,
+    /// HTTP/2 is offered beside HTTP/1.
+    pub http2: bool,
 }
 
 /// The listeners of `raw`, by port; paths are seen from `dir`.
@@ -38,7 +40,8 @@ pub(super) fn listeners(
         }
         let certificates = certificates(dir, raw.certificates, problems);
         let min_version = value_or(raw.min_version, MinVersion::default());
-        listeners.push(TlsListener { port: port.value, certificates, min_version });
+        let http2 = value_or(raw.http2, true);
+        listeners.push(TlsListener { port: port.value, certificates, min_version, http2 });
     }
     listeners.sort_by_key(|listener| listener.port);
     listeners
@@ -121,6 +124,9 @@ fn difference(old: &TlsListener, new: &TlsListener) -> Vec<String> {
     if old.min_version != new.min_version {
         let [old, new] = [old, new].map(|listener| listener.min_version.name());
         lines.push(format!("tls.{port}.min_version {old} -> {new}"));
+    }
+    if old.http2 != new.http2 {
+        lines.push(format!("tls.{port}.http2 {} -> {}", old.http2, new.http2));
     }
     lines
 }

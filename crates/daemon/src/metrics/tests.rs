@@ -65,7 +65,7 @@ fn certificates_in_use_tell_when_they_expire() {
     let listener = |port| {
         // The same one twice is one.
         let certificates = vec![Arc::clone(&certificate), Arc::clone(&certificate)];
-        TlsListener { port, certificates, min_version: MinVersion::default() }
+        TlsListener { port, certificates, min_version: MinVersion::default(), http2: true }
     };
     proxy.secure(&[listener(443), listener(8443)]);
     let page = Page::read(&page::write(&measures(Vec::new()), &proxy));

@@ -183,8 +183,8 @@ impl Proxy {
     /// These listeners speak TLS, with clients that come from now on; the others do not.
     pub fn secure(&self, listeners: &[TlsListener]) {
         let terms = |listener: &TlsListener| {
-            let TlsListener { port, certificates, min_version } = listener;
-            (*port, Terms::new(certificates, *min_version, &self.tickets))
+            let TlsListener { port, certificates, min_version, http2 } = listener;
+            (*port, Terms::new(certificates, *min_version, *http2, &self.tickets))
         };
         self.terms.store(Arc::new(listeners.iter().map(terms).collect()));
         self.tls.store(Arc::new(listeners.to_vec()));

@@ -113,7 +113,7 @@ mod tests {
 
     fn listener(files: &CertificateFiles) -> TlsListener {
         let certificates = vec![Arc::new(Certificate::load(files).unwrap())];
-        TlsListener { port: 443, certificates, min_version: MinVersion::default() }
+        TlsListener { port: 443, certificates, min_version: MinVersion::default(), http2: true }
     }
 
     /// The first look after which the files have been read.

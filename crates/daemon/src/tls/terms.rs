@@ -58,10 +58,11 @@ impl Tickets {
 pub(crate) struct Terms(Arc<ServerConfig>);
 
 impl Terms {
-    /// There is at least one certificate; the first is the default.
+    /// There is at least one certificate; the first is the default. `http2` is offered or not.
     pub(crate) fn new(
         certificates: &[Arc<Certificate>],
         min_version: MinVersion,
+        http2: bool,
         tickets: &Tickets,
     ) -> Self {
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -70,7 +71,8 @@ impl Terms {
             .expect("the provider has ciphers for both versions")
             .with_no_client_auth();
         let mut config = config.with_cert_resolver(Arc::new(Choice::new(certificates)));
-        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+        let protocols = PROTOCOLS.iter().skip(usize::from(!http2));
+        config.alpn_protocols = protocols.map(|protocol| protocol.to_vec()).collect();
         if let Tickets(Some(ticketer)) = tickets {
             config.ticketer = Arc::clone(ticketer);
         }

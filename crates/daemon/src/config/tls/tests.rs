@@ -43,12 +43,13 @@ pub(in super::super) const A: &str =
 #[test]
 fn a_port_has_its_certificates_in_order() {
     let folder = Folder::new();
-    let tls = "tls:\n  8443:\n    min_version: 1.3\n    certificates:\n      \
+    let tls = "tls:\n  8443:\n    min_version: 1.3\n    http2: false\n    certificates:\n      \
                - {certificate: ./b.pem, key: ./b.key}\n      - {certificate: a.pem, key: a.key}\n";
     let config = folder.load(tls).unwrap();
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     let [listener] = &config.tls[..] else { panic!("one port") };
     assert_eq!((listener.port, listener.min_version), (8443, MinVersion::Tls13));
+    assert!(!listener.http2);
     let files = listener.certificates.iter().map(|one| one.files().certificate.clone());
     assert_eq!(files.collect::<Vec<_>>(), [folder.path("b.pem"), folder.path("a.pem")]);
 }
@@ -96,6 +97,7 @@ fn a_reload_says_what_changes() {
     let b = folder.load(&A.replace("a.", "b.")).unwrap();
     let strict =
         folder.load(&A.replace("{certificates", "{min_version: 1.3, certificates")).unwrap();
+    let alone = folder.load(&A.replace("{certificates", "{http2: false, certificates")).unwrap();
     issue(&folder.path(""), "a", &["new.example"]);
     let renewed = folder.load(A).unwrap();
     for (old, new, line) in [
@@ -104,6 +106,7 @@ fn a_reload_says_what_changes() {
         (&a, &b, "tls.8443.certificates changed: for b.example, until 4096-01-01"),
         (&a, &renewed, "tls.8443.certificates changed: for new.example, until 4096-01-01"),
         (&a, &strict, "tls.8443.min_version 1.2 -> 1.3"),
+        (&a, &alone, "tls.8443.http2 true -> false"),
     ] {
         assert_eq!(changes(old, new).daemon, [line]);
     }

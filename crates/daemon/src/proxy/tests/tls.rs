@@ -80,7 +80,7 @@ impl Visitor {
 
 pub(super) fn listener(certificates: &[Arc<Certificate>]) -> TlsListener {
     let (certificates, min_version) = (certificates.to_vec(), MinVersion::Tls12);
-    TlsListener { port: 0, certificates, min_version }
+    TlsListener { port: 0, certificates, min_version, http2: true }
 }
 
 /// Lets the house speak TLS, and gives a client that believes it.
@@ -119,6 +119,17 @@ async fn a_client_that_offers_http_2_is_spoken_to_in_it() {
         assert!(told.contains("x-forwarded-proto: https\r\n"), "{told}");
     }
     assert_eq!(house.settled().await.completed, 2);
+}
+
+#[tokio::test]
+async fn where_http_2_is_not_wanted_it_is_not_offered() {
+    let house = House::new().await;
+    let certificates = [certificate(&["shop.example"])];
+    house.proxy.secure(&[TlsListener { http2: false, ..listener(&certificates) }]);
+    let protocols = [&b"h2"[..], b"http/1.1"].map(<[u8]>::to_vec).to_vec();
+    let visitor = Visitor { protocols, ..Visitor::new(&certificates) };
+    let stream = visitor.stream(&house).await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
 }
 
 /// What a connection keeps for its requests is given back while none comes.
@@ -429,7 +440,7 @@ async fn an_instance_that_falls_silent_is_not_the_clients_fault_inside_tls() {
 /// and what the proxy knows of it.
 async fn brimful(house: &House) -> (TlsStream<TcpStream>, Lingering, Arc<Client>) {
     let certificates = [certificate(&["shop.example"])];
-    let terms = Terms::new(&certificates, MinVersion::Tls12, &Tickets::new());
+    let terms = Terms::new(&certificates, MinVersion::Tls12, true, &Tickets::new());
     let sockets = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = sockets.local_addr().unwrap();
     let accepting = async {
