@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustix::net::{RecvFlags, recv};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Where it is to listen.
@@ -52,8 +54,12 @@ impl Connection {
     /// Waits until the client has said something, or has gone.
     pub(crate) async fn begun(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
+            Self::Tcp(stream) => stream.peek(&mut [0]).await.map(drop),
+            Self::Unix(stream) => {
+                // To be told that there is something to read is not to have seen it.
+                let peek = || Ok(recv(stream, &mut [0_u8; 1][..], RecvFlags::PEEK).map(drop)?);
+                stream.async_io(Interest::READABLE, peek).await
+            }
         }
     }
 }
