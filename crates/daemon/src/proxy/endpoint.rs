@@ -292,7 +292,7 @@ pub(crate) enum Age {
 }
 
 const SETTLED: Duration = Duration::from_millis(5);
-const RECENT: Duration = Duration::from_millis(100);
+const RECENT: Duration = Duration::from_millis(20);
 
 impl Age {
     /// How long it may have been idle, where `limit` is the longest of all; none: it must be new.
