@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # smoothserve beside nginx, HAProxy and Caddy: builds it, sees to it that they are there, and writes
-# what comes out to RESULTS.md here. Everything listens on loopback; what is started is ended.
+# what comes out to RESULTS.md here. Everything listens on loopback; what is started is ended. Part of
+# the load inside TLS is h2load (apt-get install nghttp2-client); without it, that part is left out.
 #
-#   bash bench/versus.sh            # some 13 minutes; nothing else should run meanwhile
-#   bash bench/versus.sh --quick    # under 3 minutes, and only for a first look
-#   RESULTS=/tmp/page.md bash bench/versus.sh idle closing     # of shapes, routes, idle, restart, closing
+#   bash bench/versus.sh            # some 16 minutes; nothing else should run meanwhile
+#   bash bench/versus.sh --quick    # under 4 minutes, and only for a first look
+#   RESULTS=/tmp/page.md bash bench/versus.sh idle closing     # of shapes, secure, routes, idle, restart, closing
 #   RESULTS=/tmp/page.md CADDY=path/to/caddy bash bench/versus.sh
 set -euo pipefail
 
@@ -20,6 +21,7 @@ refuse() {
 for program in nginx haproxy; do
     command -v "$program" >/dev/null || refuse "no $program; next: apt-get install nginx-light haproxy"
 done
+command -v h2load >/dev/null || printf 'no h2load: inside TLS, only new connections are measured; next: apt-get install nghttp2-client\n' >&2
 (($(nproc) >= 2)) || refuse "one core for the proxy and one for its load are needed"
 ulimit -n "$(ulimit -Hn)"
 (($(ulimit -n) >= 10500)) || refuse "10,000 connections need as many descriptors; next: ulimit -n 20000"

@@ -4,13 +4,15 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::Context;
 
 use crate::app;
+use crate::certificate::Certificate;
 
 /// What a proxy stands in front of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Site {
     /// Where it listens.
     pub(crate) listen: u16,
@@ -23,6 +25,8 @@ pub(crate) struct Site {
     /// Clients at the same time.
     pub(crate) clients: u32,
     pub(crate) closing: app::Closing,
+    /// What is shown to clients inside TLS; none for clear text.
+    pub(crate) certificate: Option<Rc<Certificate>>,
 }
 
 impl Site {
@@ -44,10 +48,18 @@ fn host(number: u16) -> String {
 pub(crate) fn smoothserve(folder: &Path, site: &Site, command: u16) -> anyhow::Result<PathBuf> {
     let file = folder.join("smoothserve.yaml");
     fs::create_dir(folder.join("services"))?;
-    fs::write(
-        &file,
-        format!("CommandPort: {command}\nProxyAddr: 127.0.0.1\nSubConfigDir: services\n"),
-    )?;
+    let mut text =
+        format!("CommandPort: {command}\nProxyAddr: 127.0.0.1\nSubConfigDir: services\n");
+    if let Some(certificate) = &site.certificate {
+        writeln!(
+            text,
+            "tls: {{{}: {{min_version: 1.3, certificates: [{{certificate: {}, key: {}}}]}}}}",
+            site.listen,
+            certificate.chain().display(),
+            certificate.key().display(),
+        )?;
+    }
+    fs::write(&file, text)?;
     let program = std::env::current_exe().context("could not find this program")?;
     let mut arguments = vec![app::VERB.to_owned(), "-port={port}".to_owned()];
     arguments.extend(site.closing.arguments());
@@ -105,10 +117,20 @@ http {{
         clients = site.clients * 5 / 4 + 512,
         app = site.app,
     );
+    let mut options = "";
+    if let Some(certificate) = &site.certificate {
+        options = " ssl http2";
+        writeln!(
+            text,
+            "    ssl_certificate {}; ssl_certificate_key {}; ssl_protocols TLSv1.3;",
+            certificate.chain().display(),
+            certificate.key().display(),
+        )?;
+    }
     for (_, host) in site.hosts() {
         writeln!(
             text,
-            "    server {{ listen 127.0.0.1:{}; server_name {host}; location / {{ proxy_pass http://app; }} }}",
+            "    server {{ listen 127.0.0.1:{}{options}; server_name {host}; location / {{ proxy_pass http://app; }} }}",
             site.listen
         )?;
     }
@@ -123,6 +145,14 @@ pub(crate) fn haproxy(folder: &Path, site: &Site) -> anyhow::Result<PathBuf> {
     let map = folder.join("hosts.map");
     let lines = site.hosts().map(|(number, host)| format!("{host} service-{number}\n"));
     fs::write(&map, lines.collect::<String>())?;
+    let (options, scheme) = match &site.certificate {
+        None => (String::new(), "http"),
+        Some(certificate) => {
+            let file = certificate.both();
+            let file = file.display();
+            (format!(" ssl crt {file} alpn h2,http/1.1 ssl-min-ver TLSv1.3"), "https")
+        }
+    };
     let mut text = format!(
         "global
     nbthread 1
@@ -136,8 +166,8 @@ defaults
     timeout http-keep-alive 60s
     option forwardfor
 frontend all
-    bind 127.0.0.1:{listen}
-    http-request set-header X-Forwarded-Proto http
+    bind 127.0.0.1:{listen}{options}
+    http-request set-header X-Forwarded-Proto {scheme}
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     use_backend %[req.hdr(host),lower,map({map})]
 ",
@@ -155,14 +185,24 @@ frontend all
 
 /// `Caddyfile`.
 pub(crate) fn caddy(folder: &Path, site: &Site) -> anyhow::Result<PathBuf> {
+    let (servers, scheme, tls) = match &site.certificate {
+        None => ("", "http", String::new()),
+        Some(certificate) => {
+            let (chain, key) = (certificate.chain(), certificate.key());
+            let (chain, key) = (chain.display(), key.display());
+            let servers = "    servers {\n        protocols h1 h2\n    }\n";
+            let tls = format!("    tls {chain} {key} {{\n        protocols tls1.3\n    }}\n");
+            (servers, "https", tls)
+        }
+    };
     let mut text =
-        String::from("{\n    admin off\n    auto_https off\n    persist_config off\n}\n");
+        format!("{{\n    admin off\n    auto_https off\n    persist_config off\n{servers}}}\n");
     for (_, host) in site.hosts() {
         write!(
             text,
-            "http://{host}:{listen} {{
+            "{scheme}://{host}:{listen} {{
     bind 127.0.0.1
-    reverse_proxy 127.0.0.1:{app} {{
+{tls}    reverse_proxy 127.0.0.1:{app} {{
         transport http {{
             keepalive_idle_conns_per_host 64
         }}

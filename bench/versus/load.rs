@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -57,6 +58,12 @@ impl Answers {
         let index = (share * self.times.len() as f64).ceil() as usize;
         let time = self.times.get(index.saturating_sub(1).min(last));
         *time.unwrap_or(&0) as f64 / 1e3
+    }
+
+    /// Of answers that took so many nanoseconds, in any order.
+    pub(crate) fn of(mut times: Vec<u64>) -> Self {
+        times.sort_unstable();
+        Self { times }
     }
 
     fn add(&mut self, other: Self) {
@@ -142,7 +149,10 @@ pub(crate) async fn connect(addr: SocketAddr) -> anyhow::Result<Wire> {
 ///
 /// # Errors
 /// When the answer is missing, cut, or not 200.
-pub(crate) async fn ask(wire: &mut Wire, request: &[u8]) -> anyhow::Result<()> {
+pub(crate) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    request: &[u8],
+) -> anyhow::Result<()> {
     wire.send(request).await?;
     let head = wire.head().await?.context("closed before the answer")?;
     anyhow::ensure!(head.is_ok(), "answered {:?}", head.words().collect::<Vec<_>>());

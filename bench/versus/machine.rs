@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use crate::Effort;
 use crate::proxy::Kind;
+use crate::secure;
 
 /// How the figures were made, by whom, and on what.
 ///
@@ -30,7 +31,12 @@ pub(crate) fn preamble(effort: &Effort, kinds: &[Kind]) -> anyhow::Result<String
         writeln!(text, "* {} is not on this machine", kind.name())?;
     }
     writeln!(text, "* {}", machine()?)?;
-    writeln!(text, "* not measured: TLS and HTTP/2, which this build does not have")?;
+    match secure::h2load() {
+        Some(version) => writeln!(text, "* the load inside TLS: h2load, {version}")?,
+        None => {
+            writeln!(text, "* h2load is not on this machine: inside TLS, only new connections")?
+        }
+    }
     Ok(text)
 }
 

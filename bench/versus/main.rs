@@ -5,17 +5,20 @@
 //! Reading order: `config` (what the proxies are told), `proxy` (how they run), `load` and `app`
 //! (what is before and behind them), then one module for each thing that is measured.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use tokio::task::LocalSet;
 
 use app::Closing;
+use certificate::Certificate;
 use config::Site;
 use proxy::{Kind, Proxy};
 use report::{Report, Row};
 
 mod app;
+mod certificate;
 mod closing;
 mod config;
 mod cores;
@@ -26,6 +29,7 @@ mod proxy;
 mod report;
 mod restart;
 mod rounds;
+mod secure;
 mod statistics;
 mod wire;
 
@@ -58,14 +62,22 @@ const FULL: Effort = Effort {
     closing: Duration::from_secs(20),
 };
 
-const SITE: Site =
-    Site { listen: 0, app: 0, instances: 1, services: 1, clients: 1024, closing: NEVER };
+const SITE: Site = Site {
+    listen: 0,
+    app: 0,
+    instances: 1,
+    services: 1,
+    clients: 1024,
+    closing: NEVER,
+    certificate: None,
+};
 const NEVER: Closing = Closing { idle: None, requests: None };
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Shapes,
+    Secure,
     Routes,
     Idle,
     Restart,
@@ -73,8 +85,9 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("shapes", Self::Shapes),
+        ("secure", Self::Secure),
         ("routes", Self::Routes),
         ("idle", Self::Idle),
         ("restart", Self::Restart),
@@ -113,6 +126,7 @@ async fn compare(effort: Effort, parts: &[Part]) -> anyhow::Result<()> {
     for part in parts {
         match part {
             Part::Shapes => report.shapes(&shapes(&kinds, effort).await?),
+            Part::Secure => report.secure(&secure(&kinds, effort).await?),
             Part::Routes => report.routes(SERVICES, &routes(&kinds, effort).await?),
             Part::Idle => report.idle(&idle(&kinds).await?),
             Part::Restart => report.restart(&restart(effort).await?),
@@ -130,7 +144,19 @@ async fn shapes(kinds: &[Kind], effort: Effort) -> anyhow::Result<Vec<Row>> {
     for shape in rounds::SHAPES {
         progress(shape.name);
         let all = rounds::run(&shape, &proxies, effort.rounds, effort.turn).await?;
-        rows.push(Row { shape, all });
+        rows.push(Row { name: shape.name, bar: shape.bar, all });
+    }
+    Ok(rows)
+}
+
+async fn secure(kinds: &[Kind], effort: Effort) -> anyhow::Result<Vec<Row>> {
+    let certificate = Rc::new(Certificate::issue(&SITE.host())?);
+    let proxies = start(kinds, &Site { certificate: Some(certificate), ..SITE }).await?;
+    let proxies: Vec<&Proxy> = proxies.iter().collect();
+    let mut rows = Vec::new();
+    for shape in secure::shapes() {
+        progress(shape.name);
+        rows.push(secure::run(shape, &proxies, effort.rounds, effort.turn).await?);
     }
     Ok(rows)
 }

@@ -145,8 +145,14 @@ impl Proxy {
     }
 
     async fn answers(&self) -> anyhow::Result<()> {
-        let mut wire = load::connect(self.addr()).await?;
-        load::ask(&mut wire, &load::get("/", &self.site.host())).await
+        let host = self.site.host();
+        let request = load::get("/", &host);
+        match &self.site.certificate {
+            None => load::ask(&mut load::connect(self.addr()).await?, &request).await,
+            Some(certificate) => {
+                load::ask(&mut certificate.connect(self.addr(), &host).await?, &request).await
+            }
+        }
     }
 
     /// What all its processes cost, the application's not among them.

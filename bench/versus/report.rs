@@ -6,7 +6,7 @@ use crate::closing::Fate;
 use crate::idle::Memory;
 use crate::proxy::Kind;
 use crate::restart::{self, Tail};
-use crate::rounds::{Shape, Turns};
+use crate::rounds::Turns;
 use crate::statistics::Spread;
 
 /// With 1,000 services, of what it is with one.
@@ -27,7 +27,9 @@ pub(crate) struct Report {
 
 /// All turns of one shape, in the order of the columns.
 pub(crate) struct Row {
-    pub(crate) shape: Shape,
+    pub(crate) name: &'static str,
+    /// The most that the processor time may be of the best peer's.
+    pub(crate) bar: Option<f64>,
     pub(crate) all: Vec<Turns>,
 }
 
@@ -41,28 +43,44 @@ impl Report {
     /// Processor time of an answer, and what clients see.
     pub(crate) fn shapes(&mut self, rows: &[Row]) {
         self.title("Processor time of an answer, in microseconds");
+        self.costs(rows);
+        self.title("What clients see, and memory");
+        self.sights(rows);
+    }
+
+    /// The same inside TLS.
+    pub(crate) fn secure(&mut self, rows: &[Row]) {
+        self.title("Inside TLS 1.3: processor time of an answer, in microseconds");
+        self.costs(rows);
+        self.title("Inside TLS 1.3: what clients see, and memory");
+        self.sights(rows);
+    }
+
+    fn costs(&mut self, rows: &[Row]) {
         let names: Vec<_> = self.names().collect();
         let mut head = vec!["load"];
         head.extend(&names);
         head.extend(["ratio to the best peer", "bar"]);
         self.head(&head);
-        for Row { shape, all } in rows {
+        for Row { name, bar, all } in rows {
             let ratio = ratio(all);
-            let bar = shape.bar.map(|bar| (bar, ratio.median <= bar));
-            let mut cells = vec![shape.name.to_owned()];
+            let bar = bar.map(|bar| (bar, ratio.median <= bar));
+            let mut cells = vec![(*name).to_owned()];
             cells.extend(all.iter().map(|turns| format!("{:.1}", turns.cost().median)));
             cells.push(format!("**{ratio}**"));
             cells.push(bar.map_or_else(String::new, |(bar, _)| format!("{bar:.2}")));
             self.row(&cells);
             if let Some((bar, false)) = bar {
-                self.miss(&format!("{}: {ratio} of the best peer, bar {bar:.2}", shape.name));
+                self.miss(&format!("{}: {ratio} of the best peer, bar {bar:.2}", name));
             }
         }
-        self.title("What clients see, and memory");
+    }
+
+    fn sights(&mut self, rows: &[Row]) {
         self.head(&["load", "proxy", "answers/s", "p50", "p99", "p99.9", "resident memory"]);
-        for Row { shape, all } in rows {
+        for Row { name, all, .. } in rows {
             for (kind, turns) in self.proxies.clone().into_iter().zip(all) {
-                let mut cells = vec![shape.name.to_owned(), kind.name().to_owned()];
+                let mut cells = vec![(*name).to_owned(), kind.name().to_owned()];
                 cells.push(format!("{:.0}", turns.per_second()));
                 cells.extend(turns.times().map(milliseconds));
                 cells.push(megabytes(turns.memory()));

@@ -1,11 +1,11 @@
 //! The same load on every proxy, in rounds that take turns, so that whatever else this machine does
 //! meets all of them; and what an answer cost in each.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::load::{self, Pace, Plan, Reuse};
+use crate::load::{self, Answers, Pace, Plan, Reuse};
 use crate::proxy::Proxy;
 use crate::statistics::{Spread, median};
 
@@ -144,29 +144,50 @@ pub(crate) async fn run(
     rounds: u32,
     lasting: Duration,
 ) -> anyhow::Result<Vec<Turns>> {
+    let load = async |proxy: &Proxy, lasting| {
+        let answers = load::run(proxy.addr(), &shape.plan(proxy, lasting)).await;
+        answers.with_context(|| format!("{}, {}", proxy.kind.name(), shape.name))
+    };
+    in_turns(proxies, rounds, lasting, load).await
+}
+
+/// Any load on the proxies in turns; the answer has their order.
+///
+/// # Errors
+/// When `load` fails, or a proxy answers nothing in time.
+pub(crate) async fn in_turns(
+    proxies: &[&Proxy],
+    rounds: u32,
+    lasting: Duration,
+    load: impl AsyncFn(&Proxy, Duration) -> anyhow::Result<Answers>,
+) -> anyhow::Result<Vec<Turns>> {
     for proxy in proxies {
         // Its connections are made and its memory is taken before anything counts.
-        turn(shape, proxy, lasting / 5).await?;
+        turn(&load, proxy, lasting / 5).await?;
     }
     let mut all: Vec<Turns> = proxies.iter().map(|_| Turns { turns: Vec::new() }).collect();
     for _ in 0..rounds {
         for (turns, proxy) in all.iter_mut().zip(proxies) {
-            turns.turns.push(turn(shape, proxy, lasting).await?);
+            turns.turns.push(turn(&load, proxy, lasting).await?);
         }
     }
     Ok(all)
 }
 
-async fn turn(shape: &Shape, proxy: &Proxy, lasting: Duration) -> anyhow::Result<Turn> {
-    let plan = shape.plan(proxy, lasting);
+async fn turn(
+    load: &impl AsyncFn(&Proxy, Duration) -> anyhow::Result<Answers>,
+    proxy: &Proxy,
+    lasting: Duration,
+) -> anyhow::Result<Turn> {
     let before = proxy.cost()?;
-    let answers = load::run(proxy.addr(), &plan).await;
-    let answers = answers.with_context(|| format!("{}, {}", proxy.kind.name(), shape.name))?;
+    let began = Instant::now();
+    let answers = load(proxy, lasting).await?;
+    let took = began.elapsed();
     let after = proxy.cost()?;
     anyhow::ensure!(answers.count() > 0, "{} answered nothing in time", proxy.kind.name());
     Ok(Turn {
         cost: (after.time - before.time).as_secs_f64() * 1e6 / answers.count() as f64,
-        per_second: answers.count() as f64 / lasting.as_secs_f64(),
+        per_second: answers.count() as f64 / took.as_secs_f64(),
         times: [0.5, 0.99, 0.999].map(|share| answers.within(share)),
         memory: after.memory,
     })

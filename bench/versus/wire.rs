@@ -5,7 +5,7 @@ use std::io;
 
 use anyhow::{Context, ensure};
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const MOST_OF_A_HEAD: usize = 64 << 10;
@@ -13,8 +13,8 @@ const MOST_OF_A_HEAD: usize = 64 << 10;
 const PIECE: usize = 64 << 10;
 
 /// One connection, at either end.
-pub(crate) struct Wire {
-    stream: TcpStream,
+pub(crate) struct Wire<S = TcpStream> {
+    stream: S,
     buffer: BytesMut,
 }
 
@@ -30,7 +30,20 @@ impl Wire {
     /// When the connection cannot be told to send at once.
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: BytesMut::with_capacity(PIECE) })
+        Ok(Self::over(stream))
+    }
+
+    /// Whether the other end keeps the connection, and says nothing.
+    pub(crate) fn is_idle(&self) -> bool {
+        let read = self.stream.try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Over what sends at once.
+    pub(crate) fn over(stream: S) -> Self {
+        Self { stream, buffer: BytesMut::with_capacity(PIECE) }
     }
 
     /// The next head; none if the other end closed before the first byte of it.
@@ -87,16 +100,12 @@ impl Wire {
         self.buffer = BytesMut::new();
     }
 
-    /// Whether the other end keeps the connection, and says nothing.
-    pub(crate) fn is_idle(&self) -> bool {
-        let read = self.stream.try_read(&mut [0]);
-        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
     /// # Errors
     /// When the connection breaks.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        self.stream.write_all(bytes).await?;
+        // What TLS has not sent yet waits in it.
+        self.stream.flush().await
     }
 }
 
