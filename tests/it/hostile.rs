@@ -13,7 +13,7 @@ use smoothserve_tests::setup::{Service, Setup};
 use smoothserve_tests::wait::{self, LIMIT};
 use smoothserve_tests::{http, look};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -79,7 +79,17 @@ async fn read_all(stream: &mut TcpStream) -> String {
 }
 
 async fn send(addr: SocketAddr, text: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(addr).await.expect("a connection");
+    send_on(TcpStream::connect(addr).await.expect("a connection"), text).await
+}
+
+/// From where the kernel takes little of an answer, so that it is soon as much as it takes.
+async fn send_narrowly(addr: SocketAddr, text: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(16 * 1024).expect("a small buffer");
+    send_on(socket.connect(addr).await.expect("a connection"), text).await
+}
+
+async fn send_on(mut stream: TcpStream, text: &str) -> TcpStream {
     stream.write_all(text.as_bytes()).await.expect("a few bytes are taken");
     stream
 }
@@ -273,7 +283,7 @@ async fn who_does_not_read_a_large_answer_costs_little_and_is_cut() {
     let mut readers = Vec::new();
     for _ in 0..READERS {
         let ask = "GET /big?bytes=1000000000 HTTP/1.1\r\nhost: a\r\n\r\n";
-        let mut stream = send(addr, ask).await;
+        let mut stream = send_narrowly(addr, ask).await;
         let mut some = [0; 1000];
         stream.read_exact(&mut some).await.unwrap();
         readers.push(stream);
