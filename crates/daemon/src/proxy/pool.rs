@@ -56,11 +56,20 @@ impl Pool {
             visit.cut();
         }
         let seat = Seat(state.visits.insert(visit));
-        let newest = ages.and_then(|ages| {
-            let times = state.idle.iter().map(|idle| now.saturating_duration_since(idle.since));
-            newest(times, &ages).map(|place| state.idle.remove(place))
-        });
-        (seat, newest.map(|idle| idle.link))
+        let Some(ages) = ages else { return (seat, None) };
+        let times = state.idle.iter().map(|idle| now.saturating_duration_since(idle.since));
+        let newest = newest(times, &ages).map(|place| state.idle.remove(place).link);
+        // The new one that is needed takes the place of the oldest, or those that are too old for this
+        // use would add up.
+        let oldest = match newest {
+            None => state.idle.first().map(|idle| now.saturating_duration_since(idle.since)),
+            Some(_) => None,
+        };
+        let left = oldest.is_some_and(|age| age > *ages.end()).then(|| state.idle.remove(0));
+        drop(state);
+        // Closing a socket takes longer than the lock should be held.
+        drop(left);
+        (seat, newest)
     }
 
     /// Gives the seat back, and the connection for the next one.
