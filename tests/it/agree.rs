@@ -4,6 +4,7 @@ use smoothserve_protocol::snapshot::{Ledger, Receipt};
 use smoothserve_tests::daemon::TestDaemon;
 use smoothserve_tests::load::{Load, LoadReport};
 use smoothserve_tests::look;
+use smoothserve_tests::process::{self, Signal};
 
 /// Checks that a service's ledger says what its clients say, who were all of its clients.
 pub(crate) async fn ledger_agrees(daemon: &TestDaemon, service: &str, report: &LoadReport) {
@@ -54,4 +55,24 @@ pub(crate) fn assert_proof(receipt: &Receipt, instances: u16) {
 /// Checks that a ledger adds up, and that nothing was lost.
 pub(crate) fn assert_nothing_lost(ledger: &Ledger) {
     assert_eq!((ledger.unaccounted(), ledger.all_lost()), (0, 0), "{ledger:#?}");
+}
+
+/// An instance of `shop` is killed under `load`: the others go on, it comes back, and what is lost is
+/// what it had at that moment, by everybody's count.
+pub(crate) async fn others_take_over(daemon: &TestDaemon, load: Load) {
+    load.answered(200).await;
+    let victim = look::pids(&daemon.snapshot().await, "shop")[0];
+    process::send(victim, Signal::KILL).expect("it runs");
+    daemon
+        .until("it is back", |snapshot| {
+            look::ready(snapshot, "shop") == 3 && !look::pids(snapshot, "shop").contains(&victim)
+        })
+        .await;
+    load.answered(200).await;
+    let report = load.stop().await;
+    // At most one request a client was inside, so no more can have died with it.
+    assert!(report.lost() < 64 && report.timed_out == 0 && report.wrong == 0, "{report}");
+    assert_eq!(report.refused, 0, "{report}");
+    report.assert_executed_once(&daemon.record());
+    ledger_agrees(daemon, "shop", &report).await;
 }

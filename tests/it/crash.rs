@@ -9,7 +9,7 @@ use smoothserve_tests::process::{self, Signal};
 use smoothserve_tests::setup::{Service, Setup};
 use smoothserve_tests::{http, look};
 
-use crate::agree::ledger_agrees;
+use crate::agree::{ledger_agrees, others_take_over};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_dies_with_an_instance_is_counted_and_nothing_else() {
@@ -46,21 +46,7 @@ async fn what_dies_with_an_instance_is_counted_and_nothing_else() {
 async fn the_others_take_over_under_every_kind_of_load() {
     let daemon = Setup::of(Service::new("shop")).start_ready().await.unwrap();
     let load = Load::start(daemon.listen("shop"), LoadPlan::brisk());
-    load.answered(200).await;
-    let victim = look::pids(&daemon.snapshot().await, "shop")[0];
-    process::send(victim, Signal::KILL).unwrap();
-    daemon
-        .until("it is back", |snapshot| {
-            look::ready(snapshot, "shop") == 3 && !look::pids(snapshot, "shop").contains(&victim)
-        })
-        .await;
-    load.answered(200).await;
-    let report = load.stop().await;
-    // At most one request a client was inside, so no more can have died with it.
-    assert!(report.lost() < 64 && report.timed_out == 0 && report.wrong == 0, "{report}");
-    assert_eq!(report.refused, 0, "{report}");
-    report.assert_executed_once(&daemon.record());
-    ledger_agrees(&daemon, "shop", &report).await;
+    others_take_over(&daemon, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,11 +8,10 @@ use smoothserve_protocol::message::Done;
 use smoothserve_tests::contract::CHECKSUM;
 use smoothserve_tests::daemon::TestDaemon;
 use smoothserve_tests::load::{Load, LoadPlan, LoadReport, Mix};
-use smoothserve_tests::process::{self, Signal};
 use smoothserve_tests::setup::{Service, Setup};
 use smoothserve_tests::{http as client, look};
 
-use crate::agree::{assert_proof, ended_without_loss, ledger_agrees};
+use crate::agree::{assert_proof, ended_without_loss, others_take_over};
 
 fn shop() -> Service {
     Service::new("shop")
@@ -81,21 +80,7 @@ async fn a_restart_loses_nothing_of_apps_that_exit_at_once_on_term() {
 async fn what_dies_with_an_instance_is_counted_and_nothing_else() {
     let daemon = Setup::of(shop()).start_ready().await.unwrap();
     let load = Load::start(daemon.listen("shop"), plan());
-    load.answered(200).await;
-    let victim = look::pids(&daemon.snapshot().await, "shop")[0];
-    process::send(victim, Signal::KILL).unwrap();
-    daemon
-        .until("it is back", |snapshot| {
-            look::ready(snapshot, "shop") == 3 && !look::pids(snapshot, "shop").contains(&victim)
-        })
-        .await;
-    load.answered(200).await;
-    let report = load.stop().await;
-    // At most one request a client was inside, so no more can have died with it.
-    assert!(report.lost() < 64 && report.timed_out == 0 && report.wrong == 0, "{report}");
-    assert_eq!(report.refused, 0, "{report}");
-    report.assert_executed_once(&daemon.record());
-    ledger_agrees(&daemon, "shop", &report).await;
+    others_take_over(&daemon, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

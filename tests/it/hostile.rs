@@ -2,7 +2,6 @@
 //! served meanwhile, memory is bounded, everything is counted, and nothing stays behind.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
 use smoothserve_protocol::snapshot::{Ledger, Snapshot};
@@ -305,17 +304,7 @@ async fn who_does_not_read_a_large_answer_costs_little_and_is_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_beyond_the_limit_of_descriptors_are_told_and_the_operator_gets_in() {
     let folder = Setup::of(Service::new("shop")).write().unwrap();
-    let daemon = TestDaemon::start_as(folder, |command| {
-        let program = command.as_std().get_program().to_owned();
-        let arguments: Vec<_> = command.as_std().get_args().map(ToOwned::to_owned).collect();
-        let folder = command.as_std().get_current_dir().map(ToOwned::to_owned);
-        let mut limited = tokio::process::Command::new("/bin/sh");
-        limited.args(["-c", "ulimit -n 256; exec \"$@\"", "sh"]).arg(program).args(arguments);
-        limited.current_dir(folder.expect("a daemon has a folder")).kill_on_drop(true);
-        limited.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        *command = limited;
-    });
-    let daemon = daemon.await.unwrap();
+    let daemon = TestDaemon::start_with_descriptors(folder, 256).await.unwrap();
     let addr = daemon.listen("shop");
     let mut clients = Vec::new();
     for _ in 0..400 {

@@ -144,17 +144,7 @@ async fn who_does_not_read_blocks_neither_instance_nor_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_descriptors_run_short_operators_and_instances_get_theirs() {
     let folder = Setup::of(Service::new("shop")).write().unwrap();
-    let daemon = TestDaemon::start_as(folder, |command| {
-        let program = command.as_std().get_program().to_owned();
-        let arguments: Vec<_> = command.as_std().get_args().map(ToOwned::to_owned).collect();
-        let folder = command.as_std().get_current_dir().map(ToOwned::to_owned);
-        let mut limited = tokio::process::Command::new("/bin/sh");
-        limited.args(["-c", "ulimit -n 128; exec \"$@\"", "sh"]).arg(program).args(arguments);
-        limited.current_dir(folder.expect("a daemon has a folder")).kill_on_drop(true);
-        limited.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        *command = limited;
-    });
-    let daemon = daemon.await.unwrap();
+    let daemon = TestDaemon::start_with_descriptors(folder, 128).await.unwrap();
     let shop = daemon.listen("shop");
     let mut idle = Vec::new();
     for _ in 0..200 {

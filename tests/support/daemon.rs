@@ -60,6 +60,25 @@ impl TestDaemon {
         Ok(Self { folder, child, pid, command })
     }
 
+    /// Starts the daemon with no more than so many descriptors, and waits until it serves.
+    ///
+    /// # Errors
+    /// When it does not, with its log.
+    pub async fn start_with_descriptors(folder: Folder, most: u32) -> anyhow::Result<Self> {
+        Self::start_as(folder, |command| {
+            let program = command.as_std().get_program().to_owned();
+            let arguments: Vec<_> = command.as_std().get_args().map(ToOwned::to_owned).collect();
+            let folder = command.as_std().get_current_dir().map(ToOwned::to_owned);
+            let mut limited = Command::new("/bin/sh");
+            limited.args(["-c", &format!("ulimit -n {most}; exec \"$@\""), "sh"]);
+            limited.arg(program).args(arguments);
+            limited.current_dir(folder.expect("a daemon has a folder")).kill_on_drop(true);
+            limited.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            *command = limited;
+        })
+        .await
+    }
+
     /// Starts another daemon on the same files, once this one has exited, and waits until it
     /// serves.
     ///
