@@ -214,15 +214,18 @@ async fn a_daemon_does_not_begin_without_its_certificates() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_read_a_large_answer_inside_tls_costs_little_and_is_cut() {
     const CLIENTS: u64 = 40;
-    // What those who behave well take more or less, from one moment to the next: 8 MiB when nobody
-    // else is there.
-    const OWN: u64 = 16 * 1024 * 1024;
+    // What the daemon itself takes more or less, from one moment to the next.
+    const OWN: u64 = 8 * 1024 * 1024;
     let service = Service::new("shop").instances(1).key("write_timeout", "2s");
     let (daemon, issued) = start(service).await.unwrap();
     let mix = Mix { web_socket: 0, stream: 0, upload: 0, ..Mix::default() };
     let load = Load::start(daemon.listen("shop"), LoadPlan { mix, clients: 2, ..plan(&[&issued]) });
-    load.answered(50).await;
-    let before = resident_memory(daemon.pid()).unwrap();
+    // As much as those take who behave well, before anybody else is there.
+    let mut before = 0;
+    for _ in 0..10 {
+        load.answered(50).await;
+        before = before.max(resident_memory(daemon.pid()).unwrap());
+    }
     let mut idle = Vec::new();
     for _ in 0..CLIENTS {
         let mut client = believing(&[&issued]).connect(daemon.listen("shop")).await.unwrap();
