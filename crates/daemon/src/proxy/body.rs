@@ -75,9 +75,9 @@ impl GuardedBody {
 
     /// Ends the exchange at once if there is no body: hyper would only drop it, and an exchange
     /// that is dropped counts as aborted.
-    pub(crate) fn finish_if_empty(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn finish_if_empty(&mut self) {
         if self.incoming.is_complete() {
-            self.complete(cx);
+            self.complete();
         }
     }
 
@@ -85,7 +85,6 @@ impl GuardedBody {
     fn pass_on(
         &mut self,
         mut frame: Option<Result<Frame<Bytes>, BrokenOff>>,
-        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let (Some(Ok(frame)), Some(UnderWay { exchange, .. })) = (&frame, &mut self.under_way)
             && let Some(data) = frame.data_ref()
@@ -101,7 +100,7 @@ impl GuardedBody {
             // hyper does not ask again after trailers, or after the last frame of a body of known
             // length.
             Some(Ok(frame)) if frame.is_data() && !self.incoming.is_complete() => {}
-            Some(Ok(_)) | None => self.complete(cx),
+            Some(Ok(_)) | None => self.complete(),
             Some(Err(_)) => self.break_off(),
         }
         if let Some(UnderWay { exchange, .. }) = &self.under_way {
@@ -120,9 +119,9 @@ impl GuardedBody {
         }
     }
 
-    fn complete(&mut self, cx: &mut Context<'_>) {
+    fn complete(&mut self) {
         if let Some(UnderWay { upstream, exchange, .. }) = self.under_way.take() {
-            exchange.complete(upstream.into_reusable(cx));
+            exchange.complete(upstream.into_reusable());
         }
     }
 }
@@ -164,35 +163,15 @@ impl GuardedBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        // A stream moves the request's body here alone, and an answer that never pauses must not stop
-        // that; a link has its own whenever the answer pauses.
-        if let Some(UnderWay { upstream: upstream @ Upstream::Http2(_), .. }) = &mut self.under_way
-        {
-            upstream.drive(cx);
-        }
-        if let Poll::Ready(frame) = self.incoming.poll_frame(cx) {
-            return self.pass_on(frame, cx);
-        }
-        let Some(UnderWay { upstream, .. }) = &mut self.under_way else {
-            return Poll::Ready(None);
-        };
-        if let Upstream::Http1(link) = upstream {
-            link.drive(cx);
-            if let Poll::Ready(frame) = self.incoming.poll_frame(cx) {
-                return self.pass_on(frame, cx);
-            }
-        }
         let Some(UnderWay { upstream, exchange, .. }) = &mut self.under_way else {
-            return Poll::Ready(None);
+            return self.incoming.poll_rest(cx);
         };
-        if exchange.client().progress().overdue() == Some(Awaited::Rest) {
-            upstream.hang_up();
-        } else if !upstream.hang_up_if_over() {
-            return Poll::Pending;
-        }
-        match self.incoming.poll_frame(cx) {
-            Poll::Ready(frame) => self.pass_on(frame, cx),
-            Poll::Pending => unreachable!("a body whose connection was dropped has an end"),
+        match upstream.poll_frame(&mut self.incoming, cx) {
+            Poll::Ready(frame) => self.pass_on(frame),
+            Poll::Pending if exchange.client().progress().overdue() == Some(Awaited::Rest) => {
+                self.pass_on(Some(Err(BrokenOff::GivenUp)))
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 }

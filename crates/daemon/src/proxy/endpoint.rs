@@ -349,7 +349,7 @@ impl Pass {
         let ages = age.longest_idle(limit).map(|longest| age.shortest_idle()..=longest);
         let (seat, link) = pool.sit(visit, now, ages);
         self.seat = Some(seat);
-        let link = link?;
+        let mut link = link?;
         if age == Age::Recent || link.is_doubtful() {
             link.suspect();
         }

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Request, Response};
+use http::request::Parts;
+use http::{HeaderValue, Response};
 use smoothserve_protocol::id::Slot;
 
 use super::access::Access;
@@ -130,11 +131,12 @@ impl Exchange {
     pub(crate) async fn ask(
         &self,
         upstream: &mut Upstream,
-        request: Request<Upload>,
+        head: &Parts,
+        upload: Upload,
     ) -> Option<Result<Response<AnswerBody>, Unanswered>> {
         let progress = self.client.progress();
         progress.wait_for(Awaited::Answer);
-        progress.unless_overdue(Awaited::Answer, upstream.send(request)).await
+        progress.unless_overdue(Awaited::Answer, upstream.send(head, upload)).await
     }
 
     /// Leaves the run; another one may be tried.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, Request, StatusCode, Version, header};
+use http::{HeaderMap, Version, header};
 use http_body::Body;
 use tokio::time::Sleep;
 
@@ -29,11 +29,17 @@ pub(crate) struct Expectation {
     patience: Pin<Box<Sleep>>,
 }
 
-/// Shared by the body, the callback for interim answers, and the exchange.
+/// Shared by the body and the exchange.
 #[derive(Default)]
 struct Signal {
     /// The instance said `100`, or was given up waiting for.
     asked: AtomicBool,
+}
+
+impl Signal {
+    fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The exchange's view of an expectation.
@@ -49,20 +55,8 @@ impl Asked {
     /// Asks for the body now, on behalf of an instance that is not told of the expectation.
     pub(crate) fn go_on(&self) {
         if let Some(signal) = &self.0 {
-            signal.asked.store(true, Ordering::Relaxed);
+            signal.ask();
         }
-    }
-
-    /// Asks for the body when the instance answers `request` with `100`.
-    pub(crate) fn listen<B>(&self, request: &mut Request<B>) {
-        let Some(signal) = self.0.clone() else {
-            return;
-        };
-        hyper::ext::on_informational(request, move |answer| {
-            if answer.status() == StatusCode::CONTINUE {
-                signal.asked.store(true, Ordering::Relaxed);
-            }
-        });
     }
 }
 
@@ -100,17 +94,22 @@ fn expects_continue(headers: &HeaderMap) -> bool {
 }
 
 impl Expectation {
+    /// The instance said `100`.
+    pub(crate) fn go_on(&self) {
+        self.signal.ask();
+    }
+
     /// Ready when the body may be read.
     ///
-    /// No waker is kept for the `100`: hyper's client asks for the body after each read from the
-    /// instance, so also after the one that brought it.
+    /// No waker is kept for the `100`: a link asks for the body after each read from the instance, so
+    /// also after the one that brought it.
     pub(crate) fn poll_go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.signal.asked.load(Ordering::Relaxed) {
             return Poll::Ready(());
         }
         let patience = self.patience.as_mut().poll(cx);
         if patience.is_ready() {
-            self.signal.asked.store(true, Ordering::Relaxed);
+            self.signal.ask();
         }
         patience
     }

@@ -141,9 +141,11 @@ pub(crate) fn is_framed(headers: &HeaderMap, status: StatusCode) -> bool {
     }
 }
 
-/// The value of a Content-Length that hyper has accepted.
+/// The value of the first Content-Length, if it is one (RFC 9110 8.6).
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    let digits = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    // Rust takes a sign as well.
+    if digits.starts_with('+') { None } else { digits.parse().ok() }
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {
@@ -206,7 +208,7 @@ fn is_end_to_end(option: &[u8]) -> bool {
 }
 
 /// The elements of a comma-separated list.
-fn options(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn options(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 

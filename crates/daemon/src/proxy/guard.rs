@@ -28,6 +28,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+pub(crate) use self::chunks::{Chunks, MAX_TRAILER_COUNT};
 pub use self::framer::{Framer, Step};
 pub(crate) use self::head::{MAX_FIELD_COUNT, MAX_METHOD, MAX_REQUEST_LINE, is_path, is_token};
 use super::refusal::Refusal;

@@ -1,83 +1,121 @@
 //! One connection to an instance, driven by whoever uses it.
 //!
-//! hyper's client splits a connection into a handle that takes requests and a future that moves
-//! the bytes, and expects the future in a task of its own. Here both stay together: the exchange
-//! that uses the link polls the future itself. That saves a task and two wake-ups per request.
+//! It is written and read by the exchange that has it, in the exchange's own task: no channel and no
+//! second task. A request is written from the head that its exchange keeps, so that another try
+//! needs no copy; an answer's values and its body are slices of what was read.
+//!
+//! tokio learns that a peer has closed, or has sent what nobody asked for, when its driver next asks
+//! the kernel. Under load that may be after the next request was written: it would be lost, or its
+//! answer would be somebody else's. A request that may be sent only once asks by itself.
 
-use std::future::{Future, poll_fn};
+mod sending;
+#[cfg(test)]
+mod tests;
+
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
-use std::sync::LazyLock;
-use std::task::{Context, Poll, Waker};
+use std::mem::{self, MaybeUninit};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use tokio::task::coop::unconstrained;
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use http_body::Frame;
+use socket2::SockRef;
+use tokio_util::io::poll_read_buf;
 
+use self::sending::{Sending, Stopped};
+use super::answer::{Decoder, Garbled, Head};
 use super::upload::Upload;
 use super::upstream_socket::UpstreamSocket;
-use super::wire::{Watch, Wire};
-use crate::config::InstanceAddr;
 
-/// Of an answer. No RFC gives a number, but what is not bounded is a way to exhaust us.
-const MAX_HEAD: usize = 64 * 1024;
-/// What is read at once, and what may wait in memory for a slow instance.
-const MAX_BUFFER: usize = 64 * 1024;
-
-static CLIENT: LazyLock<Builder> = LazyLock::new(|| {
-    let mut builder = Builder::new();
-    // One write of head and body together is cheaper than a vector of two for small messages.
-    builder.writev(false).max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
-    builder
-});
+/// How many reads the head of an answer may take, and every interim answer before it: an instance
+/// that sends nothing else would never be found out.
+const READS_OF_A_HEAD: usize = 1024;
+/// What is read at once at first, and at most: as long as reads fill their room, it is doubled.
+const ROOM: usize = 8 * 1024;
+const MAX_ROOM: usize = 64 * 1024;
+/// A read is given no less room than this.
+const MIN_ROOM: usize = 2 * 1024;
 
 /// An open connection to an instance. Dropping it closes it.
 pub(crate) struct Link(Box<Ends>);
 
 /// Boxed, because it is moved into the pool, out of it and into a body for every request.
 struct Ends {
-    sender: SendRequest<Upload>,
-    /// None: hung up.
-    connection: Option<Connection<Wire, Upload>>,
-    watch: Watch,
+    socket: UpstreamSocket,
+    sending: Sending,
+    /// What came and was not used yet.
+    read: BytesMut,
+    room: usize,
     /// It has carried a request before.
     is_kept: bool,
+    /// Whether the instance has closed or sent something is asked before the next request.
+    is_suspect: bool,
     /// Its last answer had no body, whatever its head said. An instance that sent one all the same
     /// may not have sent it yet when the answer was complete.
     was_bodiless: bool,
-    /// The connection's future has resolved and must not be polled again.
-    over: bool,
+    /// No request follows the one it has.
+    is_last: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// The connection had been closed, or spoilt, before a byte of the request was written.
+    #[error("the connection was closed before the request was sent")]
+    Unwritten,
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+/// What ends a connection in the middle of a request or its answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error("the connection was closed")]
+    Closed,
+    #[error("the connection failed: {0}")]
+    Failed(#[from] io::Error),
+    /// What came is no HTTP.
+    #[error(transparent)]
+    Garbled(#[from] Garbled),
+    /// The request's body broke off.
+    #[error("the request is incomplete")]
+    Incomplete,
 }
 
 impl Link {
     /// Connects to an instance, within this time.
-    pub(crate) async fn connect(addr: &InstanceAddr, limit: Duration) -> io::Result<Self> {
+    pub(crate) async fn connect(
+        addr: &crate::config::InstanceAddr,
+        limit: Duration,
+    ) -> io::Result<Self> {
         let connecting = UpstreamSocket::connect(addr);
-        let stream = tokio::time::timeout(limit, connecting)
+        let socket = tokio::time::timeout(limit, connecting)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        let watch = Watch::new();
-        let wire = Wire::new(stream, watch.clone());
-        let (sender, connection) = CLIENT.handshake(wire).await.map_err(io::Error::other)?;
-        let connection = Some(connection);
-        Ok(Self(Box::new(Ends {
-            sender,
-            connection,
-            watch,
+        Ok(Self::new(socket))
+    }
+
+    fn new(socket: UpstreamSocket) -> Self {
+        Self(Box::new(Ends {
+            socket,
+            sending: Sending::nothing(),
+            read: BytesMut::new(),
+            room: ROOM,
             is_kept: false,
+            is_suspect: false,
             was_bodiless: false,
-            over: false,
-        })))
+            is_last: false,
+        }))
     }
 
     /// Has [`send`](Self::send) make sure that the instance has neither closed nor sent anything
     /// since its last answer, at the price of one more call to the kernel.
-    pub(crate) fn suspect(&self) {
-        self.0.watch.suspect();
+    pub(crate) fn suspect(&mut self) {
+        self.0.is_suspect = true;
     }
 
     /// What may still come after its last answer is no answer to the next request.
@@ -92,100 +130,146 @@ impl Link {
 
     /// Sends a request and waits for the head of its answer.
     ///
-    /// hyper looks for an end of file before it writes the first byte of a request; in that case,
-    /// and whenever nothing was written, the error gives the request back.
+    /// The head has its framing: a Content-Length or `Transfer-Encoding: chunked` if there is a
+    /// body, whatever the method.
     pub(crate) async fn send(
         &mut self,
-        request: Request<Upload>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Upload>>> {
-        let is_head = request.method() == Method::HEAD;
-        self.0.watch.await_head();
-        // The answer comes out of a channel that only our own polling of the connection fills. So
-        // it is asked right after that, and with a waker that does nothing: a real one would wake
-        // this very task, once per request, for something it is about to see anyway. The channel
-        // must not be subject to tokio's budget then, for it would rely on being woken.
-        let mut answer = pin!(unconstrained(self.0.sender.try_send_request(request)));
+        head: &Parts,
+        upload: Upload,
+    ) -> Result<Response<Decoder>, Unanswered> {
         let ends = &mut *self.0;
-        let answered = poll_fn(|cx| {
-            ends.drive(cx);
-            let mut deaf = Context::from_waker(Waker::noop());
-            if let Poll::Ready(answered) = answer.as_mut().poll(&mut deaf) {
-                return Poll::Ready(answered);
-            }
-            if !ends.over {
-                return Poll::Pending;
-            }
-            // What was still queued comes back when the connection is dropped.
-            ends.connection = None;
-            answer.as_mut().poll(&mut deaf)
-        })
-        .await;
-        ends.watch.head_has_come();
-        if let Ok(answer) = &answered {
-            ends.is_kept = true;
-            ends.was_bodiless = is_head
-                || matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if ends.is_kept && poll_fn(|cx| Poll::Ready(ends.is_spoilt(cx))).await {
+            return Err(Unanswered::Unwritten);
         }
-        answered
+        ends.sending.begin(head, upload);
+        let mut reads = READS_OF_A_HEAD;
+        let answer = poll_fn(|cx| ends.poll_answer(cx, &mut reads)).await?;
+        ends.begin_to_read(answer, &head.method).map_err(Unanswered::Broken)
     }
 
-    /// Moves bytes both ways; whatever comes in is then found in the answer's body.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        self.0.drive(cx);
-    }
-
-    /// Nothing more will come, and the body has been told so.
-    ///
-    /// To be called when the body has nothing to give after [`drive`](Self::drive); `false` means
-    /// that there is still something to wait for.
-    pub(crate) fn hang_up_if_over(&mut self) -> bool {
-        if self.0.over {
-            self.0.connection = None;
+    /// What has come of the body of the answer.
+    pub(crate) fn poll_frame(
+        &mut self,
+        body: &mut Decoder,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let ends = &mut *self.0;
+        // The request's body may still be under way, and an answer that never pauses must not stop it.
+        if ends.poll_send(cx).is_err() {
+            return Poll::Ready(Some(Err(Broken::Incomplete)));
         }
-        self.0.over
-    }
-
-    /// Closes the connection; its body ends with an error.
-    pub(crate) fn hang_up(&mut self) {
-        self.0.connection = None;
-        self.0.over = true;
+        loop {
+            if let Some(frame) = body.take(&mut ends.read).map_err(Broken::from)? {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if body.is_over() {
+                return Poll::Ready(None);
+            }
+            if ready!(ends.poll_read(cx))? == 0 {
+                if !body.ends_with_the_connection() {
+                    return Poll::Ready(Some(Err(Broken::Closed)));
+                }
+                body.end();
+            }
+        }
     }
 
     /// The answer was read to its end: may another request follow?
     ///
     /// Not if the request's body was still under way, if either side said `close`, or if bytes
     /// came that nobody asked for.
-    pub(crate) fn is_reusable(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.0.sender.is_ready() {
-            self.0.drive(cx);
-        }
-        !self.0.over && self.0.sender.is_ready()
+    pub(crate) fn is_reusable(&mut self) -> bool {
+        let ends = &mut *self.0;
+        ends.sending.rest();
+        !ends.is_last && ends.sending.is_over() && ends.read.is_empty()
     }
 
-    /// The bare stream after `101`, with what was read beyond the head.
-    pub(crate) async fn into_stream(mut self) -> Option<(UpstreamSocket, Bytes)> {
-        let ends = &mut *self.0;
-        poll_fn(|cx| {
-            ends.drive(cx);
-            if ends.over { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-        let parts = self.0.connection.take()?.into_parts();
-        Some((parts.io.into_inner(), parts.read_buf))
+    /// The bare socket after `101`, with what was read beyond the head; none if the request is still
+    /// on its way.
+    pub(crate) fn into_socket(self) -> Option<(UpstreamSocket, Bytes)> {
+        let Ends { socket, sending, read, .. } = *self.0;
+        sending.is_over().then(|| (socket, read.freeze()))
     }
 }
 
 impl Ends {
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        if self.over {
-            return;
+    /// Its last answer is complete, so whatever has come since belongs to nobody.
+    fn is_spoilt(&mut self, cx: &mut Context<'_>) -> bool {
+        let asks = mem::take(&mut self.is_suspect);
+        asks && SockRef::from(&self.socket).peek(&mut [MaybeUninit::uninit()]).is_ok()
+            || self.poll_read(cx).is_ready()
+    }
+
+    /// The head of the final answer; those before it are not passed on.
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        reads: &mut usize,
+    ) -> Poll<Result<Head, Broken>> {
+        loop {
+            self.poll_send(cx)?;
+            if !self.read.is_empty()
+                && let Some(head) = Head::take(&mut self.read)?
+            {
+                match head.parts.status {
+                    StatusCode::CONTINUE => self.sending.go_on(),
+                    StatusCode::SWITCHING_PROTOCOLS => return Poll::Ready(Ok(head)),
+                    status if status.is_informational() => {}
+                    _ => return Poll::Ready(Ok(head)),
+                }
+                continue;
+            }
+            if ready!(self.poll_read(cx))? == 0 {
+                return Poll::Ready(Err(Broken::Closed));
+            }
+            *reads = reads.checked_sub(1).ok_or_else(|| {
+                Broken::Failed(io::Error::other("interim answers without an end"))
+            })?;
         }
-        let Some(connection) = &mut self.connection else {
-            return;
-        };
-        // An error is told to whoever waits for the answer or reads its body.
-        if Pin::new(connection).poll(cx).is_ready() {
-            self.over = true;
+    }
+
+    fn begin_to_read(
+        &mut self,
+        answer: Head,
+        method: &Method,
+    ) -> Result<Response<Decoder>, Broken> {
+        let body = answer.body(method)?;
+        let Head { parts, keeps_alive } = answer;
+        self.is_kept = true;
+        self.was_bodiless = *method == Method::HEAD
+            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        self.is_last = !keeps_alive || switches || body.ends_with_the_connection();
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// Writes what can be written of the request.
+    ///
+    /// An instance that takes no more may have answered already: what it says is read to its end.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        if self.sending.is_over() {
+            return Ok(());
         }
+        match self.sending.poll(cx, &mut self.socket) {
+            Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(Stopped::Incomplete)) => Err(Broken::Incomplete),
+            Poll::Ready(Err(Stopped::Refused)) => {
+                self.sending.stop();
+                self.is_last = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.capacity() - self.read.len() < MIN_ROOM {
+            self.read.reserve(self.room);
+        }
+        let room = self.read.capacity() - self.read.len();
+        let count = ready!(poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.read))?;
+        if count == room {
+            self.room = (self.room * 2).min(MAX_ROOM);
+        }
+        Poll::Ready(Ok(count))
     }
 }

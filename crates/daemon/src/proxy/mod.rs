@@ -6,13 +6,14 @@
 //!
 //! Reading order: [`request`] (one request), [`service`] (what may be chosen), [`endpoint`],
 //! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
-//! the last byte), [`upstream`], [`link`], [`pool`] and [`h2c`] (connections to instances), [`tries`]
+//! the last byte), [`upstream`], [`link`], [`answer`], [`pool`] and [`h2c`] (connections to instances), [`tries`]
 //! and [`hold`] (what makes "no request lost" true), [`health`] (which run is left out for a while),
 //! [`guard`] (what of a client's bytes is let in), [`client`], [`http2`], [`listen`], [`handshake`],
 //! [`stream`] and [`doors`] (connections from clients), [`progress`] and [`sweep`] (what ends those who
 //! wait for too long), [`access`] (what is told of a request).
 
 mod access;
+pub mod answer;
 mod arriving;
 mod body;
 mod client;
@@ -65,7 +66,6 @@ mod upstream;
 mod upstream_socket;
 mod visit;
 pub(crate) mod websocket;
-mod wire;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

@@ -4,12 +4,11 @@
 //! the pass until its last byte. No task, no channel and no lock that two services share.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
 
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
@@ -27,8 +26,8 @@ use super::progress::Awaited;
 use super::refusal::Refusal;
 use super::service::{ServiceProxy, WhenNone};
 use super::to_https::{self, Way};
-use super::tries::{Head, Tries};
-use super::upload::{Fault, Upload, Uploading};
+use super::tries::Tries;
+use super::upload::{Fault, Uploading};
 use super::upstream::{AnswerBody, Fate, Upstream};
 use super::visit::RequestLine;
 use super::{forward, forwarded, hold, http2, request_id, target, upgrade};
@@ -104,7 +103,7 @@ struct Prepared {
     service: Arc<ServiceProxy>,
     /// What its service has changed on the way.
     treatment: Option<Box<Treatment>>,
-    request: Request<Upload>,
+    head: Parts,
     uploading: Uploading,
     asked: Asked,
     tries: Tries,
@@ -164,16 +163,11 @@ fn prepare(
     let asker = Asker { behind, id: id.cloned() };
     let uploading = Uploading::new(body, client, expectation, most);
     let tries = Tries::new(&head.method, length, &uploading, wish);
-    let request = Request::from_parts(head, uploading.begin());
     let upgrade = upgrade.map(|(_, client_side)| client_side);
-    Ok(Prepared { service, treatment, request, uploading, asked, tries, asker, upgrade })
+    Ok(Prepared { service, treatment, head, uploading, asked, tries, asker, upgrade })
 }
 
-fn route(
-    client: &Client,
-    head: &http::request::Parts,
-    trust: &Trust,
-) -> Result<Arc<ServiceProxy>, Aside> {
+fn route(client: &Client, head: &Parts, trust: &Trust) -> Result<Arc<ServiceProxy>, Aside> {
     let table = client.proxy().table();
     if table.is_readiness(head.uri.path()) && matches!(head.method, Method::GET | Method::HEAD) {
         return Err(Aside::Readiness);
@@ -196,7 +190,7 @@ fn route(
     service.cloned().ok_or_else(|| Refusal::no_route(host).into())
 }
 
-fn edit(head: &mut http::request::Parts, upgrade: Option<&HeaderValue>) {
+fn edit(head: &mut Parts, upgrade: Option<&HeaderValue>) {
     forward::request(&mut head.headers);
     forward::via(&mut head.headers, head.version);
     if let Some(protocol) = upgrade {
@@ -212,7 +206,7 @@ impl Prepared {
         began: Instant,
         note: Option<Box<Access>>,
     ) -> Result<Response<Download>, Refusal> {
-        let Self { service, mut treatment, request, uploading, asked, mut tries, asker, upgrade } =
+        let Self { service, mut treatment, head, uploading, asked, mut tries, asker, upgrade } =
             self;
         let edge = treatment.as_ref().map(|treatment| Arc::clone(&treatment.edge));
         let admitted = match treatment.as_mut().and_then(|it| it.answer(service.name())) {
@@ -235,7 +229,7 @@ impl Prepared {
         };
         let mut exchange = Exchange::begin(service, Arc::clone(client), asker, began, note);
         let body = Body { uploading: &uploading, asked: &asked, switches: upgrade.is_some() };
-        let sent = send(request, &body, &mut exchange, &mut tries, first).await;
+        let sent = send(&head, &body, &mut exchange, &mut tries, first).await;
         let (answer, upstream) = match sent {
             Ok(answered) => answered,
             Err(Failure::Lost(refusal)) => return Err(exchange.lose(refusal.on_behalf_of(edge))),
@@ -256,7 +250,7 @@ impl Prepared {
                 finish(&mut response, treatment.as_deref(), slot);
                 return Ok(response);
             }
-            (_, _, upstream) => pass_on(answer, upstream, exchange, uploading).await,
+            (_, _, upstream) => pass_on(answer, upstream, exchange, uploading),
         };
         finish(&mut response, treatment.as_deref(), slot);
         if asked.in_vain() {
@@ -297,7 +291,7 @@ struct Body<'a> {
 
 /// Sends a request until an instance answers, or the rules say that it may not be sent again.
 async fn send(
-    mut request: Request<Upload>,
+    head: &Parts,
     body: &Body<'_>,
     exchange: &mut Exchange,
     tries: &mut Tries,
@@ -317,7 +311,7 @@ async fn send(
         };
         let run = pass.run();
         let age = if body.switches { Age::New } else { tries.age() };
-        let entered = exchange.enter(pass, RequestLine::of(&request), now, age).await;
+        let entered = exchange.enter(pass, RequestLine::of(head), now, age).await;
         let mut upstream = match entered {
             Ok(upstream) => upstream,
             Err(error) => {
@@ -327,8 +321,8 @@ async fn send(
                 continue;
             }
         };
-        let head = get_ready(&mut request, body, tries, &upstream);
-        let mut error = match exchange.ask(&mut upstream, request).await {
+        get_ready(body, tries, &upstream);
+        let error = match exchange.ask(&mut upstream, head, body.uploading.begin()).await {
             Some(Ok(answer)) => return Ok((answer, upstream)),
             Some(Err(error)) => error,
             None => {
@@ -344,28 +338,24 @@ async fn send(
         }
         // A connection that was kept may be closed at any time, and a stream refused, which says nothing
         // of the run.
-        let is_of_the_run = match error.fate() {
+        let fate = error.fate();
+        let is_of_the_run = match fate {
             Fate::Garbled => true,
             Fate::Unknown => !was_kept,
-            Fate::Unprocessed | Fate::Refused => false,
+            Fate::Unwritten | Fate::Unprocessed | Fate::Refused => false,
         };
         if is_of_the_run {
             exchange.failed_there(&error.reason());
         }
-        request = match (error.take_message(), head) {
-            // Not a byte of it was written: whatever it is, it may be sent again.
-            (Some(unwritten), _) if tries.came_back() => unwritten,
-            (None, Some(head))
-                if body.uploading.is_replayable() && tries.may_go_again(run, &error) =>
-            {
-                exchange.retry();
-                head.again(body.uploading.begin())
-            }
-            _ => {
-                let reason = format!("{run} gave no answer: {}", error.reason());
-                return Err(Failure::Lost(Refusal::bad_gateway(reason)));
-            }
-        };
+        // What was not begun is as it was.
+        let is_whole = fate == Fate::Unwritten || body.uploading.is_replayable();
+        if !(is_whole && tries.may_go_again(run, &error)) {
+            let reason = format!("{run} gave no answer: {}", error.reason());
+            return Err(Failure::Lost(Refusal::bad_gateway(reason)));
+        }
+        if fate != Fate::Unwritten {
+            exchange.retry();
+        }
         if was_kept {
             exchange.found_closed();
         }
@@ -373,28 +363,14 @@ async fn send(
     }
 }
 
-/// Makes a request ready for this try, and keeps its head if there may be another one.
-fn get_ready(
-    request: &mut Request<Upload>,
-    body: &Body<'_>,
-    tries: &Tries,
-    upstream: &Upstream,
-) -> Option<Head> {
+/// Makes the body of a request ready for this try.
+fn get_ready(body: &Body<'_>, tries: &Tries, upstream: &Upstream) {
     match upstream {
-        Upstream::Http1(_) => {
-            let head = tries.is_repeatable().then(|| Head::copy(request));
-            if !tries.is_idempotent() {
-                body.uploading.forget();
-            }
-            body.asked.listen(request);
-            head
-        }
+        Upstream::Http1(_) if tries.is_idempotent() => {}
+        Upstream::Http1(_) => body.uploading.forget(),
         // An instance may say of any request that it was not processed (RFC 9113 8.7); and what goes
         // with `100` ends here.
-        Upstream::Http2(_) => {
-            body.asked.go_on();
-            Some(Head::copy(request))
-        }
+        Upstream::Http2(_) => body.asked.go_on(),
     }
 }
 
@@ -411,7 +387,7 @@ fn check_answer(answer: &Response<AnswerBody>, switches: bool) -> Result<(), Ref
 }
 
 /// The answer as the client gets it, with a body that carries the exchange to its last byte.
-async fn pass_on(
+fn pass_on(
     answer: Response<AnswerBody>,
     upstream: Upstream,
     exchange: Exchange,
@@ -427,11 +403,7 @@ async fn pass_on(
     // hyper answers a client of HTTP/1.0 in HTTP/1.0, whatever stands here.
     head.version = Version::HTTP_11;
     let mut body = GuardedBody::new(incoming, upstream, exchange, uploading);
-    poll_fn(|cx| {
-        body.finish_if_empty(cx);
-        Poll::Ready(())
-    })
-    .await;
+    body.finish_if_empty();
     let body = claimed.map_or(Download::Guarded(body), Download::Claimed);
     Response::from_parts(head, body)
 }

@@ -1,13 +1,13 @@
 //! What has been tried for one request, and what may be tried next: the retry rules in one place.
 
-use http::{HeaderMap, Method, Request, Uri, Version};
+use http::Method;
 use smoothserve_protocol::id::{RunId, Slot};
 use tokio::time::Instant;
 
 use super::endpoint::{Age, Pass};
 use super::refusal::Refusal;
 use super::service::ServiceProxy;
-use super::upload::{REPLAY_WINDOW, Upload, Uploading};
+use super::upload::{REPLAY_WINDOW, Uploading};
 use super::upstream::{Fate, Unanswered};
 
 /// The memory of one request's attempts.
@@ -28,13 +28,6 @@ pub(crate) struct Tries {
     last_refusal: Option<String>,
     /// When it was first held.
     held: Option<Instant>,
-}
-
-/// The head of a request, kept for a second try.
-pub(crate) struct Head {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
 }
 
 /// As many runs are tried in a row; more would keep the client waiting for a service that is down
@@ -115,8 +108,8 @@ impl Tries {
         self.refused.clear();
     }
 
-    /// The request came back unwritten: its connection was dead already. May it be sent again?
-    pub(crate) fn came_back(&mut self) -> bool {
+    /// Nothing was done with the request: its connection was dead already. May it be sent again?
+    fn came_back(&mut self) -> bool {
         self.returns += 1;
         self.returns <= MAX_RETURNS
     }
@@ -124,6 +117,7 @@ impl Tries {
     /// The request was sent to `run` and not answered. May it be sent again, as far as its body can?
     pub(crate) fn may_go_again(&mut self, run: RunId, unanswered: &Unanswered) -> bool {
         match unanswered.fate() {
+            Fate::Unwritten => self.came_back(),
             Fate::Unprocessed if self.came_back() => true,
             // Nothing is lost by waiting, until it has waited for as long as any request may.
             Fate::Unprocessed | Fate::Refused => {
@@ -150,24 +144,5 @@ impl Tries {
             Some(refusal) => Refusal::bad_gateway(format!("{reason}; {refusal}")),
             None => Refusal::unavailable(reason),
         }
-    }
-}
-
-impl Head {
-    pub(crate) fn copy(request: &Request<Upload>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        }
-    }
-
-    pub(crate) fn again(self, upload: Upload) -> Request<Upload> {
-        let mut request = Request::new(upload);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = self.headers;
-        request
     }
 }

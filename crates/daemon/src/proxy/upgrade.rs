@@ -123,8 +123,7 @@ impl Drop for Tunnel {
 /// Joins both ends, and carries what they say until `goodbye` or until they are done.
 async fn relay(link: Link, client_side: OnUpgrade, speaks: Speaks, goodbye: CancellationToken) {
     // An error on either side ends the tunnel; there is nobody left to tell.
-    let (Ok(client), Some((mut instance, from_instance))) =
-        (client_side.await, link.into_stream().await)
+    let (Ok(client), Some((mut instance, from_instance))) = (client_side.await, link.into_socket())
     else {
         return;
     };

@@ -24,7 +24,7 @@ pub(crate) const REPLAY_WINDOW: usize = 64 * 1024;
 /// How many pieces: each may hold a whole read buffer in memory.
 const REPLAY_FRAMES: usize = 64;
 
-/// A body as hyper's client takes it.
+/// A body as an instance is sent it.
 pub(crate) enum Upload {
     /// There is none.
     Nothing,
@@ -146,6 +146,17 @@ impl Uploading {
     }
 }
 
+impl Upload {
+    /// The instance has asked for the body.
+    pub(crate) fn go_on(&self) {
+        if let Self::Streaming { source, .. } = self
+            && let Some(expectation) = &lock(source).expectation
+        {
+            expectation.go_on();
+        }
+    }
+}
+
 impl Source {
     fn poll_fresh(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         if let Some(fault) = self.fault {
@@ -263,8 +274,8 @@ impl Body for Upload {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Nothing => SizeHint::with_exact(0),
-            // Content-Length and Transfer-Encoding are forwarded as they came, and hyper goes by
-            // them.
+            // Content-Length and Transfer-Encoding are forwarded as they came, and whoever sends it
+            // goes by them.
             Self::Streaming { .. } => SizeHint::default(),
         }
     }

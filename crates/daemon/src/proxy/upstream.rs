@@ -4,17 +4,16 @@
 //! With HTTP/1.1 it is a connection of its own, which the exchange drives and leaves to another; with
 //! HTTP/2 it is a stream of a connection that many share.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use http::Response;
+use http::request::Parts;
+use http_body::{Frame, SizeHint};
 
+use super::answer::Decoder;
 use super::h2c::{self, Receiving};
-use super::link::Link;
+use super::link::{self, Broken, Link};
 use super::upload::Upload;
 
 /// Where a request is sent.
@@ -26,20 +25,22 @@ pub(crate) enum Upstream {
 
 /// The body of an instance's answer.
 pub(crate) enum AnswerBody {
-    Http1(Incoming),
+    Http1(Decoder),
     Http2(Receiving),
 }
 
 /// Why there is no answer.
 pub(crate) enum Unanswered {
-    Http1(TrySendError<Request<Upload>>),
+    Http1(link::Unanswered),
     Http2(h2c::Unanswered),
 }
 
 /// What became of a request that was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// The instance has not seen it, or says that it has done nothing with it.
+    /// Not a byte of it was written, and nothing of its body was asked for.
+    Unwritten,
+    /// The instance says that it has done nothing with it.
     Unprocessed,
     /// The instance says that it has done nothing with it, and might say so again.
     Refused,
@@ -53,24 +54,28 @@ pub(crate) enum Fate {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BrokenOff {
     #[error(transparent)]
-    Http1(#[from] hyper::Error),
+    Http1(#[from] Broken),
     #[error(transparent)]
     Http2(#[from] h2::Error),
+    /// Nothing more came for too long.
+    #[error("nothing more came")]
+    GivenUp,
 }
 
 impl Upstream {
     /// Sends a request and waits for the head of its answer.
     pub(crate) async fn send(
         &mut self,
-        request: Request<Upload>,
+        head: &Parts,
+        upload: Upload,
     ) -> Result<Response<AnswerBody>, Unanswered> {
         match self {
             Self::Http1(link) => {
-                let answer = link.send(request).await.map_err(Unanswered::Http1)?;
+                let answer = link.send(head, upload).await.map_err(Unanswered::Http1)?;
                 Ok(answer.map(AnswerBody::Http1))
             }
             Self::Http2(stream) => {
-                let answer = stream.send(request).await.map_err(Unanswered::Http2)?;
+                let answer = stream.send(head, upload).await.map_err(Unanswered::Http2)?;
                 Ok(answer.map(AnswerBody::Http2))
             }
         }
@@ -84,52 +89,45 @@ impl Upstream {
         }
     }
 
-    /// Moves what there is to move.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        match self {
-            Self::Http1(link) => link.drive(cx),
-            Self::Http2(stream) => stream.drive(cx),
-        }
-    }
-
-    /// Nothing more will come, and the body has been told so; see [`Link::hang_up_if_over`].
-    pub(crate) fn hang_up_if_over(&mut self) -> bool {
-        match self {
-            Self::Http1(link) => link.hang_up_if_over(),
-            // Its body learns that by itself.
-            Self::Http2(_) => false,
-        }
-    }
-
-    /// Ends the exchange; its body ends with an error.
-    pub(crate) fn hang_up(&mut self) {
-        match self {
-            Self::Http1(link) => link.hang_up(),
-            Self::Http2(stream) => stream.hang_up(),
+    /// What has come of the body of the answer; meanwhile, that of the request goes on.
+    pub(crate) fn poll_frame(
+        &mut self,
+        body: &mut AnswerBody,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match (self, body) {
+            (Self::Http1(link), AnswerBody::Http1(decoder)) => {
+                let frame = ready!(link.poll_frame(decoder, cx));
+                Poll::Ready(frame.map(|frame| frame.map_err(BrokenOff::from)))
+            }
+            (Self::Http2(stream), body) => {
+                // A stream moves the request's body here alone.
+                stream.drive(cx);
+                body.poll_rest(cx)
+            }
+            (Self::Http1(_), AnswerBody::Http2(_)) => {
+                unreachable!("a body is read where it comes from")
+            }
         }
     }
 
     /// The answer was read to its end: what of it serves another request. A stream serves one.
-    pub(crate) fn into_reusable(self, cx: &mut Context<'_>) -> Option<Link> {
+    pub(crate) fn into_reusable(self) -> Option<Link> {
         match self {
-            Self::Http1(mut link) => link.is_reusable(cx).then_some(link),
+            Self::Http1(mut link) => link.is_reusable().then_some(link),
             Self::Http2(_) => None,
         }
     }
 }
 
 impl AnswerBody {
-    /// What has come of it. With HTTP/1.1 whoever asks drives the link before, for nothing else fills
-    /// it, and no waker is kept; see [`Link::send`].
-    pub(crate) fn poll_frame(
+    /// What comes after its last byte: with HTTP/2, trailers may.
+    pub(crate) fn poll_rest(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self {
-            Self::Http1(incoming) => {
-                let mut deaf = Context::from_waker(Waker::noop());
-                Pin::new(incoming).poll_frame(&mut deaf).map_err(BrokenOff::from)
-            }
+            Self::Http1(_) => Poll::Ready(None),
             Self::Http2(receiving) => receiving.poll_frame(cx).map_err(BrokenOff::from),
         }
     }
@@ -137,39 +135,32 @@ impl AnswerBody {
     /// Every byte of it was read, if not the trailers.
     pub(crate) fn is_complete(&self) -> bool {
         match self {
-            Self::Http1(incoming) => incoming.is_end_stream(),
+            Self::Http1(decoder) => decoder.is_over(),
             Self::Http2(receiving) => receiving.is_complete(),
         }
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(incoming) => incoming.is_end_stream(),
+            Self::Http1(decoder) => decoder.is_over(),
             Self::Http2(receiving) => receiving.is_end_stream(),
         }
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1(incoming) => incoming.size_hint(),
+            Self::Http1(decoder) => decoder.size_hint(),
             Self::Http2(receiving) => receiving.size_hint(),
         }
     }
 }
 
 impl Unanswered {
-    /// The request itself, if not a byte of it was written.
-    pub(crate) fn take_message(&mut self) -> Option<Request<Upload>> {
-        match self {
-            Self::Http1(error) => error.take_message(),
-            Self::Http2(_) => None,
-        }
-    }
-
     pub(crate) fn fate(&self) -> Fate {
         match self {
-            Self::Http1(error) if error.error().is_parse() => Fate::Garbled,
-            Self::Http1(_) => Fate::Unknown,
+            Self::Http1(link::Unanswered::Unwritten) => Fate::Unwritten,
+            Self::Http1(link::Unanswered::Broken(Broken::Garbled(_))) => Fate::Garbled,
+            Self::Http1(link::Unanswered::Broken(_)) => Fate::Unknown,
             Self::Http2(unanswered) => unanswered.fate(),
         }
     }
@@ -177,7 +168,7 @@ impl Unanswered {
     /// In words.
     pub(crate) fn reason(&self) -> String {
         match self {
-            Self::Http1(error) => error.error().to_string(),
+            Self::Http1(unanswered) => unanswered.to_string(),
             Self::Http2(unanswered) => unanswered.to_string(),
         }
     }

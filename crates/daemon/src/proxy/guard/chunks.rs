@@ -11,7 +11,7 @@ const MAX_DIGITS: usize = 16;
 const MAX_EXTENSIONS: usize = 8 * 1024;
 /// Of all trailers.
 const MAX_TRAILERS: usize = 16 * 1024;
-const MAX_TRAILER_COUNT: usize = 64;
+pub(crate) const MAX_TRAILER_COUNT: usize = 64;
 
 /// How far a chunked body has been read.
 pub(crate) struct Chunks {
@@ -21,6 +21,8 @@ pub(crate) struct Chunks {
     extensions: usize,
     trailers: usize,
     trailer_count: usize,
+    /// Blanks may follow a size: old servers pad it.
+    forgives_blanks: bool,
 }
 
 /// What comes next.
@@ -29,6 +31,8 @@ enum At {
     /// After so many digits of a size.
     Size(usize),
     Extension,
+    /// In blanks after a size.
+    Blank,
     SizeLf,
     Data,
     DataCr,
@@ -44,7 +48,19 @@ enum At {
 
 impl Chunks {
     pub(crate) const fn new() -> Self {
-        Self { at: At::Size(0), size: 0, extensions: 0, trailers: 0, trailer_count: 0 }
+        Self {
+            at: At::Size(0),
+            size: 0,
+            extensions: 0,
+            trailers: 0,
+            trailer_count: 0,
+            forgives_blanks: false,
+        }
+    }
+
+    /// Of an instance, which may mean well and write badly.
+    pub(crate) const fn forgiving() -> Self {
+        Self { forgives_blanks: true, ..Self::new() }
     }
 
     pub(crate) fn are_over(&self) -> bool {
@@ -66,6 +82,31 @@ impl Chunks {
         Ok(read)
     }
 
+    /// Reads on to where data begins, or to the end of the body, and says how far it came. The lines
+    /// of trailers are added to `trailers`.
+    pub(crate) fn read_framing(
+        &mut self,
+        bytes: &[u8],
+        trailers: &mut Vec<u8>,
+    ) -> Result<usize, Refusal> {
+        let mut read = 0;
+        while let (Some(&byte), false) = (bytes.get(read), self.at == At::Data || self.are_over()) {
+            let was_in_trailers =
+                matches!(self.at, At::Line | At::TrailerName | At::Trailer | At::TrailerLf);
+            self.at = self.after(byte)?;
+            if was_in_trailers && self.at != At::LastLf {
+                trailers.push(byte);
+            }
+            read += 1;
+        }
+        Ok(read)
+    }
+
+    /// Reads on in data, of which so many bytes may be there, and says how many are.
+    pub(crate) fn read_data(&mut self, there: usize) -> usize {
+        if self.at == At::Data { self.skip(there) } else { 0 }
+    }
+
     /// Skips chunk data, of which so many bytes are there.
     fn skip(&mut self, there: usize) -> usize {
         let skipped = usize::try_from(self.size).unwrap_or(usize::MAX).min(there);
@@ -79,7 +120,8 @@ impl Chunks {
     fn after(&mut self, byte: u8) -> Result<At, Refusal> {
         match (self.at, byte) {
             (At::Size(digits), _) => self.after_digits(digits, byte),
-            (At::Extension, b'\r') => Ok(At::SizeLf),
+            (At::Extension | At::Blank, b'\r') => Ok(At::SizeLf),
+            (At::Blank, _) => self.after_blank(byte),
             (At::Extension, _) => self.count_extension(byte),
             (At::SizeLf, b'\n') if self.size == 0 => Ok(At::Line),
             (At::SizeLf, b'\n') => Ok(At::Data),
@@ -120,8 +162,17 @@ impl Chunks {
             return Ok(At::Size(digits + 1));
         }
         match byte {
+            b' ' | b'\t' if digits > 0 && self.forgives_blanks => Ok(At::Blank),
             b';' if digits > 0 => Ok(At::Extension),
             b'\r' if digits > 0 => Ok(At::SizeLf),
+            _ => Err(Refusal::malformed("a chunk size is not a plain hexadecimal number")),
+        }
+    }
+
+    fn after_blank(&mut self, byte: u8) -> Result<At, Refusal> {
+        match byte {
+            b' ' | b'\t' => self.count_extension(byte).map(|_| At::Blank),
+            b';' => Ok(At::Extension),
             _ => Err(Refusal::malformed("a chunk size is not a plain hexadecimal number")),
         }
     }

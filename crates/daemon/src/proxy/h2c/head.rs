@@ -17,16 +17,17 @@ const GRPC_TRAILERS: HeaderValue =
 /// host as `:authority` (8.3.1). `TE: trailers` stays.
 ///
 /// An expectation ends here: the body is sent as soon as the instance has room for it.
-pub(super) fn translate(head: &mut Parts) {
+pub(super) fn translate(mut head: Parts) -> Parts {
     for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE, EXPECT] {
         head.headers.remove(name);
     }
     // A host that is no authority stays a field, which is as good; h2 then adds the scheme alone.
-    if let Some(target) = absolute(head) {
+    if let Some(target) = absolute(&head) {
         head.headers.remove(HOST);
         head.uri = target;
         head.version = Version::HTTP_2;
     }
+    head
 }
 
 fn absolute(head: &Parts) -> Option<Uri> {
@@ -57,9 +58,7 @@ mod tests {
         for (name, value) in lines {
             request = request.header(*name, *value);
         }
-        let (mut head, ()) = request.body(()).unwrap().into_parts();
-        translate(&mut head);
-        head
+        translate(request.body(()).unwrap().into_parts().0)
     }
 
     #[test]

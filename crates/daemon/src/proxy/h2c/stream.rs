@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::CONTENT_LENGTH;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
@@ -65,13 +66,12 @@ impl Stream {
     /// Sends a request and waits for the head of its answer.
     pub(crate) async fn send(
         &mut self,
-        request: Request<Upload>,
+        head: &Parts,
+        upload: Upload,
     ) -> Result<Response<Receiving>, Unanswered> {
-        let (mut head, upload) = request.into_parts();
         let is_head = head.method == Method::HEAD;
-        head::translate(&mut head);
         let is_over = upload.is_end_stream();
-        let request = Request::from_parts(head, ());
+        let request = Request::from_parts(head::translate(head.clone()), ());
         let sent = self.place.requests.send_request(request, is_over);
         let (answer, half) = sent.map_err(Unanswered::Unsent)?;
         let sending = Sending { half, upload, rest: Bytes::new(), is_over };
@@ -106,13 +106,6 @@ impl Stream {
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
         if let Some(sending) = &mut self.sending {
             sending.drive(cx);
-        }
-    }
-
-    /// Cancels the exchange; the answer's body ends with an error.
-    pub(crate) fn hang_up(&mut self) {
-        if let Some(sending) = &mut self.sending {
-            sending.cancel();
         }
     }
 }

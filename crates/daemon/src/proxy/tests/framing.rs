@@ -41,6 +41,46 @@ async fn a_body_is_forwarded_with_its_framing_whatever_the_method() {
 }
 
 #[tokio::test]
+async fn a_body_of_any_size_arrives_byte_for_byte_however_it_comes() {
+    let (house, _backend) = echo().await;
+    let text = "0123456789abcdefghijklmnopqrstuvwxyz".repeat(10_000);
+    for size in [1, 4096, 4097, 16_383, 16_384, 16_385, 65_536, 65_537, 300_000] {
+        let body = &text[..size];
+        let head = "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+        let sized = house.ask(&format!("{head}content-length: {size}\r\n\r\n{body}")).await;
+        assert!(sized.ends_with(&format!("\r\n\r\n{body}")), "{size}");
+        for piece in [7, 4096, 5000, 100_000] {
+            let chunk = |chunk: &[u8]| {
+                format!("{:x}\r\n{}\r\n", chunk.len(), str::from_utf8(chunk).unwrap())
+            };
+            let chunks: String = body.as_bytes().chunks(piece).map(chunk).collect();
+            let request = format!("{head}transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+            let answer = house.ask(&request).await;
+            let (_, forwarded) = answer.split_once("\r\n\r\n").unwrap();
+            let (_, forwarded) = forwarded.split_once("\r\n\r\n").unwrap();
+            assert_eq!(unchunked(forwarded), body, "{size} in pieces of {piece}");
+        }
+    }
+    assert_eq!(house.settled().await.completed, 9 * 5);
+}
+
+/// What is in chunks, of which the last is the end.
+fn unchunked(mut chunks: &str) -> String {
+    let mut data = String::new();
+    loop {
+        let (size, rest) = chunks.split_once("\r\n").unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        let (piece, rest) = rest.split_at(size);
+        data += piece;
+        chunks = rest.strip_prefix("\r\n").unwrap();
+        if size == 0 {
+            assert_eq!(chunks, "");
+            return data;
+        }
+    }
+}
+
+#[tokio::test]
 async fn trailers_pass_both_ways() {
     let received = forwarded(
         "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntrailer: x-sum\r\n\

@@ -161,7 +161,7 @@ async fn a_task_that_panics_leaves_nobody_behind() {
     let mut pass = endpoint.enter().unwrap();
     let (sat, is_seated) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async move {
-        let line = RequestLine::of(&http::Request::new(()));
+        let line = RequestLine::of(&http::Request::new(()).into_parts().0);
         let now = Instant::now();
         assert!(pass.sit(Visit::new(client, None, line, now), now, Age::Any).is_none());
         sat.send(()).unwrap();
