@@ -109,20 +109,41 @@ impl Report {
 
     /// Memory of idle connections, in the order of the columns.
     pub(crate) fn idle(&mut self, all: &[Memory]) {
-        let Some(first) = all.first() else { return };
-        self.title(&format!("{} idle keep-alive connections", first.connections));
-        self.head(&["proxy", "resident without", "with", "bytes each"]);
-        for (kind, memory) in self.proxies.clone().into_iter().zip(all) {
-            let [without, with] = [memory.without, memory.with].map(megabytes);
-            let each = format!("**{:.0}**", memory.each());
-            self.row(&[kind.name().to_owned(), without, with, each]);
-        }
+        let Some((ours, others)) = all.split_first() else { return };
+        self.title(&format!("{} idle keep-alive connections", ours.connections));
+        self.head(&[
+            "proxy",
+            "when",
+            "resident without",
+            "with",
+            "bytes each",
+            "ratio to the best peer",
+            "bar",
+        ]);
         let of = |kind| self.proxies.iter().position(|other| *other == kind).map(|at| all[at]);
-        let bar = of(Kind::Nginx).map_or(IDLE_BAR, |nginx| nginx.each().min(IDLE_BAR));
-        let Some(ours) = of(Kind::Smoothserve).map(|memory| memory.each()) else { return };
-        if ours > bar {
-            self.miss(&format!("idle connection: {ours:.0} bytes, bar {bar:.0}"));
+        let bar = of(Kind::Nginx).map_or(IDLE_BAR, |nginx| nginx.at_rest().min(IDLE_BAR));
+        let best = others.iter().map(Memory::at_rest).fold(f64::INFINITY, f64::min);
+        let ours = ours.at_rest();
+        for (kind, memory) in self.proxies.clone().into_iter().zip(all) {
+            let verdict = if kind == Kind::Smoothserve {
+                [format!("**{:.2}**", ours / best), format!("{bar:.0} bytes")]
+            } else {
+                Default::default()
+            };
+            self.memory(kind, "right after an answer", memory, memory.answered, Default::default());
+            self.memory(kind, "at rest", memory, memory.rested, verdict);
         }
+        if ours > bar {
+            self.miss(&format!("idle connection at rest: {ours:.0} bytes, bar {bar:.0}"));
+        }
+    }
+
+    fn memory(&mut self, kind: Kind, when: &str, memory: &Memory, with: u64, verdict: [String; 2]) {
+        let mut cells = vec![kind.name().to_owned(), when.to_owned()];
+        cells.extend([memory.without, with].map(megabytes));
+        cells.push(format!("**{:.0}**", memory.each(with)));
+        cells.extend(verdict);
+        self.row(&cells);
     }
 
     /// The tail during a rolling restart.
