@@ -50,6 +50,10 @@ async fn exchange(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) -> Result<(), GivenUp> {
+    // Whoever sends the end of a request right after it is to bother no instance.
+    if poll_fn(|cx| Poll::Ready(respond.poll_reset(cx).is_ready())).await {
+        return Err(GivenUp);
+    }
     let is_head = request.method() == Method::HEAD;
     let expects = request.headers().contains_key(header::EXPECT);
     let asked = expects.then(Asked::default);

@@ -88,6 +88,25 @@ async fn streams_that_are_reset_as_soon_as_they_are_opened() {
 }
 
 #[tokio::test]
+async fn a_request_that_comes_with_its_reset_bothers_no_instance() {
+    let house = house().await;
+    let backend = Backend::answering(OK).await;
+    house.serve(&backend);
+    let mut wire = waiting(&house).await;
+    let get = |stream| {
+        let get = wire::fields(wire::GET);
+        wire::frame(wire::HEADERS, wire::END_STREAM | wire::END_HEADERS, stream, &get)
+    };
+    let reset = |stream| wire::frame(wire::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+    let given_up = (1..20).step_by(2).flat_map(|stream| [get(stream), reset(stream)]);
+    let asked = [given_up.collect::<Vec<_>>().concat(), get(21)].concat();
+    wire.write(&asked).await;
+    assert_eq!(wire.end_of(21).await, Ended::Answered("ok".into()));
+    let ledger = house.settled().await;
+    assert_eq!((ledger.accepted, ledger.completed, backend.connections()), (1, 1, 1));
+}
+
+#[tokio::test]
 async fn streams_that_make_us_reset_them() {
     // A window that overflows, one stream after another.
     let (house, ended) = flood(Vec::new(), |count| {
@@ -166,6 +185,7 @@ async fn a_body_that_nobody_reads_is_bounded_by_its_window() {
     let house = house().await;
     let mut wire = waiting(&house).await;
     wire.write(&whole_post()).await;
+    until(|| house.service.held_now() == 1).await;
     for _ in 0..9 {
         wire.send(wire::DATA, 0, 1, &[b'x'; 16_384]).await;
     }
