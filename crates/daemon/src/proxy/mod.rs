@@ -17,6 +17,7 @@ pub mod answer;
 mod arriving;
 mod body;
 mod client;
+mod date;
 mod doors;
 mod edge;
 mod endpoint;

@@ -9,7 +9,6 @@
 //! Knows neither how the connection was secured nor who decided that it speaks HTTP/2.
 
 mod budget;
-mod date;
 mod frames;
 pub(super) mod preface;
 mod receiving;

@@ -11,11 +11,11 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body;
 
-use super::date;
 use super::receiving::{Asked, Receiving};
 use super::streams::Open;
 use crate::proxy::body::Download;
 use crate::proxy::client::Client;
+use crate::proxy::date;
 use crate::proxy::progress::Awaited;
 use crate::proxy::request;
 

@@ -19,16 +19,19 @@ thread_local! {
 
 /// Adds the date if there is none.
 pub(super) fn add(headers: &mut HeaderMap) {
-    headers.entry(header::DATE).or_insert_with(|| {
-        let now = SystemTime::now();
-        WRITTEN.with_borrow_mut(|written| match written {
-            // A clock that was put back makes a new one as well.
-            Some(written) if now < written.until && written.until <= now + SECOND => {
-                written.value.clone()
-            }
-            _ => written.insert(write(now)).value.clone(),
-        })
-    });
+    headers.entry(header::DATE).or_insert_with(|| with(HeaderValue::clone));
+}
+
+/// Shows the date of now.
+pub(super) fn with<T>(show: impl FnOnce(&HeaderValue) -> T) -> T {
+    let now = SystemTime::now();
+    WRITTEN.with_borrow_mut(|written| match written {
+        // A clock that was put back makes a new one as well.
+        Some(written) if now < written.until && written.until <= now + SECOND => {
+            show(&written.value)
+        }
+        _ => show(&written.insert(write(now)).value),
+    })
 }
 
 const SECOND: Duration = Duration::from_secs(1);
