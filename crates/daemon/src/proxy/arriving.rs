@@ -11,6 +11,8 @@ use super::http2::Receiving;
 
 /// What of a request follows its head.
 pub(crate) enum Arriving {
+    /// There is no body.
+    Nothing,
     /// Out of hyper, which has taken the framing off.
     Http1(Incoming),
     /// One stream of many.
@@ -42,6 +44,7 @@ impl Body for Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
         let frame = match self.get_mut() {
+            Self::Nothing => return Poll::Ready(None),
             Self::Http1(body) => ready!(Pin::new(body).poll_frame(cx)),
             Self::Http2(body) => return body.poll_frame(cx),
         };
@@ -50,6 +53,7 @@ impl Body for Arriving {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Nothing => true,
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_over(),
         }

@@ -5,20 +5,23 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use http::HeaderValue;
-use hyper::rt::Write as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWrite as _;
+use tokio::time::Sleep;
 
 use super::forwarded::{Peer, Scheme};
 use super::guard::Noted;
 use super::handshake::Secured;
 use super::http2::preface::Spoken;
 use super::http2::{self, Streams};
+use super::lean::{self, Turn};
 use super::linger::Lingering;
 use super::origins::Origin;
 use super::places::Place;
@@ -266,7 +269,7 @@ impl Client {
     /// `future`, which is a part of the connection's beginning; none: the connection is to end before.
     pub(crate) async fn while_welcome<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
-        let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        let mut last = None;
         poll_fn(|cx| {
             self.note_waker(cx);
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
@@ -275,13 +278,23 @@ impl Client {
             if self.is_cut() || self.progress.overdue().is_some() {
                 return Poll::Ready(None);
             }
-            if !self.is_leaving() {
-                return Poll::Pending;
-            }
-            let last = closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_REQUEST)));
-            last.as_mut().poll(cx).map(|()| None)
+            self.poll_leave(&mut last, cx).map(|()| None)
         })
         .await
+    }
+
+    /// Ready when it is to leave, and has been listened to for long enough since that was seen: until
+    /// `last`, at first none.
+    pub(crate) fn poll_leave(
+        &self,
+        last: &mut Option<Pin<Box<Sleep>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if !self.is_leaving() {
+            return Poll::Pending;
+        }
+        let last = last.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_REQUEST)));
+        last.as_mut().poll(cx)
     }
 }
 
@@ -315,9 +328,14 @@ async fn serve_http1(client: &Arc<Client>, stream: Stream, begun: BytesMut) {
         io.give_back(begun);
     }
     while wait_for_request(client, &io).await {
-        match serve_requests(client, io, max_fields).await {
-            Some(idle) => io = idle,
-            None => return,
+        // Boxed, so that an idle connection needs no room for it.
+        match Box::pin(lean::serve(client, &mut io)).await {
+            Turn::Answered => {}
+            Turn::Over => return,
+            Turn::Elaborate => match serve_requests(client, io, max_fields).await {
+                Some(idle) => io = idle,
+                None => return,
+            },
         }
     }
 }
@@ -353,9 +371,9 @@ async fn serve_requests(
         let client = Arc::clone(client);
         service_fn(move |request| request::answer(Arc::clone(&client), request))
     };
-    let connection = server(max_fields).serve_connection(io, service).with_upgrades();
+    let connection = server(max_fields).serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut connection = Box::new(connection);
-    let mut closing: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    let mut last = None;
     let mut told = false;
     let is_idle = poll_fn(|cx| {
         client.note_waker(cx);
@@ -366,10 +384,7 @@ async fn serve_requests(
         if told || !client.is_leaving() {
             return if client.progress.is_resting() { Poll::Ready(true) } else { Poll::Pending };
         }
-        let last = closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_REQUEST)));
-        if last.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
+        ready!(client.poll_leave(&mut last, cx));
         told = true;
         Pin::new(&mut *connection).graceful_shutdown();
         Pin::new(&mut *connection).poll(cx).map(|_| false)
@@ -379,7 +394,7 @@ async fn serve_requests(
         return None;
     }
     let parts = connection.into_parts()?;
-    let mut io = parts.io;
+    let mut io = parts.io.into_inner();
     if io.is_between_messages() && parts.read_buf.is_empty() {
         return Some(io);
     }

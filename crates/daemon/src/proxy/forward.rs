@@ -143,12 +143,17 @@ pub(crate) fn is_framed(headers: &HeaderMap, status: StatusCode) -> bool {
 
 /// The value of the first Content-Length, if it is one (RFC 9110 8.6).
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    let digits = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    length(headers.get(CONTENT_LENGTH)?)
+}
+
+pub(crate) fn length(value: &HeaderValue) -> Option<u64> {
+    let digits = value.to_str().ok()?;
     // Rust takes a sign as well.
     if digits.starts_with('+') { None } else { digits.parse().ok() }
 }
 
-fn accepts_trailers(headers: &HeaderMap) -> bool {
+/// Does a client take trailers (RFC 9110 10.1.4)?
+pub(crate) fn accepts_trailers(headers: &HeaderMap) -> bool {
     headers
         .get_all(TE)
         .iter()

@@ -80,6 +80,18 @@ impl<S> Guarded<S> {
         self.held = begun;
     }
 
+    /// Takes back what was read last, and gives it again: it was looked at already.
+    pub(crate) fn take_back(&mut self, mut read: BytesMut) {
+        self.cleared += read.len();
+        read.extend_from_slice(&self.held);
+        self.held = read;
+    }
+
+    /// There is more of the same message that can be read at once.
+    pub(crate) fn has_cleared(&self) -> bool {
+        self.cleared > 0
+    }
+
     pub(crate) fn get_ref(&self) -> &S {
         &self.io
     }

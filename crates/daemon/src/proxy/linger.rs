@@ -8,16 +8,15 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -28,13 +27,15 @@ use super::refusal::Refusal;
 use super::stream::Stream;
 
 /// One write of so few bytes is cheaper than a list of pieces for the kernel to go through.
-const SMALL: usize = 1024;
+pub(super) const SMALL: usize = 1024;
+/// What of a message is read at once. It is on the stack, so that nobody keeps it who only waits.
+const ROOM: usize = 8 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
 
 /// A client's socket.
 pub(crate) struct Lingering {
-    io: TokioIo<Guarded<Stream>>,
+    io: Guarded<Stream>,
     client: Arc<Client>,
     writes: Writes,
     /// The sending side is closed, or about to be.
@@ -67,36 +68,58 @@ impl Lingering {
             Stream::Plain(_) => Writes::None,
             Stream::Tls(_) => Writes::One,
         };
-        let io = TokioIo::new(Guarded::new(stream, max_fields, client.noted().clone()));
+        let io = Guarded::new(stream, max_fields, client.noted().clone());
         Self { io, client, writes, last_words: None }
     }
 
     /// Takes back what was read before it.
     pub(crate) fn give_back(&mut self, begun: BytesMut) {
-        self.io.inner_mut().give_back(begun);
+        self.io.give_back(begun);
     }
 
     /// The socket, and what came out of it that hyper has not seen.
     pub(crate) fn into_parts(mut self) -> (Stream, BytesMut) {
         self.do_not_delay();
-        self.io.into_inner().into_parts()
+        self.io.into_parts()
     }
 }
 
 impl Lingering {
     /// Ready when there is something to read, if only the end.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let guarded = self.io.inner();
-        if guarded.has_begun() {
+        if self.io.has_begun() {
             return Poll::Ready(());
         }
-        guarded.get_ref().poll_readable(cx)
+        self.io.get_ref().poll_readable(cx)
     }
 
     /// All that was read has been passed on, and is whole requests.
     pub(crate) fn is_between_messages(&self) -> bool {
-        let guarded = self.io.inner();
-        self.last_words.is_none() && !guarded.has_begun() && !guarded.is_inside()
+        self.last_words.is_none() && !self.io.has_begun() && !self.io.is_inside()
+    }
+
+    /// In the middle of a body.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.io.is_inside()
+    }
+
+    /// Reads the next head, and what of its body came with it. Nothing: the client has ended.
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
+        let mut read = BytesMut::new();
+        loop {
+            let mut bytes = [MaybeUninit::uninit(); ROOM];
+            let mut buffer = ReadBuf::uninit(&mut bytes);
+            ready!(Pin::new(&mut *self).poll_read(cx, &mut buffer))?;
+            read.extend_from_slice(buffer.filled());
+            if !self.io.has_cleared() {
+                return Poll::Ready(Ok(read));
+            }
+        }
+    }
+
+    /// Takes back what [`poll_head`](Self::poll_head) gave, for another reader.
+    pub(crate) fn take_back(&mut self, read: BytesMut) {
+        self.io.take_back(read);
     }
 
     /// An error if the client has reset the connection; otherwise its task is woken when it does.
@@ -105,7 +128,7 @@ impl Lingering {
     /// side still wants the answer. A reset is the one certain sign that nobody does.
     fn look_for_reset(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut byte = [0];
-        match self.io.inner().get_ref().socket().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+        match self.io.get_ref().socket().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
         }
@@ -147,13 +170,13 @@ impl Lingering {
 
     fn do_not_delay(&mut self) {
         // If it cannot be set, the connection is broken, and reading will say so.
-        let _ = self.io.inner().get_ref().socket().set_nodelay(true);
+        let _ = self.io.get_ref().socket().set_nodelay(true);
         self.writes = Writes::Undelayed;
     }
 
     /// Nothing was taken: fine, or for too long?
     fn poll_stuck<T>(&mut self) -> Poll<io::Result<T>> {
-        if self.io.inner_mut().get_mut().took_more() {
+        if self.io.get_mut().took_more() {
             self.client.progress().wrote();
         }
         self.client.progress().blocked();
@@ -161,7 +184,7 @@ impl Lingering {
             return Poll::Pending;
         }
         // What the kernel holds for it goes too. If that fails, the connection is gone already.
-        let _ = SockRef::from(self.io.inner().get_ref().socket()).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.io.get_ref().socket()).set_linger(Some(Duration::ZERO));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -212,18 +235,18 @@ pub(crate) async fn listen(mut stream: TcpStream) {
     poll_fn(|cx| last_words.poll_listen(&mut stream, cx)).await;
 }
 
-impl Read for Lingering {
+impl AsyncRead for Lingering {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.last_words.is_some() {
             return self.poll_farewell(cx);
         }
         match Pin::new(&mut self.io).poll_read(cx, buffer) {
             Poll::Pending => {
-                if self.io.inner().has_begun() {
+                if self.io.has_begun() {
                     self.client.progress().heard();
                 }
                 self.poll_late(cx)
@@ -236,7 +259,7 @@ impl Read for Lingering {
     }
 }
 
-impl Write for Lingering {
+impl AsyncWrite for Lingering {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -281,7 +304,7 @@ impl Write for Lingering {
             Poll::Pending => return self.poll_stuck(),
             Poll::Ready(flushed) => flushed?,
         }
-        if self.io.inner_mut().get_mut().took_more() {
+        if self.io.get_mut().took_more() {
             self.client.progress().wrote();
         }
         if self.client.progress().is_watched() {
@@ -292,7 +315,7 @@ impl Write for Lingering {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let is_plain = matches!(this.io.inner().get_ref(), Stream::Plain(_));
+        let is_plain = matches!(this.io.get_ref(), Stream::Plain(_));
         if is_plain && this.client.has_finished() && this.is_between_messages() {
             // It sends nothing more that could be lost: closing the socket does the rest.
             return Poll::Ready(Ok(()));
@@ -306,7 +329,7 @@ impl Write for Lingering {
             }
             last_words.said = true;
         }
-        last_words.poll_listen(this.io.inner_mut().get_mut().socket_mut(), cx).map(Ok)
+        last_words.poll_listen(this.io.get_mut().socket_mut(), cx).map(Ok)
     }
 }
 

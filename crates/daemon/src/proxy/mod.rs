@@ -32,6 +32,7 @@ mod handshake;
 mod health;
 mod hold;
 mod http2;
+mod lean;
 mod ledger;
 mod linger;
 mod link;

@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, Version, header};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -127,11 +128,11 @@ async fn relay(link: Link, client_side: OnUpgrade, speaks: Speaks, goodbye: Canc
     else {
         return;
     };
-    let Ok(client) = client.downcast::<Lingering>() else {
+    let Ok(client) = client.downcast::<TokioIo<Lingering>>() else {
         unreachable!("every client is served on a lingering socket");
     };
     // The guard gives hyper one message at a time, so what the client said after it is all here.
-    let (mut client_stream, from_client) = client.io.into_parts();
+    let (mut client_stream, from_client) = client.io.into_inner().into_parts();
     // Either side may have begun to speak in the same packet as the switch.
     let begun = [&from_client[..], &from_instance[..]];
     if client_stream.write_all(&from_instance).await.is_err()

@@ -1,0 +1,161 @@
+//! The head of an answer: its bytes, and how its body is framed (RFC 9112 4, 6).
+
+use bytes::{BufMut, BytesMut};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, HeaderName,
+    MAX_FORWARDS, TRAILER, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, response};
+use http_body::Body;
+use hyper::ext::ReasonPhrase;
+
+use crate::proxy::{date, forward};
+
+/// What of a request decides how its answer is written.
+pub(super) struct Manner {
+    /// No body follows.
+    is_head: bool,
+    /// No further request will.
+    is_last: bool,
+    takes_trailers: bool,
+}
+
+/// How the body of an answer is written.
+pub(super) enum Framing {
+    /// So many bytes are still to come; often none.
+    Sized(u64),
+    /// In chunks, and after the last one these trailers if they come.
+    Chunked(Vec<HeaderName>),
+}
+
+impl Manner {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let headers = request.headers();
+        Self {
+            is_head: request.method() == Method::HEAD,
+            is_last: forward::is_last(headers, request.version()),
+            takes_trailers: forward::accepts_trailers(headers),
+        }
+    }
+
+    /// Whether a body may follow (RFC 9112 6.3).
+    fn allows_body(&self, status: StatusCode) -> bool {
+        !self.is_head && allows_content(status)
+    }
+}
+
+fn allows_content(status: StatusCode) -> bool {
+    !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Writes the head of an answer with this body. The connection ends after it if `head` says so then.
+pub(super) fn write(
+    out: &mut BytesMut,
+    manner: &Manner,
+    head: &mut response::Parts,
+    body: &impl Body,
+) -> Framing {
+    if manner.is_last {
+        forward::close(&mut head.headers);
+    }
+    let allows_body = manner.allows_body(head.status);
+    // Without a body, only the answer to a HEAD has a length to tell that is not its own.
+    let tells_length = manner.is_head || !body.is_end_stream();
+    let (mut told, mut is_dated) = (None, false);
+    status_line(out, head);
+    for (name, value) in &head.headers {
+        match *name {
+            CONTENT_LENGTH => match forward::length(value).filter(|_| tells_length) {
+                Some(length) if told.is_none() => told = Some(length),
+                Some(_) | None => continue,
+            },
+            TRANSFER_ENCODING => continue,
+            TRAILER if !allows_body => continue,
+            DATE => is_dated = true,
+            _ => {}
+        }
+        line(out, name, value);
+    }
+    let framing = frame(out, manner, head, told, body);
+    if !is_dated {
+        date::with(|date| line(out, &DATE, date));
+    }
+    out.put_slice(b"\r\n");
+    if allows_body { framing } else { Framing::Sized(0) }
+}
+
+fn status_line(out: &mut BytesMut, head: &response::Parts) {
+    let reason = head.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    if head.status == StatusCode::OK && reason.is_none() {
+        return out.put_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.put_slice(b"HTTP/1.1 ");
+    out.put_slice(head.status.as_str().as_bytes());
+    out.put_slice(b" ");
+    // Many a client wants one.
+    let usual = || head.status.canonical_reason().unwrap_or("<none>").as_bytes();
+    out.put_slice(reason.unwrap_or_else(usual));
+    out.put_slice(b"\r\n");
+}
+
+/// Says how the body is framed, if nothing has `told` its length yet.
+fn frame(
+    out: &mut BytesMut,
+    manner: &Manner,
+    head: &response::Parts,
+    told: Option<u64>,
+    body: &impl Body,
+) -> Framing {
+    if let Some(told) = told {
+        return Framing::Sized(told);
+    }
+    let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
+    let allows_body = manner.allows_body(head.status);
+    match length {
+        Some(length) => {
+            if allows_body || length > 0 && allows_content(head.status) {
+                line(out, &CONTENT_LENGTH, &length.into());
+            }
+            Framing::Sized(length)
+        }
+        None if allows_body => {
+            line(out, &TRANSFER_ENCODING, &HeaderValue::from_static("chunked"));
+            Framing::Chunked(announced(manner, &head.headers))
+        }
+        None => Framing::Sized(0),
+    }
+}
+
+/// The trailers that may be sent: to clients that want them, and those that were announced.
+fn announced(manner: &Manner, headers: &HeaderMap) -> Vec<HeaderName> {
+    if !manner.takes_trailers {
+        return Vec::new();
+    }
+    let values = headers.get_all(TRAILER).iter();
+    let names = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+}
+
+/// Writes those of `trailers` that were announced, and that say nothing of a body which has been used
+/// already when they come (RFC 9110 6.5.1); the others were removed on the way.
+pub(super) fn write_trailers(out: &mut BytesMut, announced: &[HeaderName], trailers: &HeaderMap) {
+    const EARLY: [HeaderName; 5] =
+        [CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, MAX_FORWARDS];
+    for (name, value) in trailers {
+        if announced.contains(name) && !EARLY.contains(name) {
+            line(out, name, value);
+        }
+    }
+}
+
+/// Whether another request may follow an answer with these headers.
+pub(super) fn goes_on(head: &response::Parts) -> bool {
+    !forward::is_last(&head.headers, Version::HTTP_11)
+}
+
+fn line(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+    out.put_slice(name.as_str().as_bytes());
+    out.put_slice(b": ");
+    out.put_slice(value.as_bytes());
+    out.put_slice(b"\r\n");
+}
