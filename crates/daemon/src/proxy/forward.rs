@@ -95,6 +95,11 @@ pub(crate) fn is_last(headers: &HeaderMap, version: Version) -> bool {
     said(b"close") || version == Version::HTTP_10 && !said(b"keep-alive")
 }
 
+/// Does a Connection field of an answer say that none follows?
+pub(crate) fn says_close(connection: &HeaderValue) -> bool {
+    options(connection).any(|option| option.eq_ignore_ascii_case(b"close"))
+}
+
 /// Says that the connection ends with this answer.
 pub(crate) fn close(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, CLOSE);

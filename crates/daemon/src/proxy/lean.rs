@@ -11,21 +11,21 @@
 mod answer;
 mod fields;
 mod plain;
+mod spare;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use http::{Request, Response};
+use http::Response;
 use tokio::io::AsyncWrite;
 
-use self::fields::Manner;
-use super::arriving::Arriving;
 use super::body::Download;
 use super::client::Client;
 use super::linger::Lingering;
@@ -62,14 +62,15 @@ async fn take_turn(client: &Arc<Client>, io: &mut Lingering) -> io::Result<Turn>
         return close(io).await;
     };
     let read = read.freeze();
-    let request = if io.is_inside() { None } else { plain::read(&read) };
-    let Some(request) = request else {
+    let plain = if io.is_inside() { None } else { plain::read(&read) };
+    let Some((request, manner)) = plain else {
         io.take_back(read.into());
         return Ok(Turn::Elaborate);
     };
     drop(read);
-    let manner = Manner::of(&request);
-    let answer = ask(client, io, request).await?;
+    // Dropped, the exchange counts as aborted by its client.
+    let mut asking = pin!(request::answer(Arc::clone(client), request));
+    let answer = poll_fn(|cx| poll_answer(asking.as_mut(), io, cx)).await?;
     if answer::send(io, &manner, answer).await? { Ok(Turn::Answered) } else { close(io).await }
 }
 
@@ -83,24 +84,19 @@ async fn hear(client: &Client, io: &mut Lingering) -> Option<BytesMut> {
     heard.await.filter(|read| !read.is_empty())
 }
 
-/// Dropped, the exchange counts as aborted by its client.
-async fn ask(
-    client: &Arc<Client>,
+fn poll_answer(
+    asking: Pin<&mut impl Future<Output = Result<Response<Download>, Infallible>>>,
     io: &mut Lingering,
-    request: Request<Arriving>,
-) -> io::Result<Response<Download>> {
-    let mut answer = pin!(request::answer(Arc::clone(client), request));
-    poll_fn(|cx| {
-        if let Poll::Ready(Ok(answer)) = answer.as_mut().poll(cx) {
-            return Poll::Ready(Ok(answer));
-        }
-        // It is there that a client is looked after which has gone.
-        match Pin::new(&mut *io).poll_flush(cx) {
-            Poll::Ready(Err(gone)) => Poll::Ready(Err(gone)),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Response<Download>>> {
+    if let Poll::Ready(Ok(answer)) = asking.poll(cx) {
+        return Poll::Ready(Ok(answer));
+    }
+    // It is there that a client is looked after which has gone.
+    match Pin::new(io).poll_flush(cx) {
+        Poll::Ready(Err(gone)) => Poll::Ready(Err(gone)),
+        Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+    }
 }
 
 async fn close(io: &mut Lingering) -> io::Result<Turn> {

@@ -16,6 +16,7 @@ use http_body::{Body, Frame};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::fields::{self, Framing, Manner};
+use super::spare;
 use crate::proxy::linger::SMALL;
 
 /// Room for the head of most answers, with a small body.
@@ -36,9 +37,8 @@ where
 {
     let (mut head, body) = answer.into_parts();
     let mut out = BytesMut::with_capacity(HEAD);
-    let framing = fields::write(&mut out, manner, &mut head, &body);
-    let goes_on = fields::goes_on(&head);
-    drop(head);
+    let (framing, goes_on) = fields::write(&mut out, manner, &mut head, &body);
+    spare::keep(head.headers);
     let mut sending = Sending { io, out, framing };
     let sent = sending.send(body).await;
     poll_fn(|cx| sending.poll_flush(cx)).await?;

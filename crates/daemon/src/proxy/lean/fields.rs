@@ -2,10 +2,10 @@
 
 use bytes::{BufMut, BytesMut};
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, HeaderName,
-    MAX_FORWARDS, TRAILER, TRANSFER_ENCODING,
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
+    HeaderName, MAX_FORWARDS, TRAILER, TRANSFER_ENCODING,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, response};
+use http::{HeaderMap, HeaderValue, StatusCode, response};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
@@ -13,11 +13,11 @@ use crate::proxy::{date, forward};
 
 /// What of a request decides how its answer is written.
 pub(super) struct Manner {
-    /// No body follows.
-    is_head: bool,
-    /// No further request will.
-    is_last: bool,
-    takes_trailers: bool,
+    /// It is to have no body.
+    pub(super) is_head: bool,
+    /// No request follows.
+    pub(super) is_last: bool,
+    pub(super) takes_trailers: bool,
 }
 
 /// How the body of an answer is written.
@@ -29,15 +29,6 @@ pub(super) enum Framing {
 }
 
 impl Manner {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
-        let headers = request.headers();
-        Self {
-            is_head: request.method() == Method::HEAD,
-            is_last: forward::is_last(headers, request.version()),
-            takes_trailers: forward::accepts_trailers(headers),
-        }
-    }
-
     /// Whether a body may follow (RFC 9112 6.3).
     fn allows_body(&self, status: StatusCode) -> bool {
         !self.is_head && allows_content(status)
@@ -48,20 +39,21 @@ fn allows_content(status: StatusCode) -> bool {
     !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Writes the head of an answer with this body. The connection ends after it if `head` says so then.
+/// Writes the head of an answer with this body. Says how the body is to be written, and whether
+/// another request may follow.
 pub(super) fn write(
     out: &mut BytesMut,
     manner: &Manner,
     head: &mut response::Parts,
     body: &impl Body,
-) -> Framing {
+) -> (Framing, bool) {
     if manner.is_last {
         forward::close(&mut head.headers);
     }
     let allows_body = manner.allows_body(head.status);
     // Without a body, only the answer to a HEAD has a length to tell that is not its own.
     let tells_length = manner.is_head || !body.is_end_stream();
-    let (mut told, mut is_dated) = (None, false);
+    let (mut told, mut is_dated, mut is_last) = (None, false, false);
     status_line(out, head);
     for (name, value) in &head.headers {
         match *name {
@@ -72,6 +64,7 @@ pub(super) fn write(
             TRANSFER_ENCODING => continue,
             TRAILER if !allows_body => continue,
             DATE => is_dated = true,
+            CONNECTION => is_last |= forward::says_close(value),
             _ => {}
         }
         line(out, name, value);
@@ -81,7 +74,7 @@ pub(super) fn write(
         date::with(|date| line(out, &DATE, date));
     }
     out.put_slice(b"\r\n");
-    if allows_body { framing } else { Framing::Sized(0) }
+    (if allows_body { framing } else { Framing::Sized(0) }, !is_last)
 }
 
 fn status_line(out: &mut BytesMut, head: &response::Parts) {
@@ -146,11 +139,6 @@ pub(super) fn write_trailers(out: &mut BytesMut, announced: &[HeaderName], trail
             line(out, name, value);
         }
     }
-}
-
-/// Whether another request may follow an answer with these headers.
-pub(super) fn goes_on(head: &response::Parts) -> bool {
-    !forward::is_last(&head.headers, Version::HTTP_11)
 }
 
 fn line(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {

@@ -7,17 +7,21 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::header::{EXPECT, HeaderName, UPGRADE};
-use http::{HeaderValue, Method, Request, Uri};
+use http::header::{CONNECTION, EXPECT, HeaderName, TE, UPGRADE};
+use http::{HeaderValue, Method, Request, Uri, Version};
 
+use super::fields::Manner;
+use super::spare;
 use crate::proxy::arriving::Arriving;
+use crate::proxy::forward;
 use crate::proxy::guard::MAX_FIELD_COUNT;
 
 /// Fields that are added on the way to an instance, most of the time.
 const ADDED: usize = 6;
 
-/// The request that `bytes` are; none: it is not plain, or they are more than its head.
-pub(super) fn read(bytes: &Bytes) -> Option<Request<Arriving>> {
+/// The request that `bytes` are, and how it wants its answer; none: it is not plain, or they are more
+/// than its head.
+pub(super) fn read(bytes: &Bytes) -> Option<(Request<Arriving>, Manner)> {
     let mut fields = [MaybeUninit::uninit(); MAX_FIELD_COUNT];
     let mut head = httparse::Request::new(&mut []);
     let parsed = head.parse_with_uninit_headers(bytes, &mut fields).ok()?;
@@ -27,18 +31,29 @@ pub(super) fn read(bytes: &Bytes) -> Option<Request<Arriving>> {
     else {
         return None;
     };
-    let mut request = Request::new(Arriving::Nothing);
-    *request.method_mut() = Method::from_bytes(method.as_bytes()).ok()?;
-    *request.uri_mut() = Uri::from_maybe_shared(bytes.slice_ref(target.as_bytes())).ok()?;
-    let headers = request.headers_mut();
+    let mut headers = spare::take();
     headers.reserve(head.headers.len() + ADDED);
+    let (mut connection, mut te) = (false, false);
     for field in &*head.headers {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        if matches!(name, EXPECT | UPGRADE) {
-            return None;
+        match name {
+            EXPECT | UPGRADE => return None,
+            CONNECTION => connection = true,
+            TE => te = true,
+            _ => {}
         }
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).ok()?;
         headers.append(name, value);
     }
-    Some(request)
+    let method = Method::from_bytes(method.as_bytes()).ok()?;
+    let manner = Manner {
+        is_head: method == Method::HEAD,
+        is_last: connection && forward::is_last(&headers, Version::HTTP_11),
+        takes_trailers: te && forward::accepts_trailers(&headers),
+    };
+    let mut request = Request::new(Arriving::Nothing);
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::from_maybe_shared(bytes.slice_ref(target.as_bytes())).ok()?;
+    *request.headers_mut() = headers;
+    Some((request, manner))
 }
