@@ -15,14 +15,14 @@ use super::progress::Awaited;
 use super::upload::Uploading;
 use super::upstream::{AnswerBody, BrokenOff, Upstream};
 
-/// A body as hyper's server takes it.
+/// A body as those take it who send it to clients.
 pub(crate) enum Download {
     /// From an instance.
     Guarded(GuardedBody),
     /// Our own words.
     Text(Option<Bytes>),
     /// Never sent, but its length is told: the answer to a conditional request (RFC 9110 8.6).
-    /// hyper writes the length and, knowing the status, never asks for the bytes.
+    /// Whoever sends it tells the length and, knowing the status, never asks for the bytes.
     Claimed(u64),
 }
 
@@ -73,7 +73,7 @@ impl GuardedBody {
         Self { incoming, under_way: Some(UnderWay { upstream, exchange, uploading }) }
     }
 
-    /// Ends the exchange at once if there is no body: hyper would only drop it, and an exchange
+    /// Ends the exchange at once if there is no body: it would only be dropped, and an exchange
     /// that is dropped counts as aborted.
     pub(crate) fn finish_if_empty(&mut self) {
         if self.incoming.is_complete() {

@@ -5,15 +5,11 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use http::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWrite as _;
 use tokio::time::Sleep;
 
 use super::forwarded::{Peer, Scheme};
@@ -27,7 +23,7 @@ use super::origins::Origin;
 use super::places::Place;
 use super::progress::Progress;
 use super::stream::Stream;
-use super::{Proxy, request};
+use super::{Proxy, elaborate};
 
 /// What the requests of one connection have in common; with HTTP/2, those of one stream.
 pub(crate) struct Client {
@@ -92,26 +88,6 @@ impl Entrance {
 
 /// When the doors close, an idle client may have a request under way: so long is it listened to.
 pub(super) const LAST_REQUEST: Duration = Duration::from_secs(1);
-/// What a head may take besides its fields: the request line, colons and line ends. More than the
-/// guard lets through.
-const BESIDE_FIELDS: usize = 32 * 1024;
-
-/// Has no time-out of its own: see `progress`.
-pub(super) fn server(max_fields: usize) -> http1::Builder {
-    let max_head = max_fields + BESIDE_FIELDS;
-    let mut builder = http1::Builder::new();
-    builder
-        // A client that says "no more requests" still gets its answer (RFC 9112 9.6).
-        .half_close(true)
-        // In pieces, as they came: copied together, they would be in memory twice. Small ones are
-        // put together when they are written.
-        .writev(true)
-        .max_header_size(max_head)
-        // And what may wait in memory for a slow client.
-        .max_buf_size(max_head);
-    builder
-}
-
 impl Client {
     pub(crate) fn new(
         proxy: Arc<Proxy>,
@@ -332,7 +308,7 @@ async fn serve_http1(client: &Arc<Client>, stream: Stream, begun: BytesMut) {
         match Box::pin(lean::serve(client, &mut io)).await {
             Turn::Answered => {}
             Turn::Over => return,
-            Turn::Elaborate => match serve_requests(client, io, max_fields).await {
+            Turn::Elaborate => match elaborate::serve(client, io, max_fields).await {
                 Some(idle) => io = idle,
                 None => return,
             },
@@ -340,8 +316,8 @@ async fn serve_http1(client: &Arc<Client>, stream: Stream, begun: BytesMut) {
     }
 }
 
-/// Waits as cheaply as can be: what hyper keeps for a connection is twenty times as large as its
-/// socket. False if the connection is to end instead.
+/// Waits as cheaply as can be: what a request needs is many times as large as its client's socket.
+/// False if the connection is to end instead.
 async fn wait_for_request(client: &Client, io: &Lingering) -> bool {
     poll_fn(|cx| {
         client.note_waker(cx);
@@ -358,47 +334,4 @@ async fn wait_for_request(client: &Client, io: &Lingering) -> bool {
         }
     })
     .await
-}
-
-/// Serves requests until the connection ends, or until none has come for a while: then it is given
-/// back as it is.
-async fn serve_requests(
-    client: &Arc<Client>,
-    io: Lingering,
-    max_fields: usize,
-) -> Option<Lingering> {
-    let service = {
-        let client = Arc::clone(client);
-        service_fn(move |request| request::answer(Arc::clone(&client), request))
-    };
-    let connection = server(max_fields).serve_connection(TokioIo::new(io), service).with_upgrades();
-    let mut connection = Box::new(connection);
-    let mut last = None;
-    let mut told = false;
-    let is_idle = poll_fn(|cx| {
-        client.note_waker(cx);
-        // Errors are the client's: it went away, or sent what no answer can be given to.
-        if Pin::new(&mut *connection).poll(cx).is_ready() || client.is_cut() {
-            return Poll::Ready(false);
-        }
-        if told || !client.is_leaving() {
-            return if client.progress.is_resting() { Poll::Ready(true) } else { Poll::Pending };
-        }
-        ready!(client.poll_leave(&mut last, cx));
-        told = true;
-        Pin::new(&mut *connection).graceful_shutdown();
-        Pin::new(&mut *connection).poll(cx).map(|_| false)
-    })
-    .await;
-    if !is_idle {
-        return None;
-    }
-    let parts = connection.into_parts()?;
-    let mut io = parts.io.into_inner();
-    if io.is_between_messages() && parts.read_buf.is_empty() {
-        return Some(io);
-    }
-    // hyper was about to close it, and so do we. Errors: then it is closed already.
-    let _ = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
-    None
 }

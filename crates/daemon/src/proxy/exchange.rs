@@ -69,7 +69,7 @@ impl Exchange {
             asker,
             began,
             pass: None,
-            // What it is if nobody says otherwise: hyper drops a request whose client is gone.
+            // What it is if nobody says otherwise: a request is dropped whose client is gone.
             outcome: Outcome::ClientAborted,
             failed: false,
             retried: false,

@@ -1,13 +1,13 @@
-//! What a client sends, looked at before hyper does.
+//! What a client sends, looked at before anybody reads it: hyper, or [`lean`](super::lean).
 //!
 //! hyper reads leniently: it hides a Content-Length beside a Transfer-Encoding, merges repeated
 //! lengths, and takes a line feed for the end of a line. Whoever stands before or behind us may read
 //! such a message otherwise, and a second request may hide in the difference (RFC 9112 11.2). So the
-//! bytes of each message are followed by a stricter reader as they come out of the socket, and hyper
-//! sees only what it lets through: whole heads, and no byte of the next message before the answer to
+//! bytes of each message are followed by a stricter reader as they come out of the socket, and readers
+//! see only what it lets through: whole heads, and no byte of the next message before the answer to
 //! this one.
 //!
-//! What is refused is noted for the request's answer, and hyper gets a harmless head in its place, so
+//! What is refused is noted for the request's answer, and its reader gets a harmless head in its place, so
 //! that the refusal comes in its turn, after the answers to what was sent before. Then nothing more
 //! is read.
 //!
@@ -46,9 +46,9 @@ pub(crate) struct Noted(Arc<OnceLock<Refusal>>);
 pub(crate) struct Guarded<S> {
     io: S,
     framer: Framer,
-    /// Read, and not yet given to hyper: a head that is not complete, or what follows a message.
+    /// Read, and not yet given to a reader: a head that is not complete, or what follows a message.
     held: BytesMut,
-    /// How much at the beginning of `held` hyper may have.
+    /// How much at the beginning of `held` a reader may have.
     cleared: usize,
     noted: Noted,
 }
@@ -115,7 +115,7 @@ impl<S> Guarded<S> {
         (self.io, self.held)
     }
 
-    /// Looks at what was just read, where hyper is going to read it: nothing is copied as long as it
+    /// Looks at what was just read, where it is going to be read: nothing is copied as long as it
     /// is one message or a part of its body.
     fn clear(&mut self, buffer: &mut ReadBuf<'_>, start: usize) {
         let fresh = &mut buffer.filled_mut()[start..];
@@ -150,7 +150,7 @@ impl<S> Guarded<S> {
         }
     }
 
-    /// Without a stand-in, hyper sees the body break off.
+    /// Without a stand-in, its reader sees the body break off.
     fn refuse(&mut self, refusal: Refusal, stand_in: &'static [u8]) {
         self.stand_in(stand_in);
         self.noted.set(refusal);
@@ -161,7 +161,7 @@ impl<S> Guarded<S> {
         self.cleared = head.len();
     }
 
-    /// Gives hyper what was cleared of what is held.
+    /// Gives what was cleared of what is held.
     fn pass_held(&mut self, buffer: &mut ReadBuf<'_>) {
         let count = self.cleared.min(buffer.remaining());
         buffer.put_slice(&self.held[..count]);

@@ -77,7 +77,7 @@ impl Lingering {
         self.io.give_back(begun);
     }
 
-    /// The socket, and what came out of it that hyper has not seen.
+    /// The socket, and what came out of it that nobody has read.
     pub(crate) fn into_parts(mut self) -> (Stream, BytesMut) {
         self.do_not_delay();
         self.io.into_parts()
@@ -124,7 +124,7 @@ impl Lingering {
 
     /// An error if the client has reset the connection; otherwise its task is woken when it does.
     ///
-    /// hyper reads nothing while an answer is awaited, and a client that merely closed its sending
+    /// Nothing is read while an answer is awaited, and a client that merely closed its sending
     /// side still wants the answer. A reset is the one certain sign that nobody does.
     fn look_for_reset(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut byte = [0];
@@ -298,7 +298,7 @@ impl AsyncWrite for Lingering {
         }
     }
 
-    /// hyper flushes after each look at the service, also when there is nothing to write.
+    /// Called after each look at an answer that is awaited, also when there is nothing to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.io).poll_flush(cx) {
             Poll::Pending => return self.poll_stuck(),

@@ -8,9 +8,10 @@
 //! [`gate`] and [`visit`] (who is inside a run), [`body`] and [`exchange`] (how it is counted to
 //! the last byte), [`upstream`], [`link`], [`answer`], [`pool`] and [`h2c`] (connections to instances), [`tries`]
 //! and [`hold`] (what makes "no request lost" true), [`health`] (which run is left out for a while),
-//! [`guard`] (what of a client's bytes is let in), [`client`], [`http2`], [`listen`], [`handshake`],
-//! [`stream`] and [`doors`] (connections from clients), [`progress`] and [`sweep`] (what ends those who
-//! wait for too long), [`access`] (what is told of a request).
+//! [`guard`] (what of a client's bytes is let in), [`client`], [`lean`] (plain requests), [`elaborate`]
+//! (the others, which are hyper's), [`http2`], [`listen`], [`handshake`], [`stream`] and [`doors`]
+//! (connections from clients), [`progress`] and [`sweep`] (what ends those who wait for too long),
+//! [`access`] (what is told of a request).
 
 mod access;
 pub mod answer;
@@ -20,6 +21,7 @@ mod client;
 mod date;
 mod doors;
 mod edge;
+mod elaborate;
 mod endpoint;
 mod exchange;
 mod expect;

@@ -18,7 +18,7 @@ use proptest::sample::{Index, select};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::{Framer, Guarded, Noted, STAND_IN, Step};
-use crate::proxy::client::server;
+use crate::proxy::elaborate::server;
 
 /// All headers of a request together.
 const MAX_FIELDS: usize = 64 * 1024;
@@ -267,6 +267,36 @@ proptest! {
             // Or it broke off in a body: what came before that is all there is.
             prop_assert!(stands_in || changed[complete..].starts_with(rest), "{:?}", rest);
         }
+    }
+
+    #[test]
+    fn what_is_taken_back_is_given_again_and_looked_at_once(
+        input in input(),
+        cuts in vec(any::<Index>(), 0..6),
+        room in 1..300_usize,
+    ) {
+        let pieces = pieces(&input.0, &places(&input.0, &cuts));
+        let (expected, refused) = passed(pieces.clone(), room);
+        let noted = Noted::default();
+        let mut guarded = Guarded::new(Pieces(pieces), MAX_FIELDS, noted.clone());
+        let mut given = Vec::new();
+        for read in &expected {
+            for is_kept in [false, true] {
+                let mut bytes = vec![0; read.len()];
+                let mut buffer = ReadBuf::new(&mut bytes);
+                let mut cx = Context::from_waker(Waker::noop());
+                let polled = Pin::new(&mut guarded).poll_read(&mut cx, &mut buffer);
+                prop_assert!(matches!(polled, Poll::Ready(Ok(()))));
+                if is_kept {
+                    given.extend_from_slice(buffer.filled());
+                } else {
+                    guarded.take_back(buffer.filled().into());
+                }
+            }
+        }
+        prop_assert_eq!(given, expected.concat());
+        let reason = noted.get().map(|refusal| refusal.reason().to_owned());
+        prop_assert!(reason.is_none() || reason == refused);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use proptest::sample::select;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{answer, plain};
-use crate::proxy::client::server;
+use crate::proxy::elaborate::server;
 use crate::proxy::guard::{Guarded, Noted};
 
 /// All headers of a request together.
