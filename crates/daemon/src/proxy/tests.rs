@@ -12,6 +12,7 @@ mod harness;
 mod health;
 mod http2;
 mod https;
+mod lean;
 mod limits;
 mod plain;
 mod refused;

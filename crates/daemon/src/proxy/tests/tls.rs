@@ -411,6 +411,21 @@ async fn who_takes_an_answer_inside_tls_slowly_gets_all_of_it() {
 }
 
 #[tokio::test]
+async fn plain_requests_and_others_inside_tls_are_answered_in_the_order_they_came() {
+    let house = House::new().await;
+    let backend = Backend::echoing().await;
+    house.serve(&backend);
+    let mut client = secure(&house).enter(&house).await;
+    let post = "POST / HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 2\r\n\r\nhi";
+    client.write(&[GET, GET, post, GET].concat()).await;
+    for method in ["GET", "GET", "POST", "GET"] {
+        let echo = client.read_message().await.unwrap().body;
+        assert!(echo.starts_with(method.as_bytes()), "{}", String::from_utf8_lossy(&echo));
+    }
+    assert_eq!(house.settled().await.completed, 4);
+}
+
+#[tokio::test]
 async fn an_instance_that_falls_silent_is_not_the_clients_fault_inside_tls() {
     let requests = RequestLimits {
         write_timeout: SHORT,
