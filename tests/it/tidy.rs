@@ -124,7 +124,7 @@ fn only_what_is_shown_or_written_knows_the_time_of_day() {
         "supervisor/journal.rs",
         "supervisor/output/line.rs",
         // When an answer was made.
-        "proxy/http2/date.rs",
+        "proxy/date.rs",
         // How old a file is, of which the system knows the time of day alone.
         "supervisor/output/shelf.rs",
         "supervisor/output/files.rs",
