@@ -4,6 +4,7 @@
 //! it: by a call that says how it ended, or by being dropped, in a panic too.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -136,7 +137,7 @@ impl Exchange {
     ) -> Option<Result<Response<AnswerBody>, Unanswered>> {
         let progress = self.client.progress();
         progress.wait_for(Awaited::Answer);
-        progress.unless_overdue(Awaited::Answer, upstream.send(head, upload)).await
+        progress.unless_overdue(Awaited::Answer, pin!(upstream.send(head, upload))).await
     }
 
     /// Leaves the run; another one may be tried.

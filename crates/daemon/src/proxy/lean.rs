@@ -68,9 +68,11 @@ async fn take_turn(client: &Arc<Client>, io: &mut Lingering) -> io::Result<Turn>
         return Ok(Turn::Elaborate);
     };
     drop(read);
-    // Dropped, the exchange counts as aborted by its client.
-    let mut asking = pin!(request::answer(Arc::clone(client), request));
-    let answer = poll_fn(|cx| poll_answer(asking.as_mut(), io, cx)).await?;
+    let answer = {
+        // Dropped, the exchange counts as aborted by its client.
+        let mut asking = pin!(request::answer(Arc::clone(client), request));
+        poll_fn(|cx| poll_answer(asking.as_mut(), io, cx)).await?
+    };
     if answer::send(io, &manner, answer).await? { Ok(Turn::Answered) } else { close(io).await }
 }
 

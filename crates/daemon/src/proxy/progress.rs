@@ -7,7 +7,7 @@
 //! Knows neither sockets nor messages: whoever waits there ends what is to be ended.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -181,13 +181,13 @@ impl Progress {
         (self.overdue.load(Ordering::Relaxed) == word).then(|| Word(word).awaited())
     }
 
-    /// `future`, or none as soon as `awaited` is overdue.
+    /// `future`, or none as soon as `awaited` is overdue. It is pinned already: handed over, it would
+    /// be copied, and there would be room for it twice.
     pub(crate) async fn unless_overdue<F: Future>(
         &self,
         awaited: Awaited,
-        future: F,
+        mut future: Pin<&mut F>,
     ) -> Option<F::Output> {
-        let mut future = pin!(future);
         poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if self.overdue() == Some(awaited) => Poll::Ready(None),
