@@ -111,7 +111,8 @@ impl Exchange {
             return Ok(upstream);
         }
         let limit = self.service.config().requests.connect_timeout;
-        let connected = pass.connect(limit, age).await;
+        // Boxed, so that requests for which a connection is there need no room for it.
+        let connected = Box::pin(pass.connect(limit, age)).await;
         if let Err(error) = &connected {
             if is_of_the_run(error) {
                 self.failed_there(&error.to_string());

@@ -132,7 +132,6 @@ async fn who_has_been_answered_when_the_doors_close_is_listened_to_for_a_last_re
         assert_eq!(client.read_message().await.unwrap().body, b"ok");
     }
     house.proxy.close_doors();
-    tokio::time::sleep(Duration::from_millis(50)).await;
     one.write(GET).await;
     let answer = one.read_all().await;
     assert_eq!(header(&answer, "connection"), Some("close"));
