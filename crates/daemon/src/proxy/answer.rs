@@ -18,14 +18,14 @@ use httparse::{Header, ParserConfig, Status};
 use hyper::ext::ReasonPhrase;
 
 pub use self::decoder::Decoder;
-use super::forward;
+use super::{forward, spare};
 
 /// Of a head. No RFC gives a number, but what is not bounded is a way to exhaust us.
 const MAX_HEAD: usize = 64 * 1024;
 /// Of fields; httparse wants to know beforehand.
 const MAX_FIELD_COUNT: usize = 100;
 /// Fields that are added on the way: `Via` and a few more.
-const SPARE: usize = 3;
+const ADDED: usize = 3;
 
 /// The head of an answer, interim or not.
 #[derive(Debug)]
@@ -154,7 +154,8 @@ fn place(bytes: &[u8], piece: &[u8]) -> [u32; 2] {
 }
 
 fn fields(bytes: &Bytes, places: &[Place]) -> Result<HeaderMap, Garbled> {
-    let mut headers = HeaderMap::with_capacity(places.len() + SPARE);
+    let mut headers = spare::take();
+    headers.reserve(places.len() + ADDED);
     for place in places {
         let [name, name_end, value, value_end] = place.map(|offset| offset as usize);
         let name = HeaderName::from_bytes(&bytes[name..name_end]).map_err(Garbled::by)?;

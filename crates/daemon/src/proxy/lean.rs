@@ -11,7 +11,6 @@
 mod answer;
 mod fields;
 mod plain;
-mod spare;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -27,6 +28,9 @@ pub(crate) async fn accept(
     listener: TcpListener,
     closing: CancellationToken,
 ) {
+    // One for all clients: to begin to wait takes longer than to look again.
+    let (doors, leaving) = (Arc::clone(&proxy), closing.clone());
+    let mut over = pin!(until_closing(&doors, &leaving));
     let mut reception = Reception { proxy, entrance, closing, complaints: Complaints::default() };
     loop {
         tokio::select! {
@@ -38,7 +42,7 @@ pub(crate) async fn accept(
                     tokio::time::sleep(BACK_OFF).await;
                 }
             },
-            () = reception.closing() => break,
+            () = &mut over => break,
         }
     }
     let listen = reception.entrance.listen;
@@ -93,7 +97,7 @@ impl Reception {
         tokio::select! {
             place = places.take() => Search::Found(place),
             () = tokio::time::sleep(WAIT_FOR_PLACE) => Search::Crowded,
-            () = self.closing() => Search::Closing,
+            () = until_closing(&self.proxy, &self.closing) => Search::Closing,
         }
     }
 
@@ -153,17 +157,18 @@ impl Reception {
         }
     }
 
-    async fn closing(&self) {
-        tokio::select! {
-            () = self.proxy.doors().closing() => {}
-            () = self.closing.cancelled() => {}
-        }
-    }
-
     fn complain(&mut self, reason: &str) {
         if self.complaints.are_due() {
             tracing::error!("{}: clients are kept waiting: {reason}", self.entrance.listen);
         }
+    }
+}
+
+/// Of one listener, or of all.
+async fn until_closing(proxy: &Proxy, closing: &CancellationToken) {
+    tokio::select! {
+        () = proxy.doors().closing() => {}
+        () = closing.cancelled() => {}
     }
 }
 

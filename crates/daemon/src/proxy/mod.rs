@@ -52,6 +52,7 @@ mod request_id;
 mod route;
 mod service;
 mod slots;
+mod spare;
 mod standing;
 pub(crate) mod sticky;
 mod stream;

@@ -30,7 +30,7 @@ use super::tries::Tries;
 use super::upload::{Fault, Uploading};
 use super::upstream::{AnswerBody, Fate, Upstream};
 use super::visit::RequestLine;
-use super::{forward, forwarded, hold, http2, request_id, target, upgrade};
+use super::{forward, forwarded, hold, http2, request_id, spare, target, upgrade};
 use crate::config::{Trust, UpstreamProtocol};
 
 /// Sent to an instance for a client of HTTP/1.0 that named no host: HTTP/1.1 demands one.
@@ -242,6 +242,7 @@ impl Prepared {
         if let Err(refusal) = check_answer(&answer, upgrade.is_some()) {
             return Err(exchange.lose(refusal.on_behalf_of(edge)));
         }
+        spare::keep(head.headers);
         exchange.answered(answer.status());
         let slot = exchange.slot();
         let mut response = match (answer.status(), upgrade, upstream) {

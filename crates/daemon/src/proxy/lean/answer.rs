@@ -16,8 +16,9 @@ use http_body::{Body, Frame};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::fields::{self, Framing, Manner};
-use super::spare;
+
 use crate::proxy::linger::SMALL;
+use crate::proxy::spare;
 
 /// Room for the head of most answers, with a small body.
 const HEAD: usize = 1024;

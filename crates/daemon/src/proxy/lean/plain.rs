@@ -11,10 +11,10 @@ use http::header::{CONNECTION, EXPECT, HeaderName, TE, UPGRADE};
 use http::{HeaderValue, Method, Request, Uri, Version};
 
 use super::fields::Manner;
-use super::spare;
 use crate::proxy::arriving::Arriving;
 use crate::proxy::forward;
 use crate::proxy::guard::MAX_FIELD_COUNT;
+use crate::proxy::spare;
 
 /// Fields that are added on the way to an instance, most of the time.
 const ADDED: usize = 6;

@@ -1,7 +1,6 @@
 //! Plain requests, which are served without hyper, and the others among them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 
