@@ -280,7 +280,7 @@ pub(crate) async fn serve(client: Arc<Client>, mut stream: Stream) {
     let spoken = if client.agreed_on_http2() {
         Some(Spoken::Http2(BytesMut::new()))
     } else if client.may_speak_http2() {
-        http2::preface::sniff(&client, &mut stream).await
+        Box::pin(http2::preface::sniff(&client, &mut stream)).await
     } else {
         Some(Spoken::Http1(BytesMut::new()))
     };
@@ -304,11 +304,11 @@ async fn serve_http1(client: &Arc<Client>, stream: Stream, begun: BytesMut) {
         io.give_back(begun);
     }
     while wait_for_request(client, &io).await {
-        // Boxed, so that an idle connection needs no room for it.
+        // Boxed, both, so that an idle connection needs no room for them.
         match Box::pin(lean::serve(client, &mut io)).await {
             Turn::Answered => {}
             Turn::Over => return,
-            Turn::Elaborate => match elaborate::serve(client, io, max_fields).await {
+            Turn::Elaborate => match Box::pin(elaborate::serve(client, io, max_fields)).await {
                 Some(idle) => io = idle,
                 None => return,
             },

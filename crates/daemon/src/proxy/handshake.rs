@@ -76,18 +76,24 @@ impl Newcomer {
     }
 
     /// Serves it in the clear, or says why not.
-    pub(crate) async fn serve_in_the_clear(self, refusal: Option<Refusal>) {
+    ///
+    /// What is waited for is no more than the connection itself.
+    pub(crate) fn serve_in_the_clear(
+        self,
+        refusal: Option<Refusal>,
+    ) -> impl Future<Output = ()> + Send {
         let Self { proxy, entrance, stream, addr, admission } = self;
         let client = Client::new(proxy, entrance, addr, admission, None);
         if let Some(refusal) = refusal {
             client.noted().set(refusal);
         }
-        client::serve(client, Stream::Plain(stream)).await;
+        client::serve(client, Stream::Plain(stream))
     }
 
     async fn serve_inside(self, terms: Terms) {
         let Self { proxy, entrance, stream, addr, admission } = self;
-        let (stream, secured) = match agree(&proxy, stream, &terms).await {
+        // Boxed, so that a connection needs no room for it later.
+        let (stream, secured) = match Box::pin(agree(&proxy, stream, &terms)).await {
             Ok(agreed) => agreed,
             Err(Failure::Gone) => return,
             Err(Failure::Failed) => {

@@ -146,5 +146,5 @@ async fn an_idle_connection_has_no_room_for_a_request() {
     let (proxy, entrance) = (Arc::clone(&house.proxy), Entrance::new(house.addr));
     let client = Client::new(proxy, entrance, house.addr, Admission::default(), None);
     let serving = client::serve(client, Stream::Plain(socket));
-    assert!(size_of_val(&serving) < 1536, "{}", size_of_val(&serving));
+    assert!(size_of_val(&serving) < 640, "{}", size_of_val(&serving));
 }
