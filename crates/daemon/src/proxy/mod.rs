@@ -36,6 +36,7 @@ mod hold;
 mod http2;
 mod lean;
 mod ledger;
+mod lines;
 mod linger;
 mod link;
 mod listen;

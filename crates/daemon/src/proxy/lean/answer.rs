@@ -4,7 +4,6 @@
 //! and the next is asked for when it is gone. So no more waits in memory for a slow client than one
 //! piece.
 
-use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -16,9 +15,8 @@ use http_body::{Body, Frame};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::fields::{self, Framing, Manner};
-
 use crate::proxy::linger::SMALL;
-use crate::proxy::spare;
+use crate::proxy::{lines, spare};
 
 /// Room for the head of most answers, with a small body.
 const HEAD: usize = 1024;
@@ -99,7 +97,7 @@ impl<S: AsyncWrite + Unpin> Sending<'_, S> {
                 ""
             }
             Framing::Chunked(_) => {
-                begin_chunk(&mut self.out, data.len());
+                lines::chunk(&mut self.out, data.len());
                 if is_last { self.last_chunk() } else { "\r\n" }
             }
         };
@@ -124,11 +122,7 @@ impl<S: AsyncWrite + Unpin> Sending<'_, S> {
         else {
             return Err(broken_off());
         };
-        self.out.extend_from_slice(b"0\r\n");
-        if let Some(trailers) = trailers {
-            fields::write_trailers(&mut self.out, &announced, trailers);
-        }
-        self.out.extend_from_slice(b"\r\n");
+        lines::last_chunk(&mut self.out, &announced, trailers);
         Ok(())
     }
 
@@ -147,11 +141,6 @@ impl<S: AsyncWrite + Unpin> Sending<'_, S> {
         }
         Poll::Ready(Ok(()))
     }
-}
-
-fn begin_chunk(out: &mut BytesMut, length: usize) {
-    // It grows as needed, so that this cannot fail.
-    let _ = write!(out, "{length:X}\r\n");
 }
 
 /// There is less of the body than was told.

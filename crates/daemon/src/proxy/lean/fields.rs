@@ -1,15 +1,12 @@
 //! The head of an answer: its bytes, and how its body is framed (RFC 9112 4, 6).
 
 use bytes::{BufMut, BytesMut};
-use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
-    HeaderName, MAX_FORWARDS, TRAILER, TRANSFER_ENCODING,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode, response};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::proxy::{date, forward};
+use crate::proxy::{date, forward, lines};
 
 /// What of a request decides how its answer is written.
 pub(super) struct Manner {
@@ -67,11 +64,11 @@ pub(super) fn write(
             CONNECTION => is_last |= forward::says_close(value),
             _ => {}
         }
-        line(out, name, value);
+        lines::field(out, name, value);
     }
     let framing = frame(out, manner, head, told, body);
     if !is_dated {
-        date::with(|date| line(out, &DATE, date));
+        date::with(|date| lines::field(out, &DATE, date));
     }
     out.put_slice(b"\r\n");
     (if allows_body { framing } else { Framing::Sized(0) }, !is_last)
@@ -107,12 +104,12 @@ fn frame(
     match length {
         Some(length) => {
             if allows_body || length > 0 && allows_content(head.status) {
-                line(out, &CONTENT_LENGTH, &length.into());
+                lines::field(out, &CONTENT_LENGTH, &length.into());
             }
             Framing::Sized(length)
         }
         None if allows_body => {
-            line(out, &TRANSFER_ENCODING, &HeaderValue::from_static("chunked"));
+            lines::field(out, &TRANSFER_ENCODING, &HeaderValue::from_static("chunked"));
             Framing::Chunked(announced(manner, &head.headers))
         }
         None => Framing::Sized(0),
@@ -124,26 +121,5 @@ fn announced(manner: &Manner, headers: &HeaderMap) -> Vec<HeaderName> {
     if !manner.takes_trailers {
         return Vec::new();
     }
-    let values = headers.get_all(TRAILER).iter();
-    let names = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
-}
-
-/// Writes those of `trailers` that were announced, and that say nothing of a body which has been used
-/// already when they come (RFC 9110 6.5.1); the others were removed on the way.
-pub(super) fn write_trailers(out: &mut BytesMut, announced: &[HeaderName], trailers: &HeaderMap) {
-    const EARLY: [HeaderName; 5] =
-        [CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, MAX_FORWARDS];
-    for (name, value) in trailers {
-        if announced.contains(name) && !EARLY.contains(name) {
-            line(out, name, value);
-        }
-    }
-}
-
-fn line(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
-    out.put_slice(name.as_str().as_bytes());
-    out.put_slice(b": ");
-    out.put_slice(value.as_bytes());
-    out.put_slice(b"\r\n");
+    lines::announced(headers)
 }

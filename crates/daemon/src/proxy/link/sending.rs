@@ -5,14 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::header::{TRAILER, TRANSFER_ENCODING};
+use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as _, Frame};
 use tokio::io::AsyncWrite;
 
-use crate::proxy::forward;
 use crate::proxy::upload::Upload;
+use crate::proxy::{forward, lines};
 
 /// Pieces up to this size are copied, to be written together with what is beside them.
 const SMALL: usize = 4 * 1024;
@@ -61,7 +61,7 @@ impl Sending {
         self.written = 0;
         put_head(&mut self.front, head);
         self.body = if head.headers.contains_key(TRANSFER_ENCODING) {
-            Body::Chunked(upload, announced(&head.headers))
+            Body::Chunked(upload, lines::announced(&head.headers))
         } else {
             match forward::content_length(&head.headers) {
                 // `content-length: 0` is the whole of an empty body.
@@ -155,7 +155,7 @@ impl Sending {
             // An empty chunk would be the last one.
             Body::Chunked(..) if data.is_empty() => {}
             Body::Chunked(..) => {
-                put_size(&mut self.front, data.len());
+                lines::chunk(&mut self.front, data.len());
                 self.put_piece(data, b"\r\n");
             }
         }
@@ -171,18 +171,11 @@ impl Sending {
         }
     }
 
-    /// RFC 9110 6.6.2: those that were announced.
     fn put_trailers(&mut self, trailers: &HeaderMap) {
         let Body::Chunked(_, announced) = std::mem::replace(&mut self.body, Body::Over) else {
             return;
         };
-        self.front.extend_from_slice(b"0\r\n");
-        for (name, value) in trailers {
-            if announced.contains(name) {
-                put_field(&mut self.front, name.as_str(), value.as_bytes());
-            }
-        }
-        self.front.extend_from_slice(b"\r\n");
+        lines::last_chunk(&mut self.front, &announced, Some(trailers));
     }
 
     fn end(&mut self) -> Result<(), Stopped> {
@@ -190,7 +183,7 @@ impl Sending {
             Body::Over => Ok(()),
             Body::Sized(..) => Err(Stopped::Incomplete),
             Body::Chunked(..) => {
-                self.front.extend_from_slice(b"0\r\n\r\n");
+                lines::last_chunk(&mut self.front, &[], None);
                 Ok(())
             }
         }
@@ -237,27 +230,7 @@ fn put_head(front: &mut Vec<u8>, head: &Parts) {
     front.extend_from_slice(target.as_bytes());
     front.extend_from_slice(b" HTTP/1.1\r\n");
     for (name, value) in &head.headers {
-        put_field(front, name.as_str(), value.as_bytes());
+        lines::field(front, name, value);
     }
     front.extend_from_slice(b"\r\n");
-}
-
-fn put_field(front: &mut Vec<u8>, name: &str, value: &[u8]) {
-    front.extend_from_slice(name.as_bytes());
-    front.extend_from_slice(b": ");
-    front.extend_from_slice(value);
-    front.extend_from_slice(b"\r\n");
-}
-
-/// The size of a chunk and the end of its line (RFC 9112 7.1).
-fn put_size(front: &mut Vec<u8>, size: usize) {
-    use std::io::Write as _;
-    // Memory takes whatever is written.
-    let _ = write!(front, "{size:X}\r\n");
-}
-
-fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(TRAILER).iter();
-    let names = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
