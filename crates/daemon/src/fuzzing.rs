@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use smoothserve_protocol::id::Slot;
@@ -14,6 +15,7 @@ use crate::access_log::format::{self, Clock};
 use crate::config::{AccessLogFormat, Trust};
 use crate::proxy::Access;
 use crate::proxy::forwarded::{self, Peer, Scheme};
+use crate::proxy::lean::plain;
 use crate::proxy::proxy_protocol::header;
 use crate::proxy::sticky;
 use crate::proxy::target;
@@ -55,6 +57,11 @@ pub fn tell_forwarded(headers: &mut HeaderMap, peer: IpAddr, trust: &Trust) -> O
 /// Why it is refused.
 pub fn check_target(head: &mut Parts) -> Result<(), String> {
     target::check(head).map_err(|refusal| refusal.reason().to_owned())
+}
+
+/// The request that is served without hyper, if these bytes, which the guard let through, are one.
+pub fn plain_request(bytes: &Bytes) -> Option<Parts> {
+    plain::read(bytes).map(|(request, _)| request.into_parts().0)
 }
 
 /// The host of a `Host` value, without its port.

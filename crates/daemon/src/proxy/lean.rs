@@ -9,8 +9,8 @@
 //! Nothing is kept between two requests: whoever merely waits is a task and a socket.
 
 mod answer;
-mod fields;
-mod plain;
+pub(crate) mod fields;
+pub(crate) mod plain;
 #[cfg(test)]
 mod tests;
 

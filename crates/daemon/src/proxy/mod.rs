@@ -34,7 +34,7 @@ mod handshake;
 mod health;
 mod hold;
 mod http2;
-mod lean;
+pub(crate) mod lean;
 mod ledger;
 mod lines;
 mod linger;

@@ -9,7 +9,7 @@ use hyper::ext::ReasonPhrase;
 use crate::proxy::{date, forward, lines};
 
 /// What of a request decides how its answer is written.
-pub(super) struct Manner {
+pub(crate) struct Manner {
     /// It is to have no body.
     pub(super) is_head: bool,
     /// No request follows.

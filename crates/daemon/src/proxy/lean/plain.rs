@@ -21,7 +21,7 @@ const ADDED: usize = 6;
 
 /// The request that `bytes` are, and how it wants its answer; none: it is not plain, or they are more
 /// than its head.
-pub(super) fn read(bytes: &Bytes) -> Option<(Request<Arriving>, Manner)> {
+pub(crate) fn read(bytes: &Bytes) -> Option<(Request<Arriving>, Manner)> {
     let mut fields = [MaybeUninit::uninit(); MAX_FIELD_COUNT];
     let mut head = httparse::Request::new(&mut []);
     let parsed = head.parse_with_uninit_headers(bytes, &mut fields).ok()?;
