@@ -2,9 +2,11 @@
 //!
 //! Pure functions. Knows neither columns nor colours: whoever prints pads and paints.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use unicode_width::UnicodeWidthChar;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -148,6 +150,48 @@ pub fn fit(text: &str, columns: usize) -> &str {
     });
     beyond.map_or(text, |(end, _)| &text[..end])
 }
+
+/// `name` in so many columns. What does not fit goes before its number, which tells instances apart,
+/// and leaves `mark`.
+pub fn fit_name<'a>(name: &'a str, columns: usize, mark: &str) -> Cow<'a, str> {
+    if name.width() <= columns {
+        return Cow::Borrowed(name);
+    }
+    let (before, number) = name.split_at(name.len() - number(name).len());
+    let (before, number) = match columns.checked_sub(number.len() + mark.width()) {
+        Some(1..) => (before, number),
+        // The number alone would not tell whose it is.
+        Some(0) | None => (name, ""),
+    };
+    let kept = fit(before, columns.saturating_sub(number.len() + mark.width()));
+    Cow::Owned(format!("{kept}{mark}{number}"))
+}
+
+/// The number that an instance has in its name: `-3`; nothing: it has none.
+fn number(name: &str) -> &str {
+    let before = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    match before.strip_suffix('-') {
+        Some(start) if before.len() < name.len() => &name[start.len()..],
+        Some(_) | None => "",
+    }
+}
+
+/// `text` in so many columns, as far as that can be had by shortening the `name` that is in it: the
+/// rest of the text says what the name does not.
+pub fn fit_around<'a>(text: &'a str, name: &str, columns: usize, mark: &str) -> Cow<'a, str> {
+    let excess = text.width().saturating_sub(columns);
+    let least = name.width().min(LEAST_NAME.into());
+    match text.split_once(name) {
+        Some((before, after)) if excess > 0 && !name.is_empty() => {
+            let name = fit_name(name, (name.width().saturating_sub(excess)).max(least), mark);
+            Cow::Owned(format!("{before}{name}{after}"))
+        }
+        Some(_) | None => Cow::Borrowed(text),
+    }
+}
+
+/// With fewer columns, a name would say nothing.
+pub const LEAST_NAME: u16 = 10;
 
 /// `text` in as many pieces as it takes when each has so many columns; at least one.
 pub fn pieces(text: &str, columns: usize) -> Vec<&str> {
@@ -383,6 +427,31 @@ mod tests {
     fn text_is_cut_by_columns_not_by_bytes() {
         assert_eq!(fit("abc", 3), "abc");
         assert_eq!(fit("a商店", 4), "a商");
+    }
+
+    #[test]
+    fn a_name_is_cut_before_its_number() {
+        let cut = |columns| fit_name("talk-with-many-12", columns, "›").into_owned();
+        assert_eq!(cut(17), "talk-with-many-12");
+        assert_eq!(cut(16), "talk-with-ma›-12");
+        assert_eq!(cut(5), "t›-12");
+        assert_eq!(cut(4), "tal›");
+        assert_eq!(fit_name("talk-with-many", 6, "›"), "talk-›");
+        assert_eq!(fit_name("talk-with-", 6, "›"), "talk-›");
+        assert_eq!(fit_name("12345678", 6, "›"), "12345›");
+        assert_eq!(fit_name("商店商店商店-1", 8, ">"), "商店>-1");
+    }
+
+    #[test]
+    fn of_a_text_the_name_gives_way() {
+        let name = "talk-with-many-words";
+        let text = format!("End {name}, g1 to g2?");
+        let around = |columns| fit_around(&text, name, columns, "›").into_owned();
+        assert_eq!(around(36), text);
+        assert_eq!(around(30), "End talk-with-many›, g1 to g2?");
+        assert_eq!(around(9), "End talk-with›, g1 to g2?", "not all of it");
+        assert_eq!(fit_around("no name is in this", name, 9, "›"), "no name is in this");
+        assert_eq!(fit_around("nor in this", "", 9, "›"), "nor in this");
     }
 
     #[test]

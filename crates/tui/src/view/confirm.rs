@@ -48,7 +48,8 @@ pub fn draw(model: &Model, question: &Question, canvas: &mut Canvas<'_>, area: R
         height,
     };
     canvas.clear(place);
-    canvas.pen(place, 0).to(1).say(&title(model, question), Role::Strong);
+    let (title, name) = (title(model, question), question.service.as_str());
+    canvas.pen(place, 0).to(1).say_about(&title, name, Role::Strong);
     for (row, line) in (1..height.saturating_sub(1)).zip(&lines) {
         let mut pen = canvas.pen(place, row);
         let side = pen.look().glyphs.side;
@@ -85,7 +86,11 @@ fn fitting(mut lines: Vec<Line>, room: usize) -> Vec<Line> {
 fn wrapped(lines: Vec<Line>, width: u16) -> Vec<Line> {
     let wrap = |line| match line {
         Line::Text(text) => in_lines(&text, width).into_iter().map(Line::Text).collect(),
-        Line::Command(text) => in_lines(&text, width).into_iter().map(Line::Command).collect(),
+        Line::Command(text) => {
+            let lines = in_lines(&text, width);
+            let fits = lines.iter().all(|line| columns(line) <= width);
+            if fits { lines.into_iter().map(Line::Command).collect() } else { Vec::new() }
+        }
         Line::Warning(text) => in_lines(&text, width).into_iter().map(Line::Warning).collect(),
         other => vec![other],
     };

@@ -1,9 +1,10 @@
 //! What happened: the newest few under other screens, or all of it on its own.
 
 use ratatui::layout::Rect;
+use smoothserve_protocol::id::ServiceName;
 
 use super::Width;
-use crate::fmt::{count, took, wrapped};
+use crate::fmt::{count, fit_name, took, wrapped};
 use crate::model::Model;
 use crate::model::events::Line;
 use crate::style::Role;
@@ -12,6 +13,8 @@ use crate::widgets::rule::{Weight, rule, rule_with};
 use crate::widgets::{Canvas, Pen, found};
 use crate::words::Severity;
 
+/// Columns for when it was, and the mark.
+const BEFORE: u16 = 15;
 /// Columns for who asked for something, where there are columns.
 const BY: u16 = 18;
 /// Rows for the whole text of the selected line, below the list.
@@ -29,7 +32,8 @@ pub fn strip(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// Draws the whole screen: oldest on top, and below the list the selected line in full.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
-    rule_with(&mut canvas.pen(body, 0), &heading(model, width), note(model));
+    let service = model.events.filter().service.as_ref().map_or("", ServiceName::as_str);
+    rule_with(&mut canvas.pen(body, 0), &heading(model, width), service, note(model));
     let below = Rect { y: body.y + 1, height: body.height.saturating_sub(1), ..body };
     if model.events.shown() == 0 {
         canvas.pen(below, 0).to(2).say(absence(model), Role::Quiet);
@@ -39,16 +43,16 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
     let head = u16::from(width == Width::Wide);
     let height = below.height.saturating_sub(foot + head);
     let list = Rect { y: below.y + head, height, ..below };
+    let subject = subject_width(model, list, width);
     if head > 0 {
-        column_heads(&mut canvas.pen(below, 0), subject_width(model, list));
+        column_heads(&mut canvas.pen(below, 0), subject);
     }
-    rows(model, canvas, list, width);
+    rows(model, canvas, list, width, subject);
     whole(model, canvas, Rect { y: list.bottom(), height: foot, ..below });
 }
 
-fn rows(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
+fn rows(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width, subject: u16) {
     let selected = model.events.index();
-    let subject = subject_width(model, area);
     for (row, index) in (0..area.height).zip(first(model, area)..) {
         let Some(line) = model.events.at(index) else { return };
         let mut pen = canvas.pen(area, row);
@@ -73,15 +77,23 @@ fn first(model: &Model, area: Rect) -> usize {
 }
 
 /// The width of what events are about, for those on the screen.
-fn subject_width(model: &Model, area: Rect) -> u16 {
+fn subject_width(model: &Model, area: Rect, width: Width) -> u16 {
     let first = first(model, area);
-    let lines =
-        (first..first + usize::from(area.height)).filter_map(|index| model.events.at(index));
-    clamped(lines.map(|line| columns(&line.subject)).max(), area.width)
+    let on_screen = first..first + usize::from(area.height);
+    let lines: Vec<&Line> = on_screen.filter_map(|index| model.events.at(index)).collect();
+    let text = lines.iter().map(|line| match width {
+        Width::Wide => columns(&line.what).saturating_add(BY + 10),
+        Width::Line | Width::Narrow | Width::Normal => columns(&line.text),
+    });
+    clamped(&lines, text.max(), area.width)
 }
 
-fn clamped(widest: Option<u16>, frame: u16) -> u16 {
-    widest.unwrap_or(0).clamp(9, if frame < 72 { 12 } else { 24 })
+/// As wide as the widest subject, and so wide that what is told of each, of at most `text` columns,
+/// is not cut for it.
+fn clamped(lines: &[&Line], text: Option<u16>, frame: u16) -> u16 {
+    let widest = lines.iter().map(|line| columns(&line.subject)).max().unwrap_or(0);
+    let spare = frame.saturating_sub(BEFORE + 1).saturating_sub(text.unwrap_or(0));
+    widest.clamp(9, if frame < 72 { 12 } else { spare.max(24) })
 }
 
 fn column_heads(pen: &mut Pen<'_>, subject: u16) {
@@ -102,7 +114,8 @@ fn row_of(
     let needle = &model.events.needle;
     let (mark, role) = mark(pen, line);
     pen.to(2).left(10, &model.clock.text(line.unix_ms), Role::Quiet).left(3, mark, role);
-    found::say(&mut pen.column(subject), &line.subject, needle, emphasis);
+    let name = fit_name(&line.subject, usize::from(subject), pen.look().glyphs.cut);
+    found::say(&mut pen.column(subject), &name, needle, emphasis);
     pen.skip(subject + 1);
     if width == Width::Normal {
         found::say(pen, &line.text, needle, emphasis);
@@ -121,7 +134,7 @@ fn narrow_row(model: &Model, line: &Line, pen: &mut Pen<'_>, subject: u16, empha
     let needle = &model.events.needle;
     let (mark, role) = mark(pen, line);
     pen.to(1).left(9, &model.clock.text(line.unix_ms), Role::Quiet).left(2, mark, role);
-    pen.left(subject, &line.subject, emphasis).skip(1);
+    pen.name(subject, &line.subject, emphasis).skip(1);
     found::say(pen, &line.text, needle, emphasis);
 }
 
@@ -189,7 +202,8 @@ fn absence(model: &Model) -> &'static str {
 }
 
 fn list(model: &Model, canvas: &mut Canvas<'_>, area: Rect, lines: &[&Line]) {
-    let subject = clamped(lines.iter().map(|line| columns(&line.subject)).max(), area.width);
+    let text = lines.iter().map(|line| columns(&line.text)).max();
+    let subject = clamped(lines, text, area.width);
     for (row, line) in (1..area.height).zip(lines) {
         draw_line(model, line, &mut canvas.pen(area, row), subject);
     }
@@ -198,7 +212,7 @@ fn list(model: &Model, canvas: &mut Canvas<'_>, area: Rect, lines: &[&Line]) {
 fn draw_line(model: &Model, line: &Line, pen: &mut Pen<'_>, subject: u16) {
     let (mark, role) = mark(pen, line);
     pen.to(2).left(10, &model.clock.text(line.unix_ms), Role::Quiet).left(3, mark, role);
-    pen.left(subject, &line.subject, Role::Plain).skip(1).say(&line.text, Role::Plain);
+    pen.name(subject, &line.subject, Role::Plain).skip(1).say(&line.text, Role::Plain);
 }
 
 fn mark(pen: &Pen<'_>, line: &Line) -> (&'static str, Role) {

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::Width;
 use crate::action::Action;
 use crate::keymap::Binding;
+use crate::model::batch::Batch;
 use crate::model::conn::Freshness;
 use crate::model::entry::Purpose;
 use crate::model::filter::GRAMMAR;
@@ -34,7 +35,9 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
         }
     } else if let Some(text) = progress(model, width) {
         let row = if width == Width::Narrow { last } else { last.saturating_sub(1) };
-        canvas.pen(area, row).to(1).say(&text, Role::Moving);
+        let service = model.batch.as_ref().and_then(Batch::present);
+        let name = service.map_or("", |subject| subject.service.as_str());
+        canvas.pen(area, row).to(1).say_about(&text, name, Role::Moving);
         if width == Width::Narrow {
             return;
         }

@@ -10,9 +10,12 @@ use crate::fmt::{count, latency, together, took, wrapped};
 use crate::model::Model;
 use crate::style::{Glyphs, Role};
 use crate::widgets::rows::{columns, window};
-use crate::widgets::rule::rule;
+use crate::widgets::rule::rule_about;
 use crate::widgets::{Canvas, Pen, found};
 use crate::words::{self, escape};
+
+/// Columns of a row beside the name of its service, with some for who began the restart.
+const BESIDE_NAME: u16 = 84;
 
 /// Blank columns before what is told of one restart.
 const fn margin(frame: u16) -> u16 {
@@ -50,12 +53,13 @@ fn list(
         "" => "newest first".to_owned(),
         needle => format!("newest first   / {needle}"),
     };
-    rule(&mut canvas.pen(body, 0), &heading, &note);
+    rule_about(&mut canvas.pen(body, 0), &heading, &of, &note);
     if receipts.is_empty() {
         canvas.pen(body, 1).to(3).say(absence(model), Role::Quiet);
         return;
     }
     let longest = receipts.iter().map(|one| columns(one.service.as_str())).max().unwrap_or(0);
+    let name = longest.min(body.width.saturating_sub(BESIDE_NAME).max(20));
     let selected = model.past.index();
     let shown = usize::from(body.height.saturating_sub(1));
     let first = window(receipts.len(), shown, selected.unwrap_or(0));
@@ -70,7 +74,7 @@ fn list(
         match width {
             Width::Line | Width::Narrow => narrow_row(model, receipt, pen.to(3), emphasis),
             Width::Normal | Width::Wide => {
-                row(model, receipt, pen.to(3), longest.min(20), emphasis);
+                row(model, receipt, pen.to(3), name, emphasis);
             }
         }
     }
@@ -132,7 +136,7 @@ fn whole(model: &Model, receipt: &Receipt, down: usize, canvas: &mut Canvas<'_>,
         0 => "esc back".to_owned(),
         more => format!("+{} below", count(more as u64)),
     };
-    rule(&mut canvas.pen(body, 0), &heading, &note);
+    rule_about(&mut canvas.pen(body, 0), &heading, service.as_str(), &note);
     let (margin, needle) = (margin(body.width), &model.past.needle);
     for (row, (role, text)) in (1..body.height).zip(lines.iter().skip(down)) {
         found::say(canvas.pen(body, row).to(margin), text, needle, *role);

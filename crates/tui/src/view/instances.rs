@@ -26,16 +26,25 @@ struct Columns {
 const ERRORS_FROM: u16 = 130;
 
 fn columns(detail: &ServiceDetail, width: Width, area: Rect) -> Columns {
-    let longest = detail
-        .instances
-        .last()
-        .map_or(8, |last| instance_name(&detail.row, last.slot).chars().count());
-    let name = u16::try_from(longest).unwrap_or(8).clamp(8, 14);
-    // What a long name takes, the bar gives.
     let all = width == Width::Wide;
-    let bar = (if all { 15 } else { 10_u16 }).saturating_sub(name - 8);
-    Columns { all, errors: area.width >= ERRORS_FROM, name, bar }
+    let errors = area.width >= ERRORS_FROM;
+    // All but the name, with a bar that has given what it can.
+    let others = if all { 74 } else { 54 } + if errors { 6 } else { 0 };
+    let spare = area.width.saturating_sub(others + NOTE);
+    let name = name_width(detail, spare.max(14));
+    // What a long name takes, the bar gives first.
+    let bar = (if all { 15 } else { 10_u16 }).saturating_sub(name.min(14) - 8);
+    Columns { all, errors, name, bar }
 }
+
+/// The width of the names of all instances: what they need, but no more than `most`.
+pub fn name_width(detail: &ServiceDetail, most: u16) -> u16 {
+    let last = detail.instances.last().map(|last| instance_name(&detail.row, last.slot));
+    last.map_or(8, |name| text_columns(&name)).clamp(8, most.max(8))
+}
+
+/// Columns that what a drain waits for has beside a long name.
+const NOTE: u16 = 16;
 
 /// Rows above the instances that say what is in the columns.
 pub const fn head_rows(width: Width) -> u16 {
@@ -122,7 +131,7 @@ fn row(
         pen.to(1).say(model.look.glyphs.cursor, Role::Strong);
     }
     let emphasis = if turn { Role::Strong } else { Role::Plain };
-    pen.to(3).left(columns.name, &instance_name(&detail.row, instance.slot), emphasis).skip(2);
+    pen.to(3).name(columns.name, &instance_name(&detail.row, instance.slot), emphasis).skip(2);
     pen.left(4, &instance.generation.to_string(), Role::Plain).skip(1);
     let (state, role) = (instance_state(instance.state), Role::of_instance(instance.state));
     pen.left(9, state, role).skip(1);
@@ -215,7 +224,7 @@ fn narrow(
         let (state, role) = (instance_state(instance.state), Role::of_instance(instance.state));
         let mut pen = canvas.pen(area, line);
         pen.to(1).say(mark, mark_role).skip(1);
-        pen.left(12, &instance_name(&detail.row, instance.slot), Role::Plain)
+        pen.name(12, &instance_name(&detail.row, instance.slot), Role::Plain)
             .skip(1)
             .left(9, state, role);
         pen.right(5, &instance.in_flight.to_string(), Role::Plain);

@@ -10,13 +10,14 @@ use crate::model::logs::Line;
 use crate::model::{Model, Screen};
 use crate::style::Role;
 use crate::widgets::rows::columns;
-use crate::widgets::rule::{Weight, rule, rule_with};
+use crate::widgets::rule::{Weight, rule_about, rule_with};
 use crate::widgets::{Canvas, Pen, found};
 use crate::words::Severity;
 
 /// Draws the screen.
 pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
-    rule_with(&mut canvas.pen(body, 0), &heading(model, name, width), note(model));
+    let heading = heading(model, name, width);
+    rule_with(&mut canvas.pen(body, 0), &heading, name.as_str(), note(model));
     if model.logs.is_empty() {
         canvas.pen(body, 1).to(2).say(absence(model), Role::Quiet);
         return;
@@ -50,7 +51,7 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
 /// Draws a heading and the last lines of `name`, below what else is known of it.
 pub fn strip(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, area: Rect, width: Width) {
     let heading = format!("logs   {name}, all instances");
-    rule(&mut canvas.pen(area, 0), &heading, "l full screen");
+    rule_about(&mut canvas.pen(area, 0), &heading, name.as_str(), "l full screen");
     let shown = usize::from(area.height.saturating_sub(1));
     let lines: Vec<&Line> = match model.logs.is_of(name) {
         true => model.logs.newest(shown).collect(),
@@ -96,14 +97,14 @@ fn height_in(wrap: bool, room: u16) -> impl Fn(&Line) -> usize + use<> {
 fn layout(name: &ServiceName, frame: u16, width: Width) -> (u16, u16) {
     let start = match width {
         Width::Line | Width::Narrow => 5,
-        Width::Normal | Width::Wide => 18 + who(name),
+        Width::Normal | Width::Wide => 18 + who(name, frame),
     };
     (start, frame.saturating_sub(start).max(1))
 }
 
-/// The width of the names of instances.
-fn who(name: &ServiceName) -> u16 {
-    (columns(name.as_str()) + 3).clamp(8, 14)
+/// The width of the names of instances: all they need, up to a fifth of the frame.
+fn who(name: &ServiceName, frame: u16) -> u16 {
+    (columns(name.as_str()) + 4).clamp(8, (frame / 5).max(14))
 }
 
 /// The rows of a line, each with the byte where it begins: as many as it takes, or one from `column`
@@ -136,7 +137,8 @@ fn origin(model: &Model, name: &ServiceName, line: &Line, pen: &mut Pen<'_>, wid
     if narrow {
         pen.to(1).right(2, &slot.to_string(), Role::Plain).say(mark, Role::Quiet);
     } else {
-        pen.left(who(name), &format!("{name}-{slot}"), Role::Plain).say(mark, Role::Quiet);
+        let who = who(name, pen.width());
+        pen.name(who - 1, &format!("{name}-{slot}"), Role::Plain).skip(1).say(mark, Role::Quiet);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::list::Column;
 use crate::model::series::Figure;
 use crate::style::Role;
 use crate::widgets::pips::pips;
-use crate::widgets::rows::window;
+use crate::widgets::rows::{columns as text_columns, window};
 use crate::widgets::rule::rule;
 use crate::widgets::spark::spark;
 use crate::widgets::{Canvas, Pen};
@@ -34,6 +34,15 @@ struct Columns {
     errors: u16,
     /// The median, the last minute and the age of the state too.
     all: bool,
+}
+
+impl Columns {
+    /// All of them, with what is in front.
+    const fn total(&self) -> u16 {
+        let Self { name, state, pips, rate, latency, errors, all } = self;
+        let more = if *all { 1 + *latency + 22 } else { 0 };
+        3 + *name + *state + *pips + 2 + 5 + 6 + *rate + *latency + *errors + more
+    }
 }
 
 const NORMAL: Columns =
@@ -71,10 +80,20 @@ pub fn services(model: &Model, body: Rect) -> impl Iterator<Item = (u16, &Servic
     shown(model, list).map(move |(line, service)| (list.y + line, service))
 }
 
+/// The columns for all services in a frame: the names have what the others leave.
+fn columns(model: &Model, width: Width, frame: u16) -> Columns {
+    let mut columns = if width == Width::Wide { WIDE } else { NORMAL };
+    let longest = model.world.rows().iter().map(|row| text_columns(row.name.as_str())).max();
+    let spare = frame.saturating_sub(columns.total() + 1);
+    let wanted = longest.map_or(0, |longest| longest + 1).saturating_sub(columns.name);
+    columns.name += wanted.min(spare);
+    columns
+}
+
 /// Draws the screen.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
     let [list, below, last] = parts(body);
-    draw_list(model, canvas, list, if width == Width::Wide { &WIDE } else { &NORMAL });
+    draw_list(model, canvas, list, &columns(model, width, list.width));
     if let (1.., Some(name)) = (below.height, model.selection.name()) {
         service::peek(model, name, canvas, below, width);
     }

@@ -8,7 +8,7 @@ use smoothserve_protocol::id::{ServiceName, Slot};
 use smoothserve_protocol::snapshot::{InstanceState, OperationKind, OperationView, ServiceDetail};
 
 use super::{Width, canary, instances, logs, overview, steps, waits};
-use crate::fmt::{count, duration, latency, rate, share, took};
+use crate::fmt::{count, duration, fit_around, latency, rate, share, took};
 use crate::model::Model;
 use crate::model::eta::Rise;
 use crate::model::series::Figure;
@@ -17,7 +17,7 @@ use crate::widgets::drain::bar;
 use crate::widgets::ledger::ledger;
 use crate::widgets::pips::{self, pips};
 use crate::widgets::rows::columns;
-use crate::widgets::rule::{heading_room, rule};
+use crate::widgets::rule::{heading_room, rule, rule_about};
 use crate::widgets::spark::spark;
 use crate::widgets::{Canvas, Pen};
 use crate::words::{self, doing, instance_name, ready, service_state};
@@ -45,7 +45,8 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
         return;
     };
     let cause = detail.operation.as_ref().map(|operation| words::cause(&operation.cause));
-    rule(&mut canvas.pen(body, 0), &heading(detail, cause, body.width), "esc back");
+    let heading = heading(detail, cause, body.width);
+    rule_about(&mut canvas.pen(body, 0), &heading, name.as_str(), "esc back");
     summary(detail, &mut canvas.pen(body, 1));
     progress(detail, &mut canvas.pen(body, 2));
     let narrow = width == Width::Narrow;
@@ -169,7 +170,7 @@ fn said_last(
 ) -> u16 {
     let who = instance_name(&detail.row, slot);
     let heading = format!("last words   {who} {}", words::failure_reason(failure));
-    rule(&mut canvas.pen(area, 0), &heading, "l logs");
+    rule_about(&mut canvas.pen(area, 0), &heading, &who, "l logs");
     let shown = usize::from(area.height.saturating_sub(1));
     let skipped = failure.last_output.len().saturating_sub(shown);
     let mut used = 1;
@@ -188,7 +189,8 @@ pub fn peek(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, area: Re
         return;
     };
     let far = detail.operation.as_ref().map(how_far);
-    rule(&mut canvas.pen(area, 0), &heading(detail, far, area.width), "enter opens");
+    let heading = heading(detail, far, area.width);
+    rule_about(&mut canvas.pen(area, 0), &heading, name.as_str(), "enter opens");
     ledger(canvas, area, 1, sum(detail), model.world.is_unaccounted());
     // One row stays blank above what comes next.
     let rest = Rect { height: area.height.saturating_sub(1), ..area };
@@ -271,13 +273,15 @@ fn summary(detail: &ServiceDetail, pen: &mut Pen<'_>) {
         return;
     };
     pen.say(&how_far(operation), Role::Strong).skip(3);
-    pen.say(&doing(detail, operation), Role::Moving);
     let elapsed = format!("{} elapsed", duration(operation.elapsed_ms));
     let times = match operation.eta_ms {
         Some(eta) => format!("{elapsed}   eta {}", duration(eta)),
         None => elapsed,
     };
-    pen.ending(2, &times, Role::Plain);
+    let (doing, name) = (doing(detail, operation), detail.row.name.as_str());
+    let room = pen.room().saturating_sub(columns(&times) + 4);
+    let doing = fit_around(&doing, name, usize::from(room), pen.look().glyphs.cut);
+    pen.say_about(&doing, name, Role::Moving).ending(2, &times, Role::Plain);
 }
 
 /// The gauge of the running operation; without one, where the service is and what it runs.
@@ -327,13 +331,15 @@ fn notice(detail: &ServiceDetail, rise: Option<Rise>, narrow: bool, pen: &mut Pe
         );
         let from = duration(rise.from_ms);
         pen.say("! longer than said: ", Role::Moving);
-        pen.say(&format!("eta was {from}, {longest}"), Role::Plain);
+        let text = format!("eta was {from}, {longest}");
+        pen.say_about(&text, detail.row.name.as_str(), Role::Plain);
     }
 }
 
 fn minute(model: &Model, detail: &ServiceDetail, canvas: &mut Canvas<'_>, area: Rect) {
     let name = &detail.row.name;
-    rule(&mut canvas.pen(area, 0), &format!("{name}   last 60s"), "");
+    let heading = format!("{name}   last 60s");
+    rule_about(&mut canvas.pen(area, 0), &heading, name.as_str(), "");
     type Show = fn(u64) -> String;
     let figures: [(&str, Figure, Show); 4] = [
         ("rps", Figure::Rate, rate),

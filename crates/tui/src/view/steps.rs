@@ -6,6 +6,7 @@ use smoothserve_protocol::snapshot::{
     InstanceView, OperationKind, OperationView, Pip, Receipt, ServiceDetail, StepPhase, StepView,
 };
 
+use super::instances::name_width;
 use crate::fmt::{count, so_far, took};
 use crate::model::Model;
 use crate::style::Role;
@@ -76,10 +77,10 @@ fn draw_step(detail: &ServiceDetail, step: &StepView, turn: Option<Slot>, pen: &
     let glyphs = pen.look().glyphs;
     let name = |slot| instance_name(&detail.row, slot);
     let instance = detail.instances.iter().find(|instance| instance.slot == step.slot);
+    let awaited = turn.map(name).unwrap_or_default();
     let (mark, role, text) = match (step.phase, instance) {
         (StepPhase::Waiting, _) => {
-            let text =
-                turn.map_or_else(|| "waits".to_owned(), |turn| format!("waits for {}", name(turn)));
+            let text = turn.map_or_else(|| "waits".to_owned(), |_| format!("waits for {awaited}"));
             (glyphs.ready, Role::Plain, text)
         }
         (StepPhase::Running, Some(instance)) => {
@@ -90,8 +91,10 @@ fn draw_step(detail: &ServiceDetail, step: &StepView, turn: Option<Slot>, pen: &
         (StepPhase::Done, _) => (glyphs.check, Role::Ok, parts(step)),
         (StepPhase::Failed, _) => (glyphs.failed, Role::Bad, why(instance)),
     };
-    pen.to(2).say(mark, role).skip(2).left(8, &name(step.slot), Role::Plain).skip(2);
-    pen.say(&text, if step.phase == StepPhase::Waiting { Role::Quiet } else { Role::Plain });
+    let width = name_width(detail, pen.width() / 4);
+    pen.to(2).say(mark, role).skip(2).name(width, &name(step.slot), Role::Plain).skip(2);
+    let role = if step.phase == StepPhase::Waiting { Role::Quiet } else { Role::Plain };
+    pen.say_about(&text, &awaited, role);
 }
 
 fn parts(step: &StepView) -> String {
@@ -133,7 +136,7 @@ fn past(
         let others = u16::try_from(detail.receipts.len() - 1).unwrap_or(u16::MAX);
         let room = area.height.saturating_sub(row).saturating_sub(others);
         for (role, text) in more(receipt, last_words).into_iter().take(usize::from(room)) {
-            canvas.pen(area, row).to(6).say(&text, role);
+            canvas.pen(area, row).to(6).say_about(&text, receipt.service.as_str(), role);
             row += 1;
         }
     }

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 use smoothserve_protocol::snapshot::{Blocker, InstanceView, ServiceDetail};
 
+use super::instances::name_width;
 use crate::fmt::so_far;
 use crate::style::Role;
 use crate::widgets::rows::columns;
@@ -64,11 +65,12 @@ fn list(detail: &ServiceDetail) -> Vec<Row<'_>> {
 }
 
 fn draw_row(detail: &ServiceDetail, row: &Row<'_>, pen: &mut Pen<'_>) {
+    let width = name_width(detail, pen.width() / 4);
     match row {
         Row::Waits(instance, blocker) => {
             let name = instance_name(&detail.row, instance.slot);
             pen.to(2).right(6, &so_far(blocker.age_ms), Role::Plain).skip(2);
-            pen.left(8, &name, Role::Plain).skip(2);
+            pen.name(width, &name, Role::Plain).skip(2);
             let kind = if blocker.tunnel { "tunnel " } else { "" };
             let request = format!("{kind}{} {}", escape(&blocker.method), escape(&blocker.path));
             let client = format!("from {}", words::escape(&blocker.client));
@@ -79,7 +81,7 @@ fn draw_row(detail: &ServiceDetail, row: &Row<'_>, pen: &mut Pen<'_>) {
         }
         Row::More(instance, more) => {
             let name = instance_name(&detail.row, instance.slot);
-            pen.to(10).left(8, &name, Role::Quiet).skip(2);
+            pen.to(10).name(width, &name, Role::Quiet).skip(2);
             pen.say(&format!("and {more} more"), Role::Quiet);
         }
     }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
-use crate::fmt::fit;
+use crate::fmt::{fit, fit_around, fit_name};
 use crate::model::Look;
 use crate::style::Role;
 use crate::words::escape;
@@ -82,6 +82,18 @@ impl Pen<'_> {
         self
     }
 
+    /// Writes the name of an instance into a column of `width`; its number always stays.
+    pub fn name(&mut self, width: u16, name: &str, role: Role) -> &mut Self {
+        let name = fit_name(name, usize::from(width.min(self.room())), self.look.glyphs.cut);
+        self.left(width, &name, role)
+    }
+
+    /// Writes `text` up to the end of the row; where it is too long, the `name` in it gives way.
+    pub fn say_about(&mut self, text: &str, name: &str, role: Role) -> &mut Self {
+        let text = fit_around(text, name, usize::from(self.room()), self.look.glyphs.cut);
+        self.say(&text, role)
+    }
+
     /// Writes `text` into a column of `width`, at its right.
     pub fn right(&mut self, width: u16, text: &str, role: Role) -> &mut Self {
         let next = self.x.saturating_add(width);
@@ -118,6 +130,11 @@ impl Pen<'_> {
             self.say(text, role);
         }
         self
+    }
+
+    /// Columns of the whole row.
+    pub const fn width(&self) -> u16 {
+        self.end.saturating_sub(self.left)
     }
 
     /// Columns left in the row.

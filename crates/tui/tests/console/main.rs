@@ -15,6 +15,7 @@ mod keys;
 mod logs;
 mod look;
 mod mouse;
+mod names;
 mod palette;
 mod screens;
 mod service;
