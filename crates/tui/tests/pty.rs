@@ -257,7 +257,7 @@ async fn without_colour_and_unicode_neither_is_sent() {
         ("?", "esc close"),
         ("\u{1b}", "following"),
         ("1", "services 8"),
-        ("r", "Restart api"),
+        ("x", "End the restart of api"),
         ("\u{1b}", "services 8"),
     ] {
         console.press(key).await;

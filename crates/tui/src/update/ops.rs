@@ -4,7 +4,7 @@ use std::fmt;
 
 use smoothserve_protocol::id::{OperationId, ServiceName};
 use smoothserve_protocol::message::{Request, Steer};
-use smoothserve_protocol::snapshot::InstanceState;
+use smoothserve_protocol::snapshot::{InstanceState, OperationKind};
 
 use super::batch;
 use crate::action::Action;
@@ -12,7 +12,7 @@ use crate::effect::{Effect, Order};
 use crate::input::Key;
 use crate::keymap::Context;
 use crate::model::limit::Limit;
-use crate::model::question::{Level, Question, Subject, Terms, Verb};
+use crate::model::question::{Level, Plan, Question, Subject, Terms, Verb};
 use crate::model::{Dirty, Front, Model, Pending};
 
 /// What a drain is given at a time, in milliseconds.
@@ -45,6 +45,10 @@ pub enum Unavailable {
     OneAtATime,
     /// Another batch is under way.
     BatchRuns,
+    /// What runs on the service has to end first.
+    Busy(OperationKind),
+    /// What the open question asks for would be refused.
+    WouldBeRefused,
 }
 
 impl fmt::Display for Unavailable {
@@ -62,6 +66,12 @@ impl fmt::Display for Unavailable {
             Self::MarksHidden => "no marked service is shown: esc shows all",
             Self::OneAtATime => "that is about one service alone: take the marks away first",
             Self::BatchRuns => "a batch is under way: E ends it",
+            Self::Busy(OperationKind::Restart) => {
+                "a rolling restart is under way; x aborts it, or wait for its end"
+            }
+            Self::Busy(OperationKind::Start) => "a start is under way; wait for its end",
+            Self::Busy(OperationKind::Stop) => "a stop is under way; wait for its end",
+            Self::WouldBeRefused => "the daemon would refuse it: esc closes this",
         })
     }
 }
@@ -76,7 +86,8 @@ pub fn unavailable(model: &Model, action: Action) -> Option<Unavailable> {
     }
     if action == Action::Confirm {
         // The question knows whom it is about.
-        return None;
+        let Some(Front::Question(question)) = &model.front else { return None };
+        return is_refused(model, question).then_some(Unavailable::WouldBeRefused);
     }
     if is_about_marks(model, action) {
         return not_for_marks(model, action);
@@ -84,6 +95,7 @@ pub fn unavailable(model: &Model, action: Action) -> Option<Unavailable> {
     match model.target() {
         Some(name) if is_kill(model, name, action) => None,
         Some(name) if action.is_steering() => not_steerable(model, name, action),
+        Some(name) if action == Action::Restart && busy(model, name).is_some() => busy(model, name),
         Some(name) if model.world.row(name).is_some() => None,
         Some(_) | None => Some(Unavailable::NoService),
     }
@@ -95,6 +107,19 @@ pub fn off(model: &Model) -> Option<Unavailable> {
         return Some(Unavailable::ReadOnly);
     }
     (!model.is_live()).then_some(Unavailable::NotLive)
+}
+
+/// What a restart of `name` has to wait for; none: nothing.
+pub fn busy(model: &Model, name: &ServiceName) -> Option<Unavailable> {
+    let operation = model.world.row(name)?.operation?;
+    Some(Unavailable::Busy(operation.kind))
+}
+
+/// Whether the daemon would not do what `question` asks for, as far as that is known.
+pub fn is_refused(model: &Model, question: &Question) -> bool {
+    let has_problem = matches!(&question.plan, Plan::Known(plan) if plan.problem.is_some());
+    let is_restart = question.verb == Verb::Restart && question.others.is_empty();
+    is_restart && (has_problem || busy(model, &question.service).is_some())
 }
 
 /// Why the course of a restart of `name` cannot be changed now; none: it can.

@@ -178,6 +178,11 @@ fn command(model: &mut Model, verb: Verb, whom: &Selection, terms: Terms) -> Out
             model.world.row(name).is_some_and(|row| row.state != ServiceState::Stopped)
         });
     }
+    if let (Verb::Restart, [only]) = (verb, &services[..])
+        && let Some(why) = ops::busy(model, only)
+    {
+        return Err(format!("{only}: {why}"));
+    }
     match services.len() {
         0 => Err("there is no such service".to_owned()),
         1 => Ok(ops::ask(model, verb, &services, terms)),

@@ -8,6 +8,7 @@ use crate::model::Model;
 use crate::model::limit;
 use crate::model::question::{Level, Question, Verb};
 use crate::style::Role;
+use crate::update::ops::is_refused;
 use crate::widgets::rows::columns;
 use crate::widgets::{Canvas, Pen};
 
@@ -47,6 +48,7 @@ pub fn draw(model: &Model, question: &Question, canvas: &mut Canvas<'_>, area: R
         width,
         height,
     };
+    let refused = is_refused(model, question);
     canvas.clear(place);
     let (title, name) = (title(model, question), question.service.as_str());
     canvas.pen(place, 0).to(1).say_about(&title, name, Role::Strong);
@@ -54,7 +56,7 @@ pub fn draw(model: &Model, question: &Question, canvas: &mut Canvas<'_>, area: R
         let mut pen = canvas.pen(place, row);
         let side = pen.look().glyphs.side;
         pen.say(side, Role::Quiet);
-        draw_line(question, line, &mut pen);
+        draw_line(question, line, refused, &mut pen);
         let mut pen = canvas.pen(place, row);
         pen.to(width.saturating_sub(1)).say(side, Role::Quiet);
     }
@@ -112,7 +114,7 @@ fn in_lines(text: &str, width: u16) -> Vec<String> {
     lines
 }
 
-fn draw_line(question: &Question, line: &Line, pen: &mut Pen<'_>) {
+fn draw_line(question: &Question, line: &Line, refused: bool, pen: &mut Pen<'_>) {
     pen.skip(MARGIN);
     let room = pen.room().saturating_sub(1 + MARGIN);
     match line {
@@ -131,6 +133,10 @@ fn draw_line(question: &Question, line: &Line, pen: &mut Pen<'_>) {
             pen.say(asks, Role::Plain);
             let room = room.saturating_sub(columns(asks));
             pen.left(room, &format!("{typed}_"), Role::Strong);
+        }
+        Line::Buttons if refused => {
+            pen.say("[ Cancel ]", Role::Button).skip(MARGIN);
+            pen.say(&format!("{}  (would be refused)", question.verb.word()), Role::Quiet);
         }
         Line::Buttons => buttons(question, pen),
     }

@@ -12,6 +12,7 @@ use crate::fmt::{count, plural, rate};
 use crate::model::Model;
 use crate::model::limit;
 use crate::model::question::{Level, Plan, Question, Subject, Verb};
+use crate::update::ops::{busy, is_refused};
 use crate::words::{blocker, cause, escape, instance_name, ready};
 
 /// What an abort does to the instances.
@@ -69,10 +70,14 @@ pub fn lines(model: &Model, question: &Question) -> Vec<Line> {
         rows => about_several(question, rows),
     });
     lines.push(Line::Blank);
-    if let Level::Name(typed) | Level::Count(typed) = &question.level {
+    let refused = is_refused(model, question);
+    if let Level::Name(typed) | Level::Count(typed) = &question.level
+        && !refused
+    {
         lines.extend([Line::Typed(typed.clone()), Line::Blank]);
     }
-    if let Some(command) = command(question) {
+    let command = command(question).filter(|_| !refused);
+    if let Some(command) = command {
         lines.extend([Line::Command(format!("same as  smoothtool {command}")), Line::Blank]);
     }
     lines.extend([Line::Buttons, Line::Blank]);
@@ -137,20 +142,18 @@ fn about_several(question: &Question, rows: &[&ServiceRow]) -> Vec<Line> {
     };
     let mut lines = vec![Line::Text(names), Line::Blank];
     let all = sum(rows);
-    let instances = plural(rows.iter().map(|row| row.pips.len() as u64).sum::<u64>(), "instance");
+    let instances = rows.iter().map(|row| row.pips.len()).sum::<usize>();
     if question.verb == Verb::Stop {
-        lines.push(Line::Text(format!("All {instances} drain, then stop.")));
+        lines.push(Line::Text(drain_and_stop(instances)));
         lines.extend(cut_after(question));
         if all.milli_rps > 0 {
             let rate = rate(all.milli_rps);
             lines.push(Line::Text(format!("{rate} requests a second will answer 503.")));
         }
     } else {
+        let instances = plural(instances as u64, "instance");
         lines.push(Line::Text(format!("{instances}, each service one at a time.")));
-        let up_to = up_to(question);
-        let inside = count(all.in_flight);
-        lines.push(Line::Text(format!("{inside} in flight are finished first{up_to}.")));
-        lines.extend(outlived(question, None));
+        lines.extend(finished(question, None, all.in_flight));
     }
     lines.push(Line::Text("In this order; ends at the first that fails.".to_owned()));
     let refused = rows.iter().filter_map(|row| refused(question.verb, row));
@@ -230,12 +233,12 @@ fn cut(model: &Model, row: &ServiceRow) -> Vec<Line> {
     let mut lines = Vec::new();
     for instance in draining {
         let name = instance_name(row, instance.slot);
-        let tunnels = match instance.tunnels {
-            0 => String::new(),
-            tunnels => format!(" and {}", plural(tunnels, "tunnel")),
-        };
-        let inside = plural(instance.in_flight, "request") + &tunnels;
-        lines.push(Line::Warning(format!("{inside} inside {name}: cut at once.")));
+        let (in_flight, tunnels) = (instance.in_flight.into(), instance.tunnels.into());
+        let inside = inside(&Traffic { in_flight, tunnels, ..Traffic::default() });
+        lines.push(match inside {
+            Some(inside) => Line::Warning(format!("{inside} inside {name}: cut at once.")),
+            None => Line::Text(format!("Nothing is inside {name} now.")),
+        });
         let blockers = instance.drain.iter().flat_map(|drain| &drain.blockers);
         lines.extend(blockers.take(NAMED).map(|one| Line::Text(format!("  {}", blocker(one)))));
     }
@@ -243,33 +246,41 @@ fn cut(model: &Model, row: &ServiceRow) -> Vec<Line> {
 }
 
 fn restart(model: &Model, question: &Question, row: &ServiceRow) -> Vec<Line> {
+    if let Some(why) = busy(model, &row.name) {
+        return vec![Line::Warning(format!("It would be refused: {why}."))];
+    }
     let plan = match &question.plan {
         Plan::Known(plan) => Some(plan.as_ref()),
         Plan::Unknown | Plan::Asked(_) => None,
     };
-    let inside = count(row.traffic.in_flight);
-    let mut lines = vec![
-        Line::Text(order(row, plan)),
-        Line::Text(format!("{inside} in flight are finished first{}.", up_to(question))),
-    ];
-    lines.extend(outlived(question, plan));
+    let mut lines = vec![Line::Text(order(row, plan))];
+    lines.extend(finished(question, plan, row.traffic.in_flight));
     let detail = model.world.detail(&row.name);
     if let Some(last) = detail.and_then(|detail| detail.receipts.first()) {
         lines.push(Line::Text(format!("Last time: {}.", steps::result(last))));
     }
     if let Some(problem) = plan.and_then(|plan| plan.problem.as_deref()) {
-        lines.push(Line::Warning(format!("It will be refused: {}.", escape(problem))));
-    } else if let Some(operation) = &row.operation {
-        let text = format!("{} runs already; this will be refused.", operation.id);
-        lines.push(Line::Warning(text));
+        lines.push(Line::Warning(format!("It would be refused: {}.", escape(problem))));
     }
     lines
 }
 
-/// How long requests may take to end.
-fn up_to(question: &Question) -> String {
+/// What is waited for, how long, and what becomes of that which takes longer.
+fn finished(question: &Question, plan: Option<&RestartPlan>, in_flight: u64) -> Vec<Line> {
     let limit = question.limit.effective().map(limit::text);
-    limit.map(|limit| format!(", up to {limit} each")).unwrap_or_default()
+    let up_to = limit.as_ref().map(|limit| format!(", up to {limit}")).unwrap_or_default();
+    let first = match in_flight {
+        0 => None,
+        1 => Some(format!("1 in flight is finished first{up_to}.")),
+        n if up_to.is_empty() => Some(format!("{} in flight are finished first.", count(n))),
+        n => Some(format!("{} in flight are finished first{up_to} each.", count(n))),
+    };
+    let longer = match (&first, limit) {
+        (None, Some(limit)) => format!("A request that takes longer than {limit}"),
+        (None, None) => "A request that takes longer than its limit".to_owned(),
+        (Some(_), _) => "What takes longer".to_owned(),
+    };
+    first.map(Line::Text).into_iter().chain(outlived(question, plan, &longer)).collect()
 }
 
 /// In what order instances are replaced, and how many stay ready.
@@ -282,8 +293,11 @@ fn order(row: &ServiceRow, plan: Option<&RestartPlan>) -> String {
     let out = plan.map_or(1, |plan| usize::from(plan.max_unavailable).max(1));
     let at_a_time = if out == 1 { "one".to_owned() } else { out.to_string() };
     match (instances, ready(row).saturating_sub(out)) {
+        (1, 0) => "1 instance. Requests wait while it is away.".to_owned(),
         (_, 0) => {
-            format!("{}. Requests wait while it is away.", plural(instances as u64, "instance"))
+            format!(
+                "{instances} instances, {at_a_time} at a time. Requests wait while none is ready."
+            )
         }
         (_, 1) => format!("{instances} instances, {at_a_time} at a time. At least 1 stays ready."),
         (_, stay) => {
@@ -293,23 +307,32 @@ fn order(row: &ServiceRow, plan: Option<&RestartPlan>) -> String {
 }
 
 /// What becomes of requests that take longer.
-fn outlived(question: &Question, plan: Option<&RestartPlan>) -> Option<Line> {
+fn outlived(question: &Question, plan: Option<&RestartPlan>, longer: &str) -> Option<Line> {
     let usual = plan.map(|plan| plan.on_drain_timeout);
     Some(match question.terms.on_drain_timeout.or(usual)? {
-        OnDrainTimeout::Abort => {
-            Line::Text("What takes longer ends the restart. Nothing is lost.".to_owned())
-        }
-        OnDrainTimeout::Wait => {
-            Line::Text("What takes longer is waited for. Nothing is lost.".to_owned())
-        }
-        OnDrainTimeout::Cut => Line::Warning("What takes longer is cut, and lost.".to_owned()),
+        OnDrainTimeout::Abort => Line::Text(format!("{longer} ends the restart. Nothing is lost.")),
+        OnDrainTimeout::Wait => Line::Text(format!("{longer} is waited for. Nothing is lost.")),
+        OnDrainTimeout::Cut => Line::Warning(format!("{longer} is cut, and lost.")),
     })
 }
 
+/// What a stop does to so many instances.
+fn drain_and_stop(instances: usize) -> String {
+    all_of(instances, "drains, then stops.", "drain, then stop.")
+}
+
+/// All of so many instances, and what one of them does, or several.
+fn all_of(instances: usize, one: &str, several: &str) -> String {
+    match instances {
+        1 => format!("1 instance {one}"),
+        2 => format!("Both instances {several}"),
+        n => format!("All {n} instances {several}"),
+    }
+}
+
 fn stop(model: &Model, question: &Question, row: &ServiceRow) -> Vec<Line> {
-    let instances = plural(row.pips.len() as u64, "instance");
     let mut lines = vec![
-        Line::Text(format!("All {instances} drain, then stop.")),
+        Line::Text(drain_and_stop(row.pips.len())),
         Line::Text(format!("{} 503 until it is started again.", names(model, row))),
     ];
     lines.extend(cut_after(question));
@@ -328,13 +351,13 @@ fn cut_after(question: &Question) -> Option<Line> {
 }
 
 fn kill(model: &Model, row: &ServiceRow) -> Vec<Line> {
-    let instances = plural(row.pips.len() as u64, "instance");
+    let instances = all_of(row.pips.len(), "ends now", "end now");
     let lost = match inside(&row.traffic) {
         Some(inside) => Line::Warning(format!("{inside} inside: cut at once, and lost.")),
         None => Line::Text("Nothing is inside now; what comes meanwhile is lost.".to_owned()),
     };
     vec![
-        Line::Text(format!("All {instances} end now. Nothing is drained.")),
+        Line::Text(format!("{instances}. Nothing is drained.")),
         lost,
         Line::Text(format!("{} 503 until it is started again.", names(model, row))),
         Line::Blank,

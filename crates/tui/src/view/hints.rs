@@ -12,7 +12,7 @@ use crate::model::filter::GRAMMAR;
 use crate::model::question::Verb;
 use crate::model::{Front, Model, Screen};
 use crate::style::Role;
-use crate::update::ops::{Unavailable, is_paused, unavailable};
+use crate::update::ops::{Unavailable, is_paused, is_refused, unavailable};
 use crate::widgets::rows::columns;
 use crate::widgets::{Canvas, Pen};
 
@@ -198,7 +198,10 @@ fn is_useful(model: &Model, action: Action) -> bool {
             unavailable(model, action).is_none() && model.target().is_some_and(drains)
         }
         // It would be refused until what runs has ended.
-        Action::Restart | Action::Start if model.marks() == 0 && is_operated_on(model) => false,
+        Action::Start if model.marks() == 0 && is_operated_on(model) => false,
+        Action::LongerLimit | Action::ShorterLimit => {
+            !matches!(&model.front, Some(Front::Question(one)) if is_refused(model, one))
+        }
         _ => unavailable(model, action).is_none(),
     }
 }

@@ -337,7 +337,7 @@ fn a_paste_never_outgrows_a_line() {
 #[test]
 fn a_refusal_is_shown_with_its_reason() {
     let mut stage = Stage::live();
-    stage.select("api");
+    stage.select("search");
     stage.press("r");
     let effects = stage.press("y");
     let [Effect::Order(Order::Act { ticket, .. })] = effects[..] else { panic!("{effects:?}") };
@@ -1327,7 +1327,7 @@ fn what_stands_in_the_way_of_a_restart_is_said_before() {
     plan.on_drain_timeout = smoothserve_protocol::snapshot::OnDrainTimeout::Cut;
     stage.answer_plan(plan);
     let frame = stage.text(80, 24);
-    assert!(frame.contains("It will be refused: /opt/search/bin/search is not"), "{frame}");
+    assert!(frame.contains("It would be refused: /opt/search/bin/search is not"), "{frame}");
     assert!(frame.contains("What takes longer is cut, and lost."), "{frame}");
 }
 

@@ -17,6 +17,7 @@ mod look;
 mod mouse;
 mod names;
 mod palette;
+mod questions;
 mod screens;
 mod service;
 mod stage;
