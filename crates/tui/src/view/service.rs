@@ -14,7 +14,7 @@ use crate::model::eta::Rise;
 use crate::model::series::Figure;
 use crate::style::Role;
 use crate::widgets::drain::bar;
-use crate::widgets::ledger::ledger;
+use crate::widgets::ledger::{Account, ledger};
 use crate::widgets::pips::{self, pips};
 use crate::widgets::rows::columns;
 use crate::widgets::rule::{heading_room, rule, rule_about};
@@ -52,7 +52,7 @@ pub fn draw(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, body: Re
     let narrow = width == Width::Narrow;
     let rise = model.world.eta_rise(name);
     notice(detail, rise, narrow, &mut canvas.pen(body, 3));
-    let counted = ledger(canvas, body, 4, sum(detail), model.world.is_unaccounted());
+    let counted = ledger(canvas, body, 4, &account(detail), model.world.is_unaccounted());
     if generation_rows(detail, body, width) > 0 {
         canary::draw(detail, canvas, from(body, 4 + counted), margin(width));
     }
@@ -191,7 +191,7 @@ pub fn peek(model: &Model, name: &ServiceName, canvas: &mut Canvas<'_>, area: Re
     let far = detail.operation.as_ref().map(how_far);
     let heading = heading(detail, far, area.width);
     rule_about(&mut canvas.pen(area, 0), &heading, name.as_str(), "enter opens");
-    ledger(canvas, area, 1, sum(detail), model.world.is_unaccounted());
+    ledger(canvas, area, 1, &account(detail), model.world.is_unaccounted());
     // One row stays blank above what comes next.
     let rest = Rect { height: area.height.saturating_sub(1), ..area };
     instances::draw(model, detail, canvas, from(rest, 3), width);
@@ -210,8 +210,16 @@ fn absence(model: &Model, name: &ServiceName) -> &'static str {
 }
 
 /// The ledger of the running operation, else since the daemon started.
-fn sum(detail: &ServiceDetail) -> &smoothserve_protocol::snapshot::Ledger {
-    detail.operation.as_ref().map_or(&detail.ledger, |operation| &operation.ledger)
+fn account(detail: &ServiceDetail) -> Account<'_> {
+    let Some(operation) = &detail.operation else {
+        return Account { of: ["since start: ", "total: "], ledger: &detail.ledger };
+    };
+    let of = match operation.summary.kind {
+        OperationKind::Restart => ["this restart: ", "restart: "],
+        OperationKind::Start => ["this start: ", "start: "],
+        OperationKind::Stop => ["this stop: ", "stop: "],
+    };
+    Account { of, ledger: &operation.ledger }
 }
 
 /// What the service does, and `more` about it where there is room for all of that.

@@ -8,6 +8,14 @@ use super::{Canvas, Pen};
 use crate::fmt::count;
 use crate::style::Role;
 
+/// A ledger, and the stretch of time it is of.
+pub struct Account<'a> {
+    /// The stretch in words, and in fewer for where there is less room.
+    pub of: [&'static str; 2],
+    /// What came of the requests.
+    pub ledger: &'a Ledger,
+}
+
 /// How much room the ledger takes: wide, tight, or in two rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {
@@ -16,15 +24,22 @@ enum Layout {
     Two,
 }
 
-/// Draws `ledger` into row `row` of `area`, and the next one where it is too long for one. `is_off`
+/// Draws `account` into row `row` of `area`, and the next one where it is too long for one. `is_off`
 /// says that it did not add up for long enough to be worth a word. Returns how many rows it took.
-pub fn ledger(canvas: &mut Canvas<'_>, area: Rect, row: u16, ledger: &Ledger, is_off: bool) -> u16 {
+pub fn ledger(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    row: u16,
+    account: &Account<'_>,
+    is_off: bool,
+) -> u16 {
+    let ledger = account.ledger;
     let lost = ledger.all_lost();
     let (rest, rest_role) = match ledger.unaccounted() {
         off if is_off && off != 0 => (format!("unaccounted {off}"), Role::Bad),
         _ => (format!("held {}", count(ledger.held)), Role::Plain),
     };
-    let layout = layout(ledger, columns(&rest), area.width);
+    let (layout, of) = layout(account, columns(&rest), area.width);
     let (margin, gap, before_rest) = match layout {
         Layout::Wide => (3, "  ", 6),
         Layout::Tight => (3, " ", 3),
@@ -32,6 +47,7 @@ pub fn ledger(canvas: &mut Canvas<'_>, area: Rect, row: u16, ledger: &Ledger, is
     };
     let mut pen = canvas.pen(area, row);
     pen.to(margin);
+    pen.say(of, Role::Quiet);
     figure(&mut pen, "accepted ", ledger.accepted, Role::Plain);
     sign(&mut pen, gap, "=");
     figure(&mut pen, "done ", ledger.done(), Role::Plain);
@@ -46,17 +62,22 @@ pub fn ledger(canvas: &mut Canvas<'_>, area: Rect, row: u16, ledger: &Ledger, is
     if layout == Layout::Two { 2 } else { 1 }
 }
 
-fn layout(ledger: &Ledger, rest: u16, width: u16) -> Layout {
-    let figures = [ledger.accepted, ledger.done(), ledger.in_flight, ledger.all_lost()];
-    let digits: u16 = figures.into_iter().map(|figure| columns(&count(figure))).sum();
+/// The widest layout that fits with the stretch named, in as many words as fit.
+fn layout(account: &Account<'_>, rest: u16, width: u16) -> (Layout, &'static str) {
+    let Account { of: [whole, brief], ledger } = account;
+    let digits = |figures: &[u64]| figures.iter().map(|one| columns(&count(*one))).sum::<u16>();
+    let first = digits(&[ledger.accepted, ledger.done()]);
     // The words, the signs and a blank on either side of these, the margin, and what comes last.
-    let tight = digits + 29 + 9 + 3 + 3 + rest;
-    if tight + 6 + 3 <= width {
-        Layout::Wide
-    } else if tight <= width {
-        Layout::Tight
+    let tight = first + digits(&[ledger.in_flight, ledger.all_lost()]) + 29 + 9 + 3 + 3 + rest;
+    let of_two = [whole, brief, &""].into_iter().find(|of| first + 18 + columns(of) <= width);
+    if tight + columns(whole) + 6 + 3 <= width {
+        (Layout::Wide, whole)
+    } else if tight + columns(whole) <= width {
+        (Layout::Tight, whole)
+    } else if tight + columns(brief) <= width {
+        (Layout::Tight, brief)
     } else {
-        Layout::Two
+        (Layout::Two, of_two.unwrap_or(&""))
     }
 }
 

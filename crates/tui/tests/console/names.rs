@@ -61,7 +61,7 @@ fn the_numbers_of_instances_stay_in_every_list() {
             &[&format!(" talk-with-a-rather-long-nam›-{number}  g4")],
         );
         let of_step = format!("  talk-with-a-rather-long-nam›-{number}  ");
-        shows(&section(&frame, "this restart"), &[&of_step]);
+        shows(&section(&frame, "this restart ╌"), &[&of_step]);
     }
     shows(&section(&frame, "waits for ╌"), &[" talk-with-a-rather-long-nam›-3  GET /v1/export"]);
     let frame = stage.text(80, 24);

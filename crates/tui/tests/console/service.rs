@@ -76,6 +76,39 @@ fn a_restart_that_ended_half_way_leaves_both_generations_in_the_heading() {
 }
 
 #[test]
+fn an_account_says_what_it_is_of() {
+    let mut stage = Stage::live();
+    stage.select("api");
+    stage.press("\r");
+    let accepted = |stage: &mut Stage, width, height| {
+        let frame = stage.text(width, height);
+        let line = frame.lines().find(|line| line.contains("accepted ")).unwrap();
+        line.trim().to_owned()
+    };
+    let restart = "this restart: accepted 18 402 = done 18 366 + in flight 36 + lost 0   held 0";
+    assert_eq!(accepted(&mut stage, 80, 24), restart);
+    let wide =
+        "this restart: accepted 18 402  =  done 18 366  +  in flight 36  +  lost 0      held 0";
+    assert_eq!(accepted(&mut stage, 120, 40), wide);
+    assert_eq!(accepted(&mut stage, 40, 12), "restart: accepted 18 402 = done 18 366");
+    assert_eq!(accepted(&mut stage, 30, 12), "accepted 18 402 = done 18 366");
+    stage.press("1");
+    assert_eq!(accepted(&mut stage, 120, 40), wide, "below the list too");
+
+    stage.select("www");
+    stage.press("\r");
+    let start = "since start: accepted 1 204 118  =  done 1 204 094  +  in flight 24  +  lost 0";
+    assert!(accepted(&mut stage, 120, 40).starts_with(start));
+    let total = "total: accepted 1 204 118 = done 1 204 094 + in flight 24 + lost 0   held 2";
+    assert_eq!(accepted(&mut stage, 80, 24), total);
+    let mut detail = world::quiet("www");
+    (detail.ledger.accepted, detail.ledger.completed) = (63, 39);
+    stage.net(Report::Push(Push::Service(Some(Box::new(detail)))));
+    let start = "since start: accepted 63  =  done 39  +  in flight 24  +  lost 0      held 2";
+    assert_eq!(accepted(&mut stage, 80, 24), start);
+}
+
+#[test]
 fn the_other_instances_are_reached_by_scrolling() {
     let mut stage = crowded(2);
     assert!(stage.text(80, 24).contains("1 to 4 of 16"));
