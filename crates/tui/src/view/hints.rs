@@ -90,7 +90,10 @@ fn prompt(model: &Model) -> Option<(String, &str, Role)> {
 }
 
 fn keys(model: &Model, pen: &mut Pen<'_>, width: Width) {
-    let why = held(model).or_else(|| reason(model, width));
+    // What a key was answered is not said twice.
+    let said = model.toast.as_ref().map(|toast| toast.text.as_str());
+    let reason = reason(model, width).filter(|reason| said != Some(reason));
+    let why = held(model).or(reason);
     pen.to(1);
     let room = pen.room();
     // Why something does not work comes before what else does, and keeps two columns clear.

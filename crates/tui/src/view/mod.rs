@@ -184,18 +184,15 @@ fn screen(model: &Model, canvas: &mut Canvas<'_>, body: Rect, width: Width) {
     }
 }
 
-/// Where the age of the data is shown: over the heading of the overview, which says little; else in
-/// the row of the toasts, so that it stays clear what the screen is about.
+/// Where the age of the data is shown: in the row of the toasts, or above it, so that it stays clear
+/// what the screen is about. A narrow frame has no such row.
 fn age_row(model: &Model, body: Rect, width: Width) -> Rect {
-    match (&model.screen, width) {
-        (Screen::Overview, _) | (_, Width::Line | Width::Narrow) => Rect { height: 1, ..body },
-        (
-            Screen::Service(_) | Screen::Events | Screen::Logs(_) | Screen::History(_),
-            Width::Normal | Width::Wide,
-        ) => {
-            let is_taken = hints::has_line(model, width);
-            let y = if is_taken { body.bottom().saturating_sub(1) } else { body.bottom() };
-            Rect { y, height: 1, ..body }
+    let y = match width {
+        Width::Line | Width::Narrow => body.y,
+        Width::Normal | Width::Wide if hints::has_line(model, width) => {
+            body.bottom().saturating_sub(1)
         }
-    }
+        Width::Normal | Width::Wide => body.bottom(),
+    };
+    Rect { y, height: 1, ..body }
 }

@@ -240,6 +240,39 @@ fn old_data_refuses_commands_and_says_why() {
 }
 
 #[test]
+fn what_is_off_is_said_once() {
+    let mut stage = Stage::live();
+    stage.select("search");
+    stage.net(down());
+    let off = |stage: &mut Stage| stage.text(80, 24).matches("actions off").count();
+    assert_eq!(off(&mut stage), 1);
+    stage.press("r");
+    let frame = stage.text(80, 24);
+    assert!(frame.contains("\n actions off until it is back\n"), "{frame}");
+    assert_eq!(off(&mut stage), 1);
+    stage.pass(6_000);
+    assert_eq!(off(&mut stage), 1, "as before");
+}
+
+#[test]
+fn the_age_of_the_data_has_one_place() {
+    for keys in ["", "\r", "3", "l", "h"] {
+        let mut stage = Stage::live();
+        stage.press(keys);
+        stage.net(down());
+        let row = |stage: &mut Stage, height| {
+            let frame = stage.text(80, height);
+            assert!(frame.lines().nth(2).unwrap().starts_with("╌╌ "), "its title stays: {frame}");
+            frame.lines().position(|line| line.starts_with(" data from"))
+        };
+        assert_eq!(row(&mut stage, 24), Some(22), "{keys}");
+        assert_eq!(row(&mut stage, 12), Some(10), "{keys}");
+        stage.press("t");
+        assert_eq!(row(&mut stage, 24), Some(21), "above what is said of a key: {keys}");
+    }
+}
+
+#[test]
 fn a_question_is_not_answered_while_the_daemon_is_away() {
     let mut stage = Stage::live();
     stage.select("search");
