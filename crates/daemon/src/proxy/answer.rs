@@ -154,7 +154,7 @@ fn place(bytes: &[u8], piece: &[u8]) -> [u32; 2] {
 }
 
 fn fields(bytes: &Bytes, places: &[Place]) -> Result<HeaderMap, Garbled> {
-    let mut headers = spare::take();
+    let mut headers = spare::map();
     headers.reserve(places.len() + ADDED);
     for place in places {
         let [name, name_end, value, value_end] = place.map(|offset| offset as usize);

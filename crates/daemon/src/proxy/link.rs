@@ -28,17 +28,15 @@ use tokio_util::io::poll_read_buf;
 
 use self::sending::{Sending, Stopped};
 use super::answer::{Decoder, Garbled, Head};
+use super::spare;
 use super::upload::Upload;
 use super::upstream_socket::UpstreamSocket;
 
 /// How many reads the head of an answer may take, and every interim answer before it: an instance
 /// that sends nothing else would never be found out.
 const READS_OF_A_HEAD: usize = 1024;
-/// What is read at once at first, and at most: as long as reads fill their room, it is doubled.
-const ROOM: usize = 8 * 1024;
-const MAX_ROOM: usize = 64 * 1024;
 /// A read is given no less room than this.
-const MIN_ROOM: usize = 2 * 1024;
+const MIN_ROOM: usize = 4 * 1024;
 
 /// An open connection to an instance. Dropping it closes it.
 pub(crate) struct Link(Box<Ends>);
@@ -47,9 +45,8 @@ pub(crate) struct Link(Box<Ends>);
 struct Ends {
     socket: UpstreamSocket,
     sending: Sending,
-    /// What came and was not used yet.
+    /// What came and was not used yet. Without memory of its own while there is nothing.
     read: BytesMut,
-    room: usize,
     /// It has carried a request before.
     is_kept: bool,
     /// Whether the instance has closed or sent something is asked before the next request.
@@ -104,7 +101,6 @@ impl Link {
             socket,
             sending: Sending::nothing(),
             read: BytesMut::new(),
-            room: ROOM,
             is_kept: false,
             is_suspect: false,
             was_bodiless: false,
@@ -180,8 +176,12 @@ impl Link {
     /// came that nobody asked for.
     pub(crate) fn is_reusable(&mut self) -> bool {
         let ends = &mut *self.0;
+        if ends.is_last || !ends.sending.is_over() || !ends.read.is_empty() {
+            return false;
+        }
         ends.sending.rest();
-        !ends.is_last && ends.sending.is_over() && ends.read.is_empty()
+        ends.put_down();
+        true
     }
 
     /// The bare socket after `101`, with what was read beyond the head; none if the request is still
@@ -262,14 +262,20 @@ impl Ends {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.read.capacity() - self.read.len() < MIN_ROOM {
-            self.read.reserve(self.room);
+        if self.read.is_empty() {
+            self.put_down();
+            ready!(self.socket.poll_readable(cx))?;
+            self.read = spare::buffer();
+        } else if self.read.capacity() - self.read.len() < MIN_ROOM {
+            self.read.reserve(spare::BUFFER);
         }
-        let room = self.read.capacity() - self.read.len();
-        let count = ready!(poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.read))?;
-        if count == room {
-            self.room = (self.room * 2).min(MAX_ROOM);
+        poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.read)
+    }
+
+    /// Who waits, or is idle, keeps no memory for what may come.
+    fn put_down(&mut self) {
+        if self.read.capacity() > 0 {
+            spare::keep_buffer(mem::take(&mut self.read));
         }
-        Poll::Ready(Ok(count))
     }
 }

@@ -242,7 +242,7 @@ impl Prepared {
         if let Err(refusal) = check_answer(&answer, upgrade.is_some()) {
             return Err(exchange.lose(refusal.on_behalf_of(edge)));
         }
-        spare::keep(head.headers);
+        spare::keep_map(head.headers);
         exchange.answered(answer.status());
         let slot = exchange.slot();
         let mut response = match (answer.status(), upgrade, upstream) {

@@ -1,29 +1,60 @@
-//! The headers of messages that are done with: empty maps that have room for those of the next.
+//! Memory of messages that are done with, for the next ones.
 //!
-//! A map is two allocations. A request and its answer have one each; a connection would keep them while
-//! it is idle, a thread has some for those that are under way.
+//! What a request needs for a moment would be allocated for each, or kept by each connection while it
+//! is idle. A thread keeps a little of it instead, which is still in the processor's cache.
 
 use std::cell::RefCell;
 
+use bytes::BytesMut;
 use http::HeaderMap;
 
-const KEPT: usize = 64;
+/// Maps for as many requests as a thread has under way as a rule.
+const MAPS: usize = 64;
+/// More than one is needed where pieces wait for a slow client.
+const BUFFERS: usize = 8;
+/// The room of a buffer.
+pub(super) const BUFFER: usize = 64 * 1024;
 
 thread_local! {
-    static SPARE: RefCell<Vec<HeaderMap>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Spare> = const {
+        RefCell::new(Spare { maps: Vec::new(), buffers: Vec::new() })
+    };
+}
+
+struct Spare {
+    maps: Vec<HeaderMap>,
+    buffers: Vec<BytesMut>,
 }
 
 /// An empty map.
-pub(super) fn take() -> HeaderMap {
-    SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+pub(super) fn map() -> HeaderMap {
+    SPARE.with_borrow_mut(|spare| spare.maps.pop()).unwrap_or_default()
 }
 
 /// Leaves a map to another message.
-pub(super) fn keep(mut headers: HeaderMap) {
-    headers.clear();
+pub(super) fn keep_map(mut map: HeaderMap) {
+    map.clear();
     SPARE.with_borrow_mut(|spare| {
-        if spare.len() < KEPT {
-            spare.push(headers);
+        if spare.maps.len() < MAPS {
+            spare.maps.push(map);
+        }
+    });
+}
+
+/// An empty buffer with room for [`BUFFER`] bytes.
+pub(super) fn buffer() -> BytesMut {
+    let mut buffer = SPARE.with_borrow_mut(|spare| spare.buffers.pop()).unwrap_or_default();
+    // It takes back what was cut off, unless somebody still has it.
+    buffer.reserve(BUFFER);
+    buffer
+}
+
+/// Leaves an empty buffer to whoever reads next.
+pub(super) fn keep_buffer(buffer: BytesMut) {
+    debug_assert!(buffer.is_empty(), "what was read belongs to somebody");
+    SPARE.with_borrow_mut(|spare| {
+        if spare.buffers.len() < BUFFERS {
+            spare.buffers.push(buffer);
         }
     });
 }

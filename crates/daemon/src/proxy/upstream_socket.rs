@@ -50,6 +50,16 @@ async fn connect_to_path(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
+impl UpstreamSocket {
+    /// Ready when there is something to read, if only the end or what is wrong.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+}
+
 impl AsFd for UpstreamSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {

@@ -37,7 +37,7 @@ where
     let (mut head, body) = answer.into_parts();
     let mut out = BytesMut::with_capacity(HEAD);
     let (framing, goes_on) = fields::write(&mut out, manner, &mut head, &body);
-    spare::keep(head.headers);
+    spare::keep_map(head.headers);
     let mut sending = Sending { io, out, framing };
     let sent = sending.send(body).await;
     poll_fn(|cx| sending.poll_flush(cx)).await?;

@@ -31,7 +31,7 @@ pub(crate) fn read(bytes: &Bytes) -> Option<(Request<Arriving>, Manner)> {
     else {
         return None;
     };
-    let mut headers = spare::take();
+    let mut headers = spare::map();
     headers.reserve(head.headers.len() + ADDED);
     let (mut connection, mut te) = (false, false);
     for field in &*head.headers {
