@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use smoothserve::config::{self, Colour, Config};
@@ -33,6 +34,9 @@ struct Arguments {
     #[arg(long)]
     exit_with_stdin: bool,
 }
+
+/// How long a thread for work that blocks is kept without any.
+const IDLE_THREAD: Duration = Duration::from_secs(1);
 
 const EXIT_CODES: &str = "Exit codes: 0 stopped as asked, 1 could not start, 2 bad configuration.\n\
     Signals: TERM, INT and QUIT drain and stop everything; again: within 5 s; a third time: at\n\
@@ -85,7 +89,9 @@ fn serve(config: Config, arguments: Arguments, colour: Colour) -> anyhow::Result
         tracing::warn!("{warning}");
     }
     raise_descriptor_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Each has memory of its own, and hundreds may have had work for a moment.
+    let runtime = runtime.enable_all().thread_keep_alive(IDLE_THREAD).build()?;
     runtime.block_on(async {
         let daemon = Daemon::bind(config)?;
         let options = Options {

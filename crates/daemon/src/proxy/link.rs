@@ -188,7 +188,8 @@ impl Link {
     /// on its way.
     pub(crate) fn into_socket(self) -> Option<(UpstreamSocket, Bytes)> {
         let Ends { socket, sending, read, .. } = *self.0;
-        sending.is_over().then(|| (socket, read.freeze()))
+        // It may be kept for long, and is not to hold a buffer for so little.
+        sending.is_over().then(|| (socket, Bytes::copy_from_slice(&read)))
     }
 }
 
