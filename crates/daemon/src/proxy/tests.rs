@@ -14,6 +14,7 @@ mod http2;
 mod https;
 mod lean;
 mod limits;
+pub(crate) mod mangled;
 mod plain;
 mod refused;
 mod tls;

@@ -1,7 +1,5 @@
 //! Any split of an answer gives the same, and what is whole to us reads the same in hyper.
 
-use std::fmt;
-
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body_util::{BodyExt as _, Empty};
@@ -13,6 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::{Decoder, Head};
 use crate::proxy::forward::is_framed;
+use crate::proxy::tests::mangled::{Input, mangled, places};
 
 /// A final answer to its last byte.
 #[derive(Debug, PartialEq, Eq)]
@@ -136,32 +135,9 @@ fn answer() -> impl Strategy<Value = String> {
         .prop_map(|(line, fields, body)| [line, &fields.concat(), "\r\n", body].concat())
 }
 
-/// What an instance sends; shown as text.
-#[derive(Clone)]
-struct Input(Vec<u8>);
-
-impl fmt::Debug for Input {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_ascii())
-    }
-}
-
-/// An answer, some of them with bytes changed for such as make a difference.
+/// An answer, some of them with bytes changed.
 fn input() -> impl Strategy<Value = Input> {
-    let odd = select(b"\r\n\0\t :;,/#09afx-+\x7f\x80\xc3HTP1.".to_vec());
-    let changes = vec((any::<Index>(), odd, 0..3_u8), 0..2);
-    (answer(), changes).prop_map(|(answer, changes)| {
-        let mut bytes = answer.into_bytes();
-        for (place, byte, how) in changes {
-            let place = place.index(bytes.len());
-            match how {
-                0 => bytes[place] = byte,
-                1 => bytes.insert(place, byte),
-                _ => drop(bytes.remove(place)),
-            }
-        }
-        Input(bytes)
-    })
+    mangled(answer())
 }
 
 fn method() -> impl Strategy<Value = Method> {
@@ -175,9 +151,7 @@ proptest! {
         method in method(),
         cuts in vec(any::<Index>(), 0..20),
     ) {
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.0.len() + 1)).collect();
-        cuts.extend([0, input.0.len()]);
-        cuts.sort_unstable();
+        let cuts = [vec![0], places(&input.0, &cuts), vec![input.0.len()]].concat();
         let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &input.0[cut[0]..cut[1]]).collect();
         let (at_once, in_pieces) = (read(&method, &[&input.0]), read(&method, &pieces));
         prop_assert_eq!(at_once.ok(), in_pieces.ok());

@@ -1,7 +1,6 @@
 //! Any split of the input gives the same result, and what is let through reads the same in hyper.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -19,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::{Framer, Guarded, Noted, STAND_IN, Step};
 use crate::proxy::elaborate::server;
+use crate::proxy::tests::mangled::{Input, mangled, places};
 
 /// All headers of a request together.
 const MAX_FIELDS: usize = 64 * 1024;
@@ -180,38 +180,9 @@ fn message() -> impl Strategy<Value = String> {
         .prop_map(|(line, fields, body)| [line, &fields.concat(), "\r\n", body].concat())
 }
 
-/// What a client sends; shown as text.
-#[derive(Clone)]
-struct Input(Vec<u8>);
-
-impl fmt::Debug for Input {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_ascii())
-    }
-}
-
-/// Messages, some of them with bytes changed for such as make a difference.
+/// Messages, some of them with bytes changed.
 fn input() -> impl Strategy<Value = Input> {
-    let odd = select(b"\r\n\0\t :;,/#09afx-+\x7f\x80\xc3HTP1.".to_vec());
-    let changes = vec((any::<Index>(), odd, 0..3_u8), 0..3);
-    (vec(message(), 1..4), changes).prop_map(|(messages, changes)| {
-        let mut bytes = messages.concat().into_bytes();
-        for (place, byte, how) in changes {
-            let place = place.index(bytes.len());
-            match how {
-                0 => bytes[place] = byte,
-                1 => bytes.insert(place, byte),
-                _ => drop(bytes.remove(place)),
-            }
-        }
-        Input(bytes)
-    })
-}
-
-fn places(input: &[u8], cuts: &[Index]) -> Vec<usize> {
-    let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
-    places.sort_unstable();
-    places
+    mangled(vec(message(), 1..4).prop_map(|messages| messages.concat()))
 }
 
 proptest! {
