@@ -240,7 +240,8 @@ impl Ends {
         self.was_bodiless = *method == Method::HEAD
             || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        self.is_last = !keeps_alive || switches || body.ends_with_the_connection();
+        // It may be that already, if the instance took only a part of the request.
+        self.is_last |= !keeps_alive || switches || body.ends_with_the_connection();
         Ok(Response::from_parts(parts, body))
     }
 

@@ -93,3 +93,13 @@ async fn a_connection_keeps_no_memory_of_an_answer_however_large() {
     assert_eq!((read, link.is_reusable(), link.0.read.capacity()), (LENGTH, true, 0));
     sending.join().unwrap();
 }
+
+#[tokio::test]
+async fn a_connection_that_took_only_a_part_of_a_request_serves_no_other() {
+    let (mut link, mut peer) = connected();
+    peer.write_all(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n").unwrap();
+    peer.shutdown(Shutdown::Read).unwrap();
+    let answered = link.send(&request(), Upload::Nothing).await.unwrap();
+    assert_eq!(answered.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(!link.is_reusable());
+}
