@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use httparse::{Header, ParserConfig, Status};
@@ -73,7 +73,7 @@ impl Head {
         if let Some(reason) = found.reason {
             parts.extensions.insert(reason);
         }
-        let keeps_alive = keeps_alive(&parts.headers, parts.version);
+        let keeps_alive = !forward::is_last(&parts.headers, parts.version);
         Ok(Some(Self { parts, keeps_alive }))
     }
 
@@ -87,10 +87,7 @@ impl Head {
         if !forward::is_framed(headers, *status) {
             return Err(Garbled::because("it is framed in two ways"));
         }
-        let is_bodiless = *method == Method::HEAD
-            || status.is_informational()
-            || matches!(*status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if is_bodiless {
+        if *method == Method::HEAD || !forward::allows_content(*status) {
             return Ok(Decoder::sized(0));
         }
         if headers.contains_key(TRANSFER_ENCODING) {
@@ -163,15 +160,6 @@ fn fields(bytes: &Bytes, places: &[Place]) -> Result<HeaderMap, Garbled> {
         headers.append(name, value.map_err(Garbled::by)?);
     }
     Ok(headers)
-}
-
-fn keeps_alive(headers: &HeaderMap, version: Version) -> bool {
-    let said = || headers.get_all(CONNECTION).iter().flat_map(forward::options);
-    let says = |wanted: &[u8]| said().any(|option| option.eq_ignore_ascii_case(wanted));
-    match headers.get(CONNECTION) {
-        None => version == Version::HTTP_11,
-        Some(_) => !says(b"close") && (version == Version::HTTP_11 || says(b"keep-alive")),
-    }
 }
 
 const fn too_large() -> Garbled {

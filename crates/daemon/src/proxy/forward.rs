@@ -86,7 +86,7 @@ pub(crate) fn trailers(trailers: &mut HeaderMap) {
     }
 }
 
-/// Does a client say that it will send no further request (RFC 9112 9.3)?
+/// Does this message say that its connection carries no further request (RFC 9112 9.3)?
 pub(crate) fn is_last(headers: &HeaderMap, version: Version) -> bool {
     let said = |wanted: &[u8]| {
         let mut said = headers.get_all(CONNECTION).iter().flat_map(options);
@@ -123,6 +123,12 @@ pub(crate) fn wanted_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let h2c = |option: &[u8]| option.eq_ignore_ascii_case(b"h2c");
     let wanted = named.into_iter().any(|option| option.eq_ignore_ascii_case(b"upgrade"));
     (wanted && !options(protocol).any(h2c)).then(|| protocol.clone())
+}
+
+/// Whether an answer with this status may have a body (RFC 9110 6.4.1).
+pub(crate) fn allows_content(status: StatusCode) -> bool {
+    !status.is_informational()
+        && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// The length of an answer's body as its framing says; none if there is a doubt.

@@ -28,9 +28,9 @@ use tokio_util::io::poll_read_buf;
 
 use self::sending::{Sending, Stopped};
 use super::answer::{Decoder, Garbled, Head};
-use super::spare;
 use super::upload::Upload;
 use super::upstream_socket::UpstreamSocket;
+use super::{forward, spare};
 
 /// How many reads the head of an answer may take, and every interim answer before it: an instance
 /// that sends nothing else would never be found out.
@@ -237,8 +237,7 @@ impl Ends {
         let body = answer.body(method)?;
         let Head { parts, keeps_alive } = answer;
         self.is_kept = true;
-        self.was_bodiless = *method == Method::HEAD
-            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        self.was_bodiless = *method == Method::HEAD || !forward::allows_content(parts.status);
         let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         // It may be that already, if the instance took only a part of the request.
         self.is_last |= !keeps_alive || switches || body.ends_with_the_connection();

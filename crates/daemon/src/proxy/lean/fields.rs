@@ -28,12 +28,8 @@ pub(super) enum Framing {
 impl Manner {
     /// Whether a body may follow (RFC 9112 6.3).
     fn allows_body(&self, status: StatusCode) -> bool {
-        !self.is_head && allows_content(status)
+        !self.is_head && forward::allows_content(status)
     }
-}
-
-fn allows_content(status: StatusCode) -> bool {
-    !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Writes the head of an answer with this body. Says how the body is to be written, and whether
@@ -103,7 +99,7 @@ fn frame(
     let allows_body = manner.allows_body(head.status);
     match length {
         Some(length) => {
-            if allows_body || length > 0 && allows_content(head.status) {
+            if allows_body || length > 0 && forward::allows_content(head.status) {
                 lines::field(out, &CONTENT_LENGTH, &length.into());
             }
             Framing::Sized(length)
