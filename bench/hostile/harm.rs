@@ -2,15 +2,17 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 
-use crate::TIME;
 use crate::floods::Flood;
+use crate::{TIME, place};
 
 /// Who means harm, to which service.
 #[derive(Clone, Copy)]
@@ -96,8 +98,24 @@ impl Harm {
         }
     }
 
-    /// Goes on doing it until it is dropped.
-    pub(crate) async fn go_on(self, addr: SocketAddr) {
+    /// Goes on doing it until the sender is dropped.
+    pub(crate) fn begin(self, addr: SocketAddr) -> oneshot::Sender<()> {
+        let (sender, ended) = oneshot::channel();
+        thread::spawn(move || -> anyhow::Result<()> {
+            place::idle_thread()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                tokio::select! {
+                    () = self.go_on(addr) => {}
+                    _ = ended => {}
+                }
+            });
+            Ok(())
+        });
+        sender
+    }
+
+    async fn go_on(self, addr: SocketAddr) {
         let (count, rest) = self.crowd();
         let mut crowd = JoinSet::new();
         for number in 0..count {

@@ -4,11 +4,15 @@
 //! of the folder above.
 //!
 //! Before each kind of harm the clients are measured alone, so that whatever else the machine does
-//! meets both. Harm comes at a steady pace, for it is made on the same processors: what is measured
-//! is what the proxy does about it. Who had the processors meanwhile is told as well.
+//! meets both. Harm comes at a steady pace, for it is made on the same machine: what is measured is
+//! what the proxy does about it. Who had the processors meanwhile is told as well.
 
+// As the comparison with other proxies does it.
+#[path = "../versus/cores.rs"]
+mod cores;
 mod floods;
 mod harm;
+mod place;
 mod polite;
 // The proxy's own tests write their frames with it.
 #[path = "../../crates/daemon/src/proxy/tests/http2/wire.rs"]
@@ -70,7 +74,7 @@ impl Met {
     }
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let is_meant = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
@@ -112,6 +116,8 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 /// A daemon with a service for polite clients, and those that harm is meant for.
 async fn start() -> anyhow::Result<TestDaemon> {
+    // It stays where it was launched.
+    cores::stay_on(cores::PROXY)?;
     let broken = |name: &str| {
         let service = Service::new(name).instances(1).option(&format!("broken={name}"));
         service.key("response_timeout", "2")
@@ -126,6 +132,13 @@ async fn start() -> anyhow::Result<TestDaemon> {
     let [shop, inn] = ["shop", "inn"].map(|service| daemon.listen(service).port());
     daemon.folder.set_main("http2", &format!("[{shop}, {inn}]"))?;
     daemon.reload().await;
+    place::leave_to(daemon.pid())?;
+    let snapshot = daemon.snapshot().await;
+    for service in ["deaf", "garbage", "reset"] {
+        for instance in look::pids(&snapshot, service) {
+            place::idle(instance)?;
+        }
+    }
     Ok(daemon)
 }
 
@@ -134,7 +147,7 @@ async fn round(daemon: &TestDaemon, harm: Harm, service: &str) -> anyhow::Result
     let shop = daemon.listen("shop");
     let rest = polite::measure(shop).await?;
     let before = resident_memory(daemon.pid())?;
-    let crowd = tokio::spawn(harm.go_on(daemon.listen(service)));
+    let crowd = harm.begin(daemon.listen(service));
     sleep(Duration::from_secs(1)).await;
     let (began, spent) = (Instant::now(), spent(daemon)?);
     let harmed = polite::measure(shop).await;
@@ -142,7 +155,8 @@ async fn round(daemon: &TestDaemon, harm: Harm, service: &str) -> anyhow::Result
     let now = self::spent(daemon)?;
     let share = |of: usize| (now[of] - spent[of]).as_secs_f64() / began.elapsed().as_secs_f64();
     let processor = [0, 1, 2].map(share);
-    crowd.abort();
+    ensure!(!crowd.is_closed(), "who means harm has stopped");
+    drop(crowd);
     let harmed = harmed?;
     let met = [0, 1].map(|client| Met { rest: rest[client], harmed: harmed[client] });
     Ok(Round { met, before, most, processor })

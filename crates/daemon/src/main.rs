@@ -37,6 +37,9 @@ struct Arguments {
 
 /// How long a thread for work that blocks is kept without any.
 const IDLE_THREAD: Duration = Duration::from_secs(1);
+/// How many tasks may have a turn before the kernel is asked who else has something to do. Each may
+/// take as long as it takes to pass on 256 KiB; tokio's 61 would be many milliseconds.
+const TASKS_BETWEEN_EVENTS: u32 = 16;
 
 const EXIT_CODES: &str = "Exit codes: 0 stopped as asked, 1 could not start, 2 bad configuration.\n\
     Signals: TERM, INT and QUIT drain and stop everything; again: within 5 s; a third time: at\n\
@@ -89,9 +92,12 @@ fn serve(config: Config, arguments: Arguments, colour: Colour) -> anyhow::Result
         tracing::warn!("{warning}");
     }
     raise_descriptor_limit();
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    // Each has memory of its own, and hundreds may have had work for a moment.
-    let runtime = runtime.enable_all().thread_keep_alive(IDLE_THREAD).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Each has memory of its own, and hundreds may have had work for a moment.
+        .thread_keep_alive(IDLE_THREAD)
+        .event_interval(TASKS_BETWEEN_EVENTS)
+        .build()?;
     runtime.block_on(async {
         let daemon = Daemon::bind(config)?;
         let options = Options {

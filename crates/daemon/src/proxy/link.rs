@@ -24,6 +24,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body::Frame;
 use socket2::SockRef;
+use tokio::task::coop;
 use tokio_util::io::poll_read_buf;
 
 use self::sending::{Sending, Stopped};
@@ -196,7 +197,8 @@ impl Link {
 impl Ends {
     /// Its last answer is complete, so whatever has come since belongs to nobody.
     fn is_spoilt(&mut self, cx: &mut Context<'_>) -> bool {
-        let asks = mem::take(&mut self.is_suspect);
+        // Whose turn is over is told of nothing.
+        let asks = mem::take(&mut self.is_suspect) || !coop::has_budget_remaining();
         asks && SockRef::from(&self.socket).peek(&mut [MaybeUninit::uninit()]).is_ok()
             || self.poll_read(cx).is_ready()
     }

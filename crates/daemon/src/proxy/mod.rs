@@ -10,7 +10,8 @@
 //! and [`hold`] (what makes "no request lost" true), [`health`] (which run is left out for a while),
 //! [`guard`] (what of a client's bytes is let in), [`client`], [`lean`] (plain requests), [`elaborate`]
 //! (the others, which are hyper's), [`http2`], [`listen`], [`handshake`], [`stream`] and [`doors`]
-//! (connections from clients), [`progress`] and [`sweep`] (what ends those who wait for too long),
+//! (connections from clients), [`turns`] (how long one of them keeps the others waiting), [`progress`]
+//! and [`sweep`] (what ends those who wait for too long),
 //! [`access`] (what is told of a request).
 
 mod access;
@@ -66,6 +67,7 @@ mod traffic;
 mod tries;
 mod tunnel;
 mod turn_away;
+mod turns;
 mod upgrade;
 mod upload;
 mod upstream;

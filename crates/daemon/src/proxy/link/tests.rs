@@ -48,6 +48,36 @@ async fn who_suspects_sees_the_end_and_takes_stray_bytes_for_it() {
     assert!(asked_again(false, stray).await.is_pending());
 }
 
+/// Its turn is over then.
+async fn spend_the_turn() {
+    poll_fn(|cx| {
+        while let Poll::Ready(step) = coop::poll_proceed(cx) {
+            step.made_progress();
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_has_had_its_turn_sees_what_the_runtime_has_heard() {
+    let stray = |peer: &mut Peer| peer.write_all(b"stray").unwrap();
+    let end = |peer: &mut Peer| peer.shutdown(Shutdown::Write).unwrap();
+    let acts: [fn(&mut Peer); 2] = [stray, end];
+    for act in acts {
+        let (mut link, mut peer) = connected();
+        peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        link.send(&request(), Upload::Nothing).await.unwrap();
+        assert!(link.is_reusable());
+        act(&mut peer);
+        poll_fn(|cx| link.0.socket.poll_readable(cx)).await.unwrap();
+        spend_the_turn().await;
+        let (head, mut cx) = (request(), Context::from_waker(Waker::noop()));
+        let asked = std::pin::pin!(link.send(&head, Upload::Nothing)).poll(&mut cx);
+        assert!(matches!(asked, Poll::Ready(Err(Unanswered::Unwritten))));
+    }
+}
+
 #[tokio::test]
 async fn a_connection_serves_no_further_request_that_is_closed_or_has_something_left() {
     for (answer, expected) in [
