@@ -306,6 +306,58 @@ async fn who_does_not_read_a_large_answer_costs_little_and_is_cut() {
     town.end().await;
 }
 
+/// Asks for as much on many streams at once, and takes nothing.
+async fn take_nothing(
+    addr: SocketAddr,
+    path: &str,
+    streams: u64,
+) -> anyhow::Result<Vec<h2::RecvStream>> {
+    let stream = TcpStream::connect(addr).await?;
+    let mut builder = h2::client::Builder::new();
+    let (asking, connection) =
+        builder.initial_window_size(0).handshake::<_, bytes::Bytes>(stream).await?;
+    // It ends with the daemon.
+    tokio::spawn(connection);
+    let mut bodies = Vec::new();
+    for _ in 0..streams {
+        let request = ::http::Request::get(format!("http://a{path}")).body(())?;
+        let (answer, _) = asking.clone().ready().await?.send_request(request, true)?;
+        bodies.push(answer.await?.into_body());
+    }
+    Ok(bodies)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_take_nothing_of_small_answers_cost_little() {
+    const CONNECTIONS: u64 = 5;
+    const STREAMS: u64 = 100;
+    // Each was read into a buffer of 128 KiB: 64 MB, if it stayed there.
+    let inn = Service::new("inn").key("write_timeout", "4");
+    let town = Town::start(Setup::of(inn)).await;
+    let addr = town.daemon.listen("inn");
+    town.daemon.folder.set_main("http2", &format!("[{}]", addr.port())).unwrap();
+    town.daemon.reload().await;
+    for length in [100, 10_000] {
+        let path = format!("/big?bytes={length}");
+        let mut bodies = Vec::new();
+        for _ in 0..CONNECTIONS {
+            bodies.extend(take_nothing(addr, &path, STREAMS).await.unwrap());
+        }
+        let mut most = 0;
+        for _ in 0..5 {
+            town.load.answered(50).await;
+            most = most.max(town.growth());
+        }
+        assert!(most <= COST / 2, "{most} bytes for answers of {length}");
+        for mut body in bodies {
+            let cut = body.data().await.expect("something is missing");
+            assert!(cut.is_err_and(|error| error.is_reset()));
+        }
+    }
+    assert_eq!(town.ledger("inn").await.lost, 0);
+    town.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_beyond_the_limit_of_descriptors_are_told_and_the_operator_gets_in() {
     let folder = Setup::of(Service::new("shop")).write().unwrap();

@@ -138,6 +138,10 @@ impl Sending<'_> {
         if data.is_empty() && is_last {
             return self.stream.send_data(data, true).map_err(|_| GivenUp);
         }
+        if data.len() <= PIECE {
+            // It may wait for its client, and is not to keep the much larger buffer it was read into.
+            data = Bytes::copy_from_slice(&data);
+        }
         while !data.is_empty() {
             self.stream.reserve_capacity(data.len().min(PIECE));
             let room = poll_fn(|cx| self.poll_room(cx)).await?;
