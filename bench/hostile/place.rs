@@ -4,6 +4,7 @@
 //! other one: those who mean harm only while nobody else wants it, for in truth they have machines of
 //! their own, and what their work costs others is not the proxy's doing.
 
+use std::fmt::Display;
 use std::process::Command;
 
 use anyhow::ensure;
@@ -29,11 +30,11 @@ pub(crate) fn idle(process: u32) -> anyhow::Result<()> {
 
 /// This thread gives way to all others.
 pub(crate) fn idle_thread() -> anyhow::Result<()> {
-    let thread = gettid().as_raw_nonzero().get().unsigned_abs();
+    let thread = gettid().as_raw_nonzero();
     run(Command::new("chrt").args(["--idle", "--pid", "0"]), thread)
 }
 
-fn run(program: &mut Command, whom: u32) -> anyhow::Result<()> {
+fn run(program: &mut Command, whom: impl Display) -> anyhow::Result<()> {
     let output = program.arg(whom.to_string()).output()?;
     ensure!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())

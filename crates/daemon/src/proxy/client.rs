@@ -23,7 +23,7 @@ use super::origins::Origin;
 use super::places::Place;
 use super::progress::Progress;
 use super::stream::Stream;
-use super::turns::InTurns;
+use super::turns::in_turns;
 use super::{Proxy, elaborate};
 
 /// What the requests of one connection have in common; with HTTP/2, those of one stream.
@@ -309,10 +309,13 @@ async fn serve_http1(client: &Arc<Client>, stream: Stream, begun: BytesMut) {
         match Box::pin(lean::serve(client, &mut io)).await {
             Turn::Answered => {}
             Turn::Over => return,
-            Turn::Elaborate => match InTurns::new(elaborate::serve(client, io, max_fields)).await {
-                Some(idle) => io = idle,
-                None => return,
-            },
+            Turn::Elaborate => {
+                let elaborate = elaborate::serve(client, io, max_fields);
+                match Box::pin(in_turns(elaborate)).await {
+                    Some(idle) => io = idle,
+                    None => return,
+                }
+            }
         }
     }
 }
